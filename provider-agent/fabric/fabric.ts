@@ -1,0 +1,175 @@
+/**
+ * The fabric port: all that the agent can read and do at the site it lives on. `simulated/` is the first
+ * driver; Hyper-V with SCVMM and QEMU follow. Handlers know only this interface.
+ *
+ * Reads are cheap and incremental. Every mutation takes an `Act`: which command causes it and under which
+ * epoch, so that each change of the fabric can be traced to one authorised step. A mutation called in the
+ * wrong state throws a FabricError and changes nothing, as the cmdlets do; callers look first. States and
+ * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
+ */
+import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../shared/ids.ts';
+
+/** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
+export interface Act {
+  readonly commandId: CommandId;
+  readonly epoch: number;
+  /** Aborts a call that hangs; what it did by then is unknown, so the caller looks again. */
+  readonly signal?: AbortSignal;
+}
+
+export type PowerState = 'running' | 'off' | 'starting' | 'stopping' | 'paused' | 'saved' | 'critical';
+
+export type ReplicationState =
+  | 'disabled'
+  | 'readyForInitialReplication'
+  | 'initialReplicationInProgress'
+  | 'waitingForInitialReplication'
+  | 'replicating'
+  | 'preparedForFailover'
+  | 'failedOverWaitingCompletion'
+  | 'failedOver'
+  | 'suspended'
+  | 'error'
+  | 'waitingForStartResynchronize'
+  | 'resynchronizing';
+
+export type ReplicationMode = 'none' | 'primary' | 'replica' | 'testReplica';
+export type ReplicationHealth = 'notApplicable' | 'normal' | 'warning' | 'critical';
+
+export interface CloudView {
+  readonly id: CloudId;
+  readonly name: string;
+}
+
+export interface NetworkView {
+  readonly id: NetworkId;
+  readonly name: string;
+}
+
+export interface VmView {
+  readonly ref: VmRef;
+  readonly name: string;
+  readonly power: PowerState;
+  /** VM networks its adapters are connected to; empty for an unconnected VM. */
+  readonly networkIds: readonly NetworkId[];
+  readonly replication: ReplicationView;
+  /** The highest epoch written to the VM at this site; 0 where none was. */
+  readonly epoch: number;
+}
+
+export interface ReplicationView {
+  readonly mode: ReplicationMode;
+  readonly state: ReplicationState;
+  readonly health: ReplicationHealth;
+  /** When the newest recovery point was current at the primary; milliseconds since 1970, null before the first. */
+  readonly lastPointAt: number | null;
+}
+
+export interface RecoveryPoint {
+  readonly id: string;
+  /** The moment at the primary that it holds; milliseconds since 1970. */
+  readonly at: number;
+  readonly kind: 'crashConsistent' | 'applicationConsistent';
+}
+
+/** What changed since a cursor. `full` says that the lists are everything there is and the caller forgets the rest. */
+export interface InventoryChanges {
+  readonly cursor: string;
+  readonly full: boolean;
+  readonly clouds: readonly CloudView[];
+  readonly networks: readonly NetworkView[];
+  readonly vms: readonly VmView[];
+  readonly removedVms: readonly VmRef[];
+}
+
+/** A host or broker and the names its replication certificate must carry. Names of hosts never leave the site. */
+export interface ReplicationHost {
+  readonly host: string;
+  readonly dnsNames: readonly string[];
+}
+
+export interface HostCertificate {
+  readonly host: string;
+  /** PKCS#12 with certificate, key and chain, as Windows hosts import it, and the pass phrase that opens it. */
+  readonly pfx: Uint8Array;
+  readonly passphrase: string;
+}
+
+export interface HostsPreparation {
+  readonly pairingId: PairingId;
+  readonly cloudId: CloudId;
+  readonly role: 'primary' | 'recovery';
+  readonly authentication: 'certificate' | 'kerberos';
+  /** Null: the default of the authentication. */
+  readonly port: number | null;
+  /** One for each host that `replicationHosts` named. */
+  readonly certificates: readonly HostCertificate[];
+  /** The replication root of the vault: a peer's chain must end in it, PEM. */
+  readonly rootPem: string;
+  /** The site that may send replicas here, or that replicas go to. */
+  readonly peerSiteId: SiteId;
+}
+
+export interface ReplicaTarget {
+  readonly siteId: SiteId;
+  readonly cloudId: CloudId;
+  /** `host:port` where that site receives replicas. */
+  readonly address: string;
+}
+
+/** Which target network an adapter of the primary goes to; adapters on a network not named stay unconnected. */
+export interface NetworkMapping {
+  readonly from: NetworkId;
+  readonly to: NetworkId;
+}
+
+export interface Fabric {
+  /** Everything when `cursor` is null or no longer known, else only what changed since. */
+  readInventory(cursor: string | null): Promise<InventoryChanges>;
+  /** One VM as it is now, or null. Always fresh: handlers decide by it. */
+  findVm(ref: VmRef): Promise<VmView | null>;
+  recoveryPoints(ref: VmRef): Promise<readonly RecoveryPoint[]>;
+
+  /** The hosts and brokers of the cloud that replicate. */
+  replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]>;
+  /** Firewall, certificate, replica server, authorisation on every host of the cloud. Repeating it changes nothing. */
+  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string | null }>;
+  releaseHosts(pairingId: PairingId, cloudId: CloudId, act: Act): Promise<void>;
+
+  /** Primary: disabled -> readyForInitialReplication; creates the replica, off and unconnected, in the target cloud. */
+  enableReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
+  /** Primary: readyForInitialReplication -> initialReplicationInProgress, and by itself -> replicating. */
+  startInitialReplication(ref: VmRef, act: Act): Promise<void>;
+  /** Recovery: sets the networks and reserves the addresses that the replica gets when it is failed over. */
+  configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void>;
+  /** This side only; the replica VM stays. A side without replication is an error, as with Remove-VMReplication. */
+  removeReplication(ref: VmRef, act: Act): Promise<void>;
+  /** Recovery: deletes a VM that is off and no longer replicates. */
+  deleteVm(ref: VmRef, act: Act): Promise<void>;
+
+  /** Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. */
+  startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
+  /** Recovery: failedOverWaitingCompletion -> replicating; turns the VM off. */
+  stopFailover(ref: VmRef, act: Act): Promise<void>;
+  /** Recovery: failedOverWaitingCompletion -> failedOver; the other recovery points are gone. */
+  completeFailover(ref: VmRef, act: Act): Promise<void>;
+
+  /** Off -> running. A VM that runs is an error. */
+  startVm(ref: VmRef, act: Act): Promise<void>;
+  /** Whether the guest answers now. */
+  guestAnswers(ref: VmRef): Promise<boolean>;
+  /** Stores the epoch with the VM itself (an SCVMM custom property). Never lowers it. */
+  writeEpoch(ref: VmRef, epoch: number, act: Act): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** What went wrong in the words of the fabric. It stays at the site: only `code` leaves it. */
+export type FabricErrorId =
+  | 'InvalidOperation'
+  | 'ObjectNotFound'
+  | 'AccessDenied'
+  | 'OperationFailed'
+  | 'OperationTimeout'
+  | 'InvalidParameter';

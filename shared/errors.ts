@@ -1,0 +1,110 @@
+/**
+ * The one error type that crosses a room's wall: HTTP answers, outcomes of commands and job logs
+ * carry its `code`. Code decides; `message` only explains. The table tells an operator what
+ * usually causes a code and what to do about it.
+ */
+
+interface CodeInfo {
+  /** HTTP status the API answers with. */
+  http: number;
+  /** Can the same request, unchanged, succeed later? */
+  retryable: boolean;
+  cause: string;
+  remedy: string;
+}
+
+export const errorCodes = {
+  // The request
+  ERR_REQUEST_INVALID: { http: 422, retryable: false, cause: 'The request does not have the form the API asks for.', remedy: 'Mend the fields listed and send it again.' },
+  ERR_DOCUMENT_INVALID: { http: 422, retryable: false, cause: 'The document has unknown fields, wrong units or impossible values.', remedy: 'Mend the lines listed; each says what is allowed.' },
+  ERR_NOT_SIGNED_IN: { http: 401, retryable: false, cause: 'No session or token came with the request, or it has ended.', remedy: 'Sign in, or send a valid API token.' },
+  ERR_FORBIDDEN: { http: 403, retryable: false, cause: 'The role or the scope of the token does not include this.', remedy: 'Ask an owner of the vault.' },
+  ERR_NOT_FOUND: { http: 404, retryable: false, cause: 'There is nothing of that name or id in this vault.', remedy: 'List what there is and check the name.' },
+  ERR_CONFLICT: { http: 409, retryable: false, cause: 'Something of that name exists, or it is in use.', remedy: 'Use another name, or end the use first.' },
+  ERR_STALE_VERSION: { http: 409, retryable: true, cause: 'Somebody else changed it in between.', remedy: 'Read it again and repeat the change.' },
+  ERR_ID_REUSED: { http: 422, retryable: false, cause: 'The id names an earlier request with another content.', remedy: 'Choose a new id.' },
+  ERR_TOO_MANY_REQUESTS: { http: 429, retryable: true, cause: 'More requests came than the limit allows.', remedy: 'Wait as long as Retry-After says.' },
+  ERR_SETUP_DONE: { http: 410, retryable: false, cause: 'The set-up link was used or has expired; it works once.', remedy: 'Sign in; a lost password is reset on the server itself.' },
+
+  // Operations
+  ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
+  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
+  ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
+  ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Use a planned failover, or attest that the VMs are down and say how you know.' },
+  ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
+  ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports; or look at the site and decide the step.' },
+
+  // Registration and certificates
+  ERR_KEY_MALFORMED: { http: 422, retryable: false, cause: 'The text is not a registration key, or a part of it is missing.', remedy: 'Copy the whole key as it was shown.' },
+  ERR_KEY_UNKNOWN: { http: 403, retryable: false, cause: 'The control plane never made this key, or it was withdrawn.', remedy: 'Make a new registration key for the site.' },
+  ERR_KEY_USED: { http: 403, retryable: false, cause: 'A registration key works once, and this one was used.', remedy: 'Make a new key. If nobody of yours used it, revoke the agent it registered.' },
+  ERR_KEY_EXPIRED: { http: 403, retryable: false, cause: 'The registration key is past its end.', remedy: 'Make a new registration key for the site.' },
+  ERR_KEY_FOREIGN: { http: 403, retryable: false, cause: 'The server at the address is not the control plane that made the key.', remedy: 'Check the address and whether a proxy opens TLS; nothing was sent.' },
+  ERR_CSR_INVALID: { http: 422, retryable: false, cause: 'The certificate request is malformed, too weak or not signed by its own key.', remedy: 'Update the agent.' },
+  ERR_CERTIFICATE_REVOKED: { http: 403, retryable: false, cause: 'The agent was revoked.', remedy: 'Register the agent again with a new key.' },
+  ERR_CERTIFICATE_UNKNOWN: { http: 403, retryable: false, cause: 'The control plane does not know this agent or its key.', remedy: 'Register the agent again with a new key.' },
+  ERR_PROOF_INVALID: { http: 403, retryable: false, cause: 'The renewal is not signed by the enrolled key, or is too old.', remedy: 'Check the clocks; else register the agent again.' },
+
+  // The agent channel
+  ERR_PROTOCOL_VERSION: { http: 426, retryable: false, cause: 'Agent and control plane speak versions of the protocol that do not meet.', remedy: 'Update the older of the two.' },
+  ERR_MESSAGE_INVALID: { http: 400, retryable: false, cause: 'A message on the agent channel does not fit its schema or is too large or too deep.', remedy: 'Update the older of the two; if it persists, look who else speaks on the channel.' },
+  ERR_ENVELOPE_FORGED: { http: 403, retryable: false, cause: 'The signature is not by a key pinned at registration.', remedy: 'Treat it as an attack until it is explained.' },
+  ERR_ENVELOPE_FOREIGN: { http: 403, retryable: false, cause: 'The command is for another agent or another vault.', remedy: 'Treat it as an attack until it is explained.' },
+  ERR_ENVELOPE_REPLAYED: { http: 403, retryable: false, cause: 'The sequence number was seen before.', remedy: 'Treat it as an attack until it is explained.' },
+  ERR_COMMAND_EXPIRED: { http: 504, retryable: true, cause: 'The command reached the agent past its deadline and was not begun.', remedy: 'Retry the step if it is still wanted.' },
+  ERR_EPOCH_STALE: { http: 409, retryable: false, cause: 'The site has seen a newer ownership decision for this VM.', remedy: 'Look which site owns the VM now; do not start it here.' },
+  ERR_COMMAND_MISMATCH: { http: 409, retryable: false, cause: 'The id of the command was used for another content.', remedy: 'Treat it as a fault of the control plane and report it.' },
+
+  // The fabric
+  ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
+  ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
+  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the replication of the VM at the site named.' },
+  ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
+  ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },
+  ERR_NO_ADDRESS: { http: 409, retryable: false, cause: 'The static pool at the recovery site has no free address.', remedy: 'Widen the pool or release addresses.' },
+  ERR_NETWORK_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM network.', remedy: 'Mend the network map of the pairing.' },
+  ERR_NOT_PREPARED: { http: 409, retryable: false, cause: 'The hosts of the cloud are not prepared to replicate with that site.', remedy: 'Pair the clouds again.' },
+  ERR_PEER_UNREACHABLE: { http: 502, retryable: true, cause: 'The other site does not answer on its replication address.', remedy: 'Check the line and the firewall between the sites.' },
+  ERR_GUEST_SILENT: { http: 504, retryable: true, cause: 'The VM runs, and its guest has not answered in time.', remedy: 'Look at its console; then retry or skip.' },
+  ERR_FABRIC_FAILED: { http: 502, retryable: true, cause: 'The fabric refused or failed the operation.', remedy: 'See the log of the agent at the place named.' },
+  ERR_FABRIC_TIMEOUT: { http: 504, retryable: true, cause: 'The fabric did not answer within the time limit.', remedy: 'Look at the host; then retry.' },
+  ERR_HOST_DOWN: { http: 502, retryable: true, cause: 'The host of the VM is down.', remedy: 'Bring the host back, or let the VM be placed on another.' },
+
+  // Everything else
+  ERR_CANCELLED: { http: 409, retryable: false, cause: 'A person cancelled it.', remedy: 'Start it again if it is still wanted.' },
+  ERR_STORE_FAILED: { http: 500, retryable: true, cause: 'The database could not write.', remedy: 'Check disk space and the health of the disk.' },
+  ERR_INTERNAL: { http: 500, retryable: false, cause: 'A fault in Farshore.', remedy: 'Report it with the log of the moment.' },
+} as const satisfies Record<string, CodeInfo>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export const ERROR_CODES = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
+
+/** One mistake in something a person wrote: where it is, what is wrong, what is allowed. Lines and columns count from 1. */
+export interface Problem {
+  message: string;
+  allowed?: string;
+  field?: string;
+  file?: string;
+  line?: number;
+  column?: number;
+}
+
+export class FarshoreError extends Error {
+  override readonly name = 'FarshoreError';
+  readonly code: ErrorCode;
+  /** All mistakes at once, where the input was at fault. */
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; problems?: readonly Problem[] } = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.problems = options.problems ?? [];
+  }
+}
+
+/** Anything thrown, as a FarshoreError; what we did not foresee is ERR_INTERNAL. */
+export function toFarshoreError(thrown: unknown): FarshoreError {
+  if (thrown instanceof FarshoreError) return thrown;
+  return new FarshoreError('ERR_INTERNAL', 'unexpected failure', { cause: thrown });
+}

@@ -1,0 +1,124 @@
+/**
+ * What the control plane may ask of an agent.
+ *
+ * A command is one piece of work that the agent can finish alone: all it needs is in `args`, so an agent that
+ * loses its channel midway still finishes and reports later. Its id is the same on every delivery; the agent does
+ * an id once and answers repeats from its journal. Past the envelope's deadline it is not begun: a failover asked
+ * for last night must not start when the line comes back this morning.
+ */
+import { z } from 'zod';
+import { ProtectionPolicy } from '../domain/policy.ts';
+import { CloudId, NetworkId, PairingId, SiteId, VmRef } from '../ids.ts';
+
+const Moment = z.iso.datetime();
+const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
+/** `host:port`, as the recovery site published it. */
+const Address = z.string().max(260).regex(/^[A-Za-z0-9.:[\]-]+:\d{1,5}$/);
+
+export const RecoveryPointChoice = z.discriminatedUnion('choose', [
+  z.strictObject({ choose: z.literal('latest') }),
+  z.strictObject({ choose: z.literal('latestApplicationConsistent') }),
+  z.strictObject({ choose: z.literal('given'), id: z.string().max(100) }),
+]);
+export type RecoveryPointChoice = z.infer<typeof RecoveryPointChoice>;
+
+const nothing = z.strictObject({});
+
+/** Each command: the side that runs it, its arguments and the result it answers with. */
+export const commands = {
+  /**
+   * Either side: ask for the certificate of the site's own replication authority. The site issues its hosts'
+   * certificates under it by itself, so that the names of hosts never leave the site.
+   */
+  'hosts.requestAuthority': {
+    args: z.strictObject({ pairingId: PairingId }),
+    result: z.strictObject({ csr: Pem }),
+  },
+  /** Either side: configure every host of the cloud for Hyper-V Replica with the other site. */
+  'hosts.prepare': {
+    args: z.strictObject({
+      pairingId: PairingId,
+      cloudId: CloudId,
+      role: z.enum(['primary', 'recovery']),
+      authentication: z.enum(['certificate', 'kerberos']),
+      port: z.int().min(1).max(65535).nullable(),
+      /** The site's own authority, signed by the replication root of the vault. */
+      authority: Pem,
+      root: Pem,
+      peerSiteId: SiteId,
+    }),
+    /** Where the recovery side receives replicas; null from the primary side. */
+    result: z.strictObject({ address: Address.nullable() }),
+  },
+  /** Either side: take the preparation back. */
+  'hosts.release': {
+    args: z.strictObject({ pairingId: PairingId, cloudId: CloudId }),
+    result: nothing,
+  },
+  /** Primary: enable replication; the replica appears at the recovery site, off and unconnected. */
+  'replication.enable': {
+    args: z.strictObject({
+      vm: VmRef,
+      target: z.strictObject({ siteId: SiteId, cloudId: CloudId, address: Address }),
+      policy: ProtectionPolicy,
+    }),
+    result: nothing,
+  },
+  /** Recovery: set networks and reserve addresses for the day of the failover. */
+  'replica.configure': {
+    args: z.strictObject({
+      vm: VmRef,
+      networks: z.array(z.strictObject({ from: NetworkId, to: NetworkId })).max(200),
+    }),
+    result: nothing,
+  },
+  /** Primary: start the initial replication and wait until the first copy is complete at the other side. */
+  'replication.seed': {
+    args: z.strictObject({ vm: VmRef }),
+    result: z.strictObject({ recoveryPointAt: Moment }),
+  },
+  /** Primary: end replication on this side. */
+  'replication.disable': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
+  /** Recovery: end replication on this side and, when asked, delete the replica. */
+  'replica.remove': {
+    args: z.strictObject({ vm: VmRef, deleteReplica: z.boolean() }),
+    result: nothing,
+  },
+  /** Recovery: make the replica startable from a recovery point, with its network and address. Starts nothing. */
+  'failover.execute': {
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
+    result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
+  },
+  /** Recovery: take `failover.execute` back, as long as nothing is committed. */
+  'failover.cancel': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
+  /** Recovery: start the VM and wait until its guest answers. This is the activation. */
+  'vm.start': {
+    args: z.strictObject({ vm: VmRef, guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
+  },
+  /** Recovery: give up the other recovery points. */
+  'failover.commit': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
+} as const satisfies Record<string, { args: z.ZodType; result: z.ZodType }>;
+
+export type CommandKind = keyof typeof commands;
+export const COMMAND_KINDS = Object.keys(commands) as [CommandKind, ...CommandKind[]];
+
+export type ArgsOf<K extends CommandKind> = z.infer<(typeof commands)[K]['args']>;
+export type ResultOf<K extends CommandKind> = z.infer<(typeof commands)[K]['result']>;
+
+/** A command of any kind with its own arguments: `kind` tells which. */
+export type Command = { [K in CommandKind]: { readonly kind: K; readonly args: ArgsOf<K> } }[CommandKind];
+export type CommandOf<K extends CommandKind> = Extract<Command, { kind: K }>;
+
+/** How far a running command has come; words a person recognises. */
+export const Stage = z.enum(['waiting', 'preparing', 'copying', 'failingOver', 'starting', 'waitingForGuest', 'cleaningUp']);
+export type Stage = z.infer<typeof Stage>;
