@@ -1,0 +1,160 @@
+/** A site as the simulation takes it: names turned into ids, generated VMs written out, pool addresses given. */
+import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
+import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
+import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import type { Distribution } from './distribution.ts';
+import type { Fault, Operation } from './fault.ts';
+import { nameUuid } from './name-uuid.ts';
+import type { SiteFile } from './site-file.ts';
+
+export interface CloudDefinition {
+  readonly id: CloudId;
+  readonly name: string;
+  readonly hosts: readonly string[];
+}
+
+export interface HostDefinition {
+  readonly name: string;
+  readonly coreLimit: number;
+  readonly memoryBytes: number;
+  readonly networkIds: readonly NetworkId[];
+  readonly storage: readonly string[];
+}
+
+export interface AdapterDefinition {
+  readonly networkId: NetworkId;
+  readonly subnet: string;
+  /** Null is DHCP. */
+  readonly address: string | null;
+}
+
+export interface VmDefinition {
+  readonly id: VmId;
+  readonly cloudId: CloudId;
+  readonly name: string;
+  readonly host: string | null;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly disks: readonly { readonly sizeBytes: number; readonly storage: string }[];
+  readonly adapters: readonly AdapterDefinition[];
+  readonly changeBytesPerSecond: number;
+  readonly isRunning: boolean;
+  /** Null: that of the site. */
+  readonly guestStart: Distribution | null;
+}
+
+export interface SiteDefinition {
+  readonly name: string;
+  readonly clouds: readonly CloudDefinition[];
+  readonly hosts: readonly HostDefinition[];
+  readonly storage: readonly { readonly name: string; readonly capacityBytes: number }[];
+  readonly networks: readonly MappableNetwork[];
+  readonly vms: readonly VmDefinition[];
+  readonly timings: Readonly<Record<Operation | 'guestStart', Distribution>>;
+  readonly replication: {
+    readonly listen: { readonly host: string; readonly port: number };
+    readonly bandwidthBytesPerSecond: number;
+    readonly retryAfterMs: number;
+  };
+  readonly faults: readonly Fault[];
+}
+
+type VmEntry = Exclude<SiteFile['vms'][number], { generate: unknown }>;
+
+/** `file` has passed its schema: every name it refers to exists. */
+export function defineSite(file: SiteFile): SiteDefinition {
+  const networks = file.networks.map(
+    (network): MappableNetwork => ({ id: network.id ?? NetworkId.parse(nameUuid(file.name, 'network', network.name)), name: network.name, subnets: network.subnets }),
+  );
+  const networkIds = (names: readonly string[] | undefined) => networks.filter(({ name }) => names?.includes(name) ?? true).map(({ id }) => id);
+  const clouds = file.clouds.map(
+    (cloud): CloudDefinition => ({
+      id: cloud.id ?? CloudId.parse(nameUuid(file.name, 'cloud', cloud.name)),
+      name: cloud.name,
+      hosts: cloud.hosts ?? file.hosts.map(({ name }) => name),
+    }),
+  );
+  const entries = file.vms.flatMap((entry) => ('generate' in entry ? generated(entry.generate) : [entry]));
+  return {
+    name: file.name,
+    clouds,
+    hosts: file.hosts.map((host) => ({
+      name: host.name,
+      coreLimit: Math.floor(host.cores * file.virtualCoresPerCore),
+      memoryBytes: host.memory,
+      networkIds: networkIds(host.networks),
+      storage: host.storage ?? file.storage.map(({ name }) => name),
+    })),
+    storage: file.storage.map(({ name, capacity }) => ({ name, capacityBytes: capacity })),
+    networks,
+    vms: defineVms(file, entries, clouds, networks),
+    timings: file.timings,
+    replication: {
+      listen: listenAddress(file.replication.listen),
+      bandwidthBytesPerSecond: file.replication.bandwidth,
+      retryAfterMs: file.replication.retryAfter,
+    },
+    faults: file.faults,
+  };
+}
+
+function generated({ count, namePattern, ...rest }: Extract<SiteFile['vms'][number], { generate: unknown }>['generate']): VmEntry[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...rest,
+    name: namePattern.replace(/\{(0+)\}/, (_match, zeros: string) => String(i + 1).padStart(zeros.length, '0')),
+  }));
+}
+
+function defineVms(file: SiteFile, entries: readonly VmEntry[], clouds: readonly CloudDefinition[], networks: readonly MappableNetwork[]): VmDefinition[] {
+  const given = new Set(entries.flatMap(({ adapters }) => adapters.map(({ network, address }) => `${network} ${address}`)));
+  const next = new Map<string, number>();
+
+  /** The next address of the pool that no VM of the file names; null when the pool is used up, and the adapter gets DHCP. */
+  const fromPool = (network: MappableNetwork, subnet: MappableNetwork['subnets'][number]): string | null => {
+    if (subnet.pool === null) return null;
+    const key = `${network.name} ${subnet.name}`;
+    const last = ipv4Number(subnet.pool.to);
+    for (let value = next.get(key) ?? ipv4Number(subnet.pool.from); value <= last; value++) {
+      const address = ipv4Text(value);
+      if (address === subnet.pool.gateway || given.has(`${network.name} ${address}`)) continue;
+      next.set(key, value + 1);
+      return address;
+    }
+    next.set(key, last + 1);
+    return null;
+  };
+
+  const adapter = (entry: VmEntry['adapters'][number]): AdapterDefinition[] => {
+    const network = networks.find(({ name }) => name === entry.network);
+    const subnet = network?.subnets.find(({ name }) => name === entry.subnet) ?? network?.subnets[0];
+    if (network === undefined || subnet === undefined) return [];
+    const address = entry.address === 'dhcp' ? null : entry.address === 'pool' ? fromPool(network, subnet) : entry.address;
+    return [{ networkId: network.id, subnet: subnet.name, address }];
+  };
+
+  const cloudIds = new Map(clouds.map(({ name, id }) => [name, id]));
+  return entries.flatMap((entry): VmDefinition[] => {
+    const cloudId = cloudIds.get(entry.cloud);
+    if (cloudId === undefined) return [];
+    return [
+      {
+        id: entry.id ?? VmId.parse(nameUuid(file.name, 'vm', entry.cloud, entry.name)),
+        cloudId,
+        name: entry.name,
+        host: entry.host ?? null,
+        cores: entry.cores,
+        memoryBytes: entry.memory,
+        disks: entry.disks.map(({ size, storage }) => ({ sizeBytes: size, storage })),
+        adapters: entry.adapters.flatMap(adapter),
+        changeBytesPerSecond: entry.changeRate,
+        isRunning: entry.power === 'running',
+        guestStart: entry.guestStart ?? null,
+      },
+    ];
+  });
+}
+
+function listenAddress(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+}

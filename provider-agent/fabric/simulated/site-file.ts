@@ -1,0 +1,118 @@
+/**
+ * A simulated site as a person describes it: YAML, strict. Unknown fields, wrong units, impossible values and names
+ * that nothing else in the file bears are told all at once, with their lines and with what is allowed.
+ */
+import { z } from 'zod';
+import { readDocument } from '../../../shared/document.ts';
+import { Bandwidth, BytesPerSecond, SizeBytes } from '../../../shared/domain/units.ts';
+import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { DistributionEntry, noTime } from './distribution.ts';
+import { FaultEntry, OPERATIONS } from './fault.ts';
+import { DurationMs } from '../../../shared/domain/units.ts';
+import { type SiteDefinition, defineSite } from './site-definition.ts';
+import { reportBrokenReferences } from './site-references.ts';
+
+const Name = z.string().min(1).max(80).regex(/^\S(.*\S)?$/, { error: 'has spaces at an end' });
+const Names = z.array(Name).min(1).max(1000);
+
+const Pool = z.strictObject({
+  from: z.ipv4(),
+  to: z.ipv4(),
+  gateway: z.ipv4().nullable().default(null),
+  dns: z.array(z.ipv4()).max(8).default([]),
+});
+
+const Network = z.strictObject({
+  name: Name,
+  id: NetworkId.optional(),
+  subnets: z
+    .array(z.strictObject({ name: Name, cidr: z.cidrv4(), pool: Pool.nullable().default(null) }))
+    .min(1)
+    .max(100),
+});
+
+const vmFields = {
+  cloud: Name,
+  /** Without one the site chooses, as it does for replicas. */
+  host: Name.optional(),
+  cores: z.int().min(1).max(2048),
+  memory: SizeBytes,
+  disks: z
+    .array(z.strictObject({ size: SizeBytes, storage: Name }))
+    .min(1)
+    .max(260),
+  adapters: z
+    .array(
+      z.strictObject({
+        network: Name,
+        /** Of the network's subnets; without one the first. */
+        subnet: Name.optional(),
+        /** `pool` takes the next free address of the subnet's pool. */
+        address: z.union([z.literal('dhcp'), z.literal('pool'), z.ipv4()], { error: 'is no address' }).default('dhcp'),
+      }),
+    )
+    .max(64)
+    .default([]),
+  changeRate: BytesPerSecond.default(0),
+  power: z.enum(['running', 'off']).default('running'),
+  guestStart: DistributionEntry.optional(),
+};
+
+const Vm = z.strictObject({ name: Name, id: VmId.optional(), ...vmFields });
+
+/** Many VMs of one kind: `app-{0000}` gives app-0001, app-0002 and so on. */
+const Generated = z.strictObject({
+  generate: z.strictObject({
+    count: z.int().min(1).max(100_000),
+    namePattern: Name.regex(/\{0+\}/, { error: "needs a place for the number: 'app-{0000}'" }),
+    ...vmFields,
+  }),
+});
+
+/** One entry of `vms`: the form is told by its field `generate`, so that mistakes are those of the form meant. */
+const VmEntry = z.union([Generated, Vm]);
+
+const timing = DistributionEntry.default(noTime);
+
+export const SiteFile = z
+  .strictObject({
+    name: Name,
+    clouds: z.array(z.strictObject({ name: Name, id: CloudId.optional(), hosts: Names.optional() })).min(1).max(1000),
+    hosts: z
+      .array(
+        z.strictObject({
+          name: Name,
+          cores: z.int().min(1).max(4096),
+          memory: SizeBytes,
+          /** Without a list: all of the site. */
+          networks: Names.optional(),
+          storage: Names.optional(),
+        }),
+      )
+      .min(1)
+      .max(10_000),
+    /** Virtual cores that a host carries for each of its cores. */
+    virtualCoresPerCore: z.number().min(1).max(64).default(8),
+    storage: z.array(z.strictObject({ name: Name, capacity: SizeBytes })).min(1).max(1000),
+    networks: z.array(Network).max(1000).default([]),
+    vms: z.array(VmEntry).max(100_000).default([]),
+    timings: z
+      .strictObject({ ...(Object.fromEntries(OPERATIONS.map((operation) => [operation, timing])) as Record<(typeof OPERATIONS)[number], typeof timing>), guestStart: timing })
+      .prefault({}),
+    replication: z
+      .strictObject({
+        /** Port 0 takes a free one and keeps it. */
+        listen: z.string().regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" }).default('127.0.0.1:0'),
+        bandwidth: Bandwidth.default(Number.POSITIVE_INFINITY),
+        retryAfter: DurationMs.default(5000),
+      })
+      .prefault({}),
+    faults: z.array(FaultEntry).max(1000).default([]),
+  })
+  .check(z.superRefine(reportBrokenReferences, { when: () => true }));
+export type SiteFile = z.infer<typeof SiteFile>;
+
+/** Throws ERR_DOCUMENT_INVALID with every mistake. */
+export function readSiteFile(text: string, fileName: string): SiteDefinition {
+  return defineSite(readDocument(text, fileName, SiteFile, { maxLength: 8 * 1024 * 1024 }));
+}
