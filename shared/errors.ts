@@ -44,6 +44,10 @@ export const errorCodes = {
   ERR_CERTIFICATE_REVOKED: { http: 403, retryable: false, cause: 'The agent was revoked.', remedy: 'Register the agent again with a new key.' },
   ERR_CERTIFICATE_UNKNOWN: { http: 403, retryable: false, cause: 'The control plane does not know this agent or its key.', remedy: 'Register the agent again with a new key.' },
   ERR_PROOF_INVALID: { http: 403, retryable: false, cause: 'The renewal is not signed by the enrolled key, or is too old.', remedy: 'Check the clocks; else register the agent again.' },
+  ERR_ALREADY_REGISTERED: { http: 409, retryable: false, cause: 'This agent is registered already.', remedy: 'Keep it, or register with the option to replace the old identity.' },
+  ERR_IDENTITY_DAMAGED: { http: 500, retryable: false, cause: 'Files of the identity are missing from the data folder, or do not fit each other.', remedy: 'Restore the data folder, or register the agent again with a new key.' },
+  ERR_CONTROL_PLANE_UNREACHABLE: { http: 502, retryable: true, cause: 'The control plane does not answer at its address.', remedy: 'Check name resolution, the way out of the site and the proxy.' },
+  ERR_PROXY_REFUSED: { http: 502, retryable: true, cause: 'The proxy is not there, refuses the connection, or does not accept the credentials.', remedy: 'Check the address of the proxy, its rules and its credentials.' },
 
   // The agent channel
   ERR_PROTOCOL_VERSION: { http: 426, retryable: false, cause: 'Agent and control plane speak versions of the protocol that do not meet.', remedy: 'Update the older of the two.' },
@@ -71,6 +75,7 @@ export const errorCodes = {
   ERR_HOST_DOWN: { http: 502, retryable: true, cause: 'The host of the VM is down.', remedy: 'Bring the host back, or let the VM be placed on another.' },
 
   // Everything else
+  ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone.', remedy: 'Mend what failed there and start the operation again.' },
   ERR_CANCELLED: { http: 409, retryable: false, cause: 'A person cancelled it.', remedy: 'Start it again if it is still wanted.' },
   ERR_STORE_FAILED: { http: 500, retryable: true, cause: 'The database could not write.', remedy: 'Check disk space and the health of the disk.' },
   ERR_INTERNAL: { http: 500, retryable: false, cause: 'A fault in Farshore.', remedy: 'Report it with the log of the moment.' },
