@@ -8,8 +8,8 @@ import path from 'node:path';
 import { build } from './setup/build.mjs';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { findNode24 } from './setup/node24.mjs';
-import { runProgram } from './setup/run-program.mjs';
 import { Refusal } from './setup/refusal.mjs';
+import { runProgram } from './setup/run-program.mjs';
 import { withSetupLock } from './setup/setup-lock.mjs';
 
 const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '..');
@@ -23,7 +23,12 @@ const oxlint = ['node_modules/oxlint/bin/oxlint'];
  */
 const tasks = {
   test: { about: 'every suite that needs nothing but Node; file names choose some', steps: [['scripts/test.mjs']] },
-  demo: { about: 'two sites, a failover and its report on this machine (--once: then end)', built: true, atHome: true, steps: [['dist/demo/main.js']] },
+  demo: {
+    about: 'two sites, a failover and its report on this machine (--once: then end)',
+    built: true,
+    atHome: true,
+    steps: [['dist/demo/main.js']],
+  },
   bench: { about: 'measures, as ratios (names choose some)', built: true, atHome: true, steps: [['scripts/bench.mjs']] },
   build: { about: 'compiles into dist/', built: true },
   check: { about: 'typecheck, lint, format:check and test', tasks: ['typecheck', 'lint', 'format:check', 'test'] },

@@ -52,12 +52,19 @@ function npmCi(root) {
   const env = { ...process.env, ...pathWithout(modules) };
   return new Promise((resolve, reject) => {
     // Level `error` leaves out the engine warnings: npm runs on the machine's Node, the packages on Node 24.
-    const npm = spawn(command, [...args, 'ci', '--loglevel=error', '--no-progress'], { cwd: root, env, shell, stdio: ['ignore', 'ignore', 'pipe'] });
+    const npm = spawn(command, [...args, 'ci', '--loglevel=error', '--no-progress'], {
+      cwd: root,
+      env,
+      shell,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let errors = '';
     npm.stderr.setEncoding('utf8').on('data', (text) => {
       errors += text;
     });
-    npm.on('error', (cause) => reject(new Refusal(`npm could not be started (${cause.message}); it comes with Node: install Node 20 or later`)));
+    npm.on('error', (cause) =>
+      reject(new Refusal(`npm could not be started (${cause.message}); it comes with Node: install Node 20 or later`)),
+    );
     npm.on('close', (code) => resolve({ code: code ?? 1, errors }));
   });
 }
@@ -69,7 +76,9 @@ function npmCommand(modules) {
   if (node !== undefined && path.basename(npmScript) === 'npm-cli.js') return { command: node, args: [npmScript], shell: false };
   // Windows cannot delete a program that runs: we would stand in npm's way.
   if (isWindows && process.execPath.startsWith(modules)) {
-    throw new Refusal("the dependencies are out of date, and this runs on the Node inside node_modules: use the machine's own node, or npm");
+    throw new Refusal(
+      "the dependencies are out of date, and this runs on the Node inside node_modules: use the machine's own node, or npm",
+    );
   }
   return { command: isWindows ? 'npm.cmd' : 'npm', args: [], shell: isWindows };
 }

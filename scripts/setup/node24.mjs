@@ -9,7 +9,13 @@ const wanted = 24;
 
 /** Path of a Node of version 24 or later that starts on this machine. */
 export function findNode24(root) {
-  const bundled = path.join(root, 'node_modules', packages[process.platform] ?? '', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  const bundled = path.join(
+    root,
+    'node_modules',
+    packages[process.platform] ?? '',
+    'bin',
+    process.platform === 'win32' ? 'node.exe' : 'node',
+  );
   if (existsSync(bundled)) {
     // It may be there and not start: npm cannot tell a Linux without glibc.
     const { stdout } = spawnSync(bundled, ['--version'], { encoding: 'utf8' });

@@ -2,10 +2,11 @@
  * Two set-ups at once in one folder take turns. The lock is a file that its holder touches every two seconds; it is
  * stale when its process is gone (same host) or nobody has touched it for half a minute (a holder on another host).
  */
+
+import { randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { randomUUID } from 'node:crypto';
 
 const touchEveryMs = 2_000;
 const staleAfterMs = 30_000;
