@@ -21,7 +21,7 @@ const outsideTimeAndChance: Record<string, string> = {
   'Math.random': 'export const a = Math.random();',
   'Math.random by destructuring': 'export const { random } = Math;',
   'Math.random by a computed name': "export const a = Math['random']();",
-  'globalThis': 'export const a = globalThis.Date.now();',
+  globalThis: 'export const a = globalThis.Date.now();',
   setTimeout: 'setTimeout(() => {}, 1);',
   setInterval: 'setInterval(() => {}, 1);',
   setImmediate: 'setImmediate(() => {});',
@@ -82,7 +82,10 @@ describe('the lint', () => {
     cpSync(path.join(root, 'scripts/lint'), path.join(house, 'scripts/lint'), { recursive: true });
     cpSync(path.join(root, 'tsconfig.json'), path.join(house, 'options.json'));
     symlinkSync(path.join(root, 'node_modules'), path.join(house, 'node_modules'), 'junction');
-    write('tsconfig.json', '{ "extends": "./options.json", "compilerOptions": { "noEmit": true, "composite": false }, "include": ["**/*.ts"], "references": [] }');
+    write(
+      'tsconfig.json',
+      '{ "extends": "./options.json", "compilerOptions": { "noEmit": true, "composite": false }, "include": ["**/*.ts"], "references": [] }',
+    );
   });
   after(() => rmSync(house, { recursive: true, force: true }));
 
@@ -107,7 +110,9 @@ describe('the lint', () => {
 
   it('reports every way to time and chance past the ports, one by one', () => {
     const titles = Object.keys(outsideTimeAndChance);
-    const files = Object.fromEntries(Object.values(outsideTimeAndChance).map((text, index) => [`provider-agent/commands/banned-${index}.ts`, text]));
+    const files = Object.fromEntries(
+      Object.values(outsideTimeAndChance).map((text, index) => [`provider-agent/commands/banned-${index}.ts`, text]),
+    );
     const quiet = [...lint(files).values()].flatMap((rules, index) => (rules.includes(timeRule) ? [] : [titles[index]]));
     assert.deepEqual(quiet, []);
   });
@@ -136,7 +141,10 @@ describe('the lint', () => {
       'shared/d.ts': "export { sep } from 'node:path';",
       'shared/e.ts': 'export const e = process.env;',
     });
-    assert.deepEqual([...found].filter(([, rules]) => !rules.includes('farshore(portable-shared)')), []);
+    assert.deepEqual(
+      [...found].filter(([, rules]) => !rules.includes('farshore(portable-shared)')),
+      [],
+    );
   });
 
   it('reports promises that nobody waits for, misused ones, and waiting for what is none', () => {
