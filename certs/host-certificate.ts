@@ -5,9 +5,10 @@
  */
 import { X509Certificate } from 'node:crypto';
 import forge from 'node-forge';
-import { siteUri } from '../shared/certificate-names.ts';
+import { replicationAuthorityName, siteUri } from '../shared/certificate-names.ts';
 import type { SiteId } from '../shared/ids.ts';
 import type { Random } from '../shared/ports.ts';
+import { spkiOf } from './digest.ts';
 import { makeRsaKey, signRsaCertificate } from './rsa-certificate.ts';
 
 const HOST_DAYS = 365;
@@ -25,20 +26,24 @@ export function makeSiteRequest(keyPem: string): string {
   return forge.pki.certificationRequestToPem(request);
 }
 
-/** Whether the certificate is for this key and the root signed it as an authority. */
-export function isSiteAuthority(certificatePem: string, keyPem: string, rootPem: string): boolean {
-  const certificate = new X509Certificate(certificatePem);
-  const root = new X509Certificate(rootPem);
-  const key = forge.pki.privateKeyFromPem(keyPem);
-  const own = forge.pki.certificateFromPem(certificatePem).publicKey as forge.pki.rsa.PublicKey;
-  return certificate.ca && certificate.checkIssued(root) && certificate.verify(root.publicKey) && own.n.equals(key.n);
-}
-
 export interface SiteChain {
   readonly siteId: SiteId;
   readonly authorityPem: string;
   readonly authorityKeyPem: string;
   readonly rootPem: string;
+}
+
+/** Whether the authority is this site's, for this key, and the root signed it. */
+export function isSiteAuthority(chain: SiteChain): boolean {
+  const certificate = new X509Certificate(chain.authorityPem);
+  const root = new X509Certificate(chain.rootPem);
+  return (
+    certificate.ca &&
+    certificate.subject === `CN=${replicationAuthorityName(chain.siteId)}` &&
+    certificate.checkIssued(root) &&
+    certificate.verify(root.publicKey) &&
+    spkiOf(chain.authorityPem) === spkiOf(chain.authorityKeyPem)
+  );
 }
 
 /** A new key and certificate for a host with these DNS names, as PKCS#12 under the pass phrase. */

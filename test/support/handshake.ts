@@ -17,7 +17,9 @@ export async function shakeHands(serverOptions: TlsOptions, clientOptions: Conne
   const served = new Promise<{ socket: TLSSocket | null; error: Error | string | null }>((resolve) => {
     server.once('secureConnection', (socket) => resolve({ socket, error: null }));
     // The event only says "socket hang up"; the reason, such as CERT_REVOKED, is kept with the socket.
-    server.once('tlsClientError', (error, socket) => resolve({ socket: null, error: (socket.authorizationError ?? error) as Error | string }));
+    server.once('tlsClientError', (error, socket) =>
+      resolve({ socket: null, error: (socket.authorizationError ?? error) as Error | string }),
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -59,7 +59,10 @@ describe("the agents' authority", () => {
   });
 
   it('does not let an agent pass for a listener', async () => {
-    const shaken = await shakeHands({ ...server, key: agentKey, cert: agent.certificate }, { ...client, checkServerIdentity: () => undefined });
+    const shaken = await shakeHands(
+      { ...server, key: agentKey, cert: agent.certificate },
+      { ...client, checkServerIdentity: () => undefined },
+    );
     assert.match(shaken.clientError?.message ?? '', /unsuitable certificate purpose|unsupported certificate purpose/);
   });
 
@@ -119,7 +122,10 @@ describe('a certificate request', () => {
   });
 
   it('is refused when it is no request at all', async () => {
-    await assert.rejects(readAgentRequest('-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----'), invalid(/cannot be read/));
+    await assert.rejects(
+      readAgentRequest('-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----'),
+      invalid(/cannot be read/),
+    );
     await assert.rejects(readAgentRequest(pair.certificate), invalid(/cannot be read/));
   });
 });

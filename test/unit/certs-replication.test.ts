@@ -58,7 +58,10 @@ describe('host certificates', () => {
     const authorityKeyPem = await makeRsaKey();
     const authorityPem = signSiteAuthority(otherRoot, makeSiteRequest(authorityKeyPem), reading.siteId, now, systemRandom);
     const foreign = await issue({ ...reading, authorityKeyPem, authorityPem, rootPem: otherRoot.certificate }, 'hv1.reading.example');
-    const shaken = await shakeHands({ ...receiver, requestCert: true }, { ...foreign, servername: 'hv7.slough.example', ca: [root.certificate, otherRoot.certificate] });
+    const shaken = await shakeHands(
+      { ...receiver, requestCert: true },
+      { ...foreign, servername: 'hv7.slough.example', ca: [root.certificate, otherRoot.certificate] },
+    );
     assert.equal(shaken.serverError, 'SELF_SIGNED_CERT_IN_CHAIN');
     assert.equal(shaken.serverSaw, null);
   });
@@ -95,16 +98,20 @@ describe("a site's replication authority", () => {
     const authorityKeyPem = await makeRsaKey();
     const rogueRoot = { certificate: reading.authorityPem, key: reading.authorityKeyPem };
     const authorityPem = signSiteAuthority(rogueRoot, makeSiteRequest(authorityKeyPem), slough.siteId, now, systemRandom);
-    const rogue = await issue({ siteId: slough.siteId, authorityKeyPem, authorityPem, rootPem: reading.authorityPem }, 'hv1.reading.example');
+    const rogue = await issue(
+      { siteId: slough.siteId, authorityKeyPem, authorityPem, rootPem: reading.authorityPem },
+      'hv1.reading.example',
+    );
     const shaken = await shakeHands({ ...receiver, requestCert: true }, { ...rogue, servername: 'hv7.slough.example' });
     assert.equal(shaken.serverError, 'PATH_LENGTH_EXCEEDED');
   });
 
-  it('is told from one for another key or under another root', async () => {
+  it('is told from one for another key, another site or under another root', async () => {
     const otherRoot = await makeReplicationRoot(now, systemRandom);
-    assert.equal(isSiteAuthority(reading.authorityPem, reading.authorityKeyPem, root.certificate), true);
-    assert.equal(isSiteAuthority(reading.authorityPem, slough.authorityKeyPem, root.certificate), false);
-    assert.equal(isSiteAuthority(reading.authorityPem, reading.authorityKeyPem, otherRoot.certificate), false);
+    assert.equal(isSiteAuthority(reading), true);
+    assert.equal(isSiteAuthority({ ...reading, authorityKeyPem: slough.authorityKeyPem }), false);
+    assert.equal(isSiteAuthority({ ...reading, siteId: slough.siteId }), false);
+    assert.equal(isSiteAuthority({ ...reading, rootPem: otherRoot.certificate }), false);
   });
 
   it('is not given for a short key, another kind of key, or a request that is none', async () => {
