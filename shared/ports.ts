@@ -19,6 +19,14 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+/** The program's own log: constant text, data in fields. A pino logger is one. */
+export interface Log {
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  /** Someone must act now. */
+  error(fields: object, text: string): void;
+}
+
 /** Resolves `ms` from now on the clock given; rejects with the signal's reason when it aborts first. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -5,6 +5,8 @@
 export const limits = {
   /** Bytes of one WebSocket message; larger lists are sent in several. */
   messageBytes: 256 * 1024,
+  /** Bytes of the lists in one message; the rest is left for what stands round them. */
+  listBytes: 192 * 1024,
   /** Brackets inside brackets in one message. */
   depth: 12,
   /** Messages a second, on average, and how many may come at once. */

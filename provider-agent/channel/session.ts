@@ -1,0 +1,210 @@
+/**
+ * One connection to the control plane, from hello to its end, whatever carries it.
+ *
+ * hello; welcome; then every outcome the control plane has not confirmed, then new ones as they come, then what
+ * changed at the site. The other end is treated as hostile: a message over a limit or out of form ends the
+ * connection and is counted. Everything that leaves passes the egress allow-list and stands in the ledger first.
+ */
+import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
+import type { AgentId, CommandId } from '../../shared/ids.ts';
+import type { Clock, Log } from '../../shared/ports.ts';
+import { type AgentMessage, encodeEgress } from '../../shared/protocol/egress.ts';
+import type { SignedEnvelope } from '../../shared/protocol/envelope.ts';
+import { limits, RateLimit } from '../../shared/protocol/limits.ts';
+import { type CloudMessage, readCloudMessage } from '../../shared/protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
+import type { Link } from './link.ts';
+import { type FinishedOutcome, Outbox } from './outbox.ts';
+
+/** Where commands go. */
+export interface CommandIntake {
+  readonly lastSequence: number;
+  receive(signed: SignedEnvelope): void;
+}
+
+/** The durable outcomes. */
+export interface OutcomeStore {
+  unconfirmed(): readonly FinishedOutcome[];
+  confirm(commandIds: readonly CommandId[], at: number): Promise<void>;
+}
+
+/** What is reported about the site. `next` is asked whenever there is room to send, after `connected`. */
+export interface InventorySource {
+  readonly digest: string | null;
+  connected(inventory: 'inStep' | 'sendAll'): void;
+  next(): AgentMessage | null;
+  disconnected(): void;
+}
+
+/** The record of every message that left; throws when it cannot be written. */
+export interface EgressRecord {
+  note(text: string): void;
+}
+
+export interface SessionPorts {
+  readonly agentId: AgentId;
+  readonly agentVersion: string;
+  readonly intake: CommandIntake;
+  readonly outcomes: OutcomeStore;
+  readonly inventory: InventorySource;
+  readonly egress: EgressRecord;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Calls back after the present turn of the event loop, so that what comes together leaves together. */
+  readonly defer: (callback: () => void) => void;
+  /** The hello was answered: the session is up. */
+  onWelcome(): void;
+  /** The other end broke a limit or the form. */
+  onViolation(): void;
+}
+
+const WELCOME_WITHIN_MS = 30_000;
+/** More than this many pings without an answer: the peer is dead. */
+const SILENT_HEARTBEATS = 2.5;
+const WAITING_BYTES_MOST = 1024 * 1024;
+const LOOK_AGAIN_MS = 25;
+
+export class Session {
+  readonly outbox = new Outbox();
+  readonly #ports: SessionPorts;
+  readonly #link: Link;
+  readonly #incoming: RateLimit;
+  readonly #outgoing: RateLimit;
+  #state: 'opening' | 'greeting' | 'up' | 'ended' = 'opening';
+  #unsent: AgentMessage | null = null;
+  #heardAt: number;
+  #isPumpDue = false;
+  #cancelTimer = () => {};
+
+  constructor(link: Link, ports: SessionPorts) {
+    const now = ports.clock.now();
+    this.#ports = ports;
+    this.#link = link;
+    this.#heardAt = now;
+    this.#incoming = new RateLimit(now);
+    this.#outgoing = new RateLimit(now, limits.messagesPerSecond * 0.8, limits.messagesAtOnce * 0.5);
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'up';
+  }
+
+  opened(): void {
+    const { agentId, agentVersion, intake, inventory, clock } = this.#ports;
+    this.#state = 'greeting';
+    this.#heardAt = clock.now();
+    this.#cancelTimer = clock.after(WELCOME_WITHIN_MS, () => this.#link.close('no welcome came'));
+    const { lastSequence } = intake;
+    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, agentId, agentVersion, lastSequence, inventoryDigest: inventory.digest });
+  }
+
+  heard(): void {
+    this.#heardAt = this.#ports.clock.now();
+  }
+
+  received(text: string): void {
+    if (this.#state === 'ended') return;
+    this.heard();
+    try {
+      if (!this.#incoming.take(this.#heardAt))
+        throw new FarshoreError('ERR_TOO_MANY_REQUESTS', 'the control plane sends faster than the limit');
+      this.#handle(readCloudMessage(text));
+    } catch (thrown) {
+      const error = toFarshoreError(thrown);
+      this.#ports.log.error({ err: error }, 'message from the control plane refused');
+      this.#ports.onViolation();
+      this.#link.close(error.code);
+    }
+  }
+
+  ended(): void {
+    if (this.#state === 'up') this.#ports.inventory.disconnected();
+    this.#state = 'ended';
+    this.#cancelTimer();
+    this.outbox.clear();
+  }
+
+  /** Something new waits in the outbox or at the inventory. */
+  wake(): void {
+    if (this.#state !== 'up' || this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    this.#ports.defer(() => {
+      this.#isPumpDue = false;
+      this.#pump();
+    });
+  }
+
+  #handle(message: CloudMessage): void {
+    if (message.type === 'welcome') return this.#welcomed(message);
+    if (this.#state !== 'up') throw new FarshoreError('ERR_MESSAGE_INVALID', 'a message came before the welcome');
+    switch (message.type) {
+      case 'commands':
+        for (const envelope of message.envelopes) this.#ports.intake.receive(envelope);
+        return;
+      case 'finished.ack':
+        return this.#confirm(message.commandIds);
+      case 'inventory.sendAll':
+        this.#ports.inventory.connected('sendAll');
+        return this.wake();
+    }
+  }
+
+  #welcomed({ protocol, heartbeatSeconds, inventory }: Extract<CloudMessage, { type: 'welcome' }>): void {
+    if (this.#state !== 'greeting') throw new FarshoreError('ERR_MESSAGE_INVALID', 'a welcome came twice');
+    if (protocol !== PROTOCOL_VERSION)
+      throw new FarshoreError('ERR_PROTOCOL_VERSION', `the control plane speaks protocol ${protocol}, this agent ${PROTOCOL_VERSION}`);
+    this.#state = 'up';
+    this.#cancelTimer();
+    this.#beat(heartbeatSeconds * 1000);
+    for (const outcome of this.#ports.outcomes.unconfirmed()) this.outbox.finished(outcome);
+    this.#ports.inventory.connected(inventory);
+    this.#ports.onWelcome();
+    this.wake();
+  }
+
+  #confirm(commandIds: readonly CommandId[]): void {
+    const { outcomes, clock, log } = this.#ports;
+    // Unwritten, it is only sent again on the next connection.
+    outcomes.confirm(commandIds, clock.now()).catch((error: unknown) => log.error({ err: error }, 'confirmation could not be written'));
+  }
+
+  #beat(everyMs: number): void {
+    this.#cancelTimer = this.#ports.clock.after(everyMs, () => {
+      if (this.#ports.clock.now() - this.#heardAt > everyMs * SILENT_HEARTBEATS) return this.#link.close('the control plane fell silent');
+      this.#link.ping();
+      this.#beat(everyMs);
+    });
+  }
+
+  #pump(): void {
+    while (this.#state === 'up') {
+      this.#unsent ??= this.outbox.next() ?? this.#ports.inventory.next();
+      if (this.#unsent === null) return;
+      const mayPass = this.#link.waitingBytes <= WAITING_BYTES_MOST && this.#outgoing.take(this.#ports.clock.now());
+      if (!mayPass) {
+        this.#isPumpDue = true;
+        this.#ports.clock.after(LOOK_AGAIN_MS, () => {
+          this.#isPumpDue = false;
+          this.#pump();
+        });
+        return;
+      }
+      const message = this.#unsent;
+      this.#unsent = null;
+      this.#send(message);
+    }
+  }
+
+  #send(message: AgentMessage): void {
+    const { egress, log } = this.#ports;
+    try {
+      const text = encodeEgress(message);
+      egress.note(text);
+      this.#link.send(text);
+    } catch (error) {
+      // Neither a message that may not leave nor one that cannot be noted is sent; a new connection tells it anew.
+      log.error({ err: error, type: message.type }, 'message could not be sent');
+      this.#link.close('a message could not be sent');
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/** Handlers of failover.* and vm.start: a replica becomes the VM that runs, or goes back to being a replica. */
+import { FarshoreError } from '../../shared/errors.ts';
+import type { VmRef } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
+import type { RecoveryPoint, VmView } from '../fabric/fabric.ts';
+import type { HandlerContext, Handlers } from './handlers.ts';
+import { findExisting, poll, reach, wrongState } from './reach.ts';
+
+type FailoverKind = 'failover.execute' | 'failover.cancel' | 'failover.commit' | 'vm.start';
+
+/** How long a start that another run of this command began may still take. */
+const STARTING_MS = 300_000;
+
+export const failoverHandlers: Pick<Handlers, FailoverKind> = {
+  async 'failover.execute'({ vm: ref, recoveryPoint: choice }, context) {
+    context.progress('failingOver');
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.state === 'failedOverWaitingCompletion',
+        async act(vm) {
+          if (vm.replication.mode !== 'replica') throw wrongState(vm, 'only a replica is failed over');
+          const point = await choosePoint(choice, ref, context);
+          // The latest is left to the fabric: one newer than ours may arrive before the failover.
+          await context.fabric.startFailover(ref, choice.choose === 'latest' ? null : point.id, context.act);
+        },
+      },
+      context,
+    );
+    // No point arrives at a replica that is failed over: the choice made now is the one that was made then.
+    const point = await choosePoint(choice, ref, context);
+    return { recoveryPointId: point.id, recoveryPointAt: isoMoment(point.at) };
+  },
+
+  async 'failover.cancel'({ vm: ref }, context) {
+    context.progress('cleaningUp');
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm === null || !isFailedOver(vm),
+        async act(vm) {
+          if (vm.replication.state === 'failedOver') throw wrongState(vm, 'a committed failover cannot be taken back');
+          await context.fabric.stopFailover(ref, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'failover.commit'({ vm: ref }, context) {
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.state === 'failedOver',
+        async act(vm) {
+          if (!isFailedOver(vm)) throw wrongState(vm, 'only a VM that was failed over is committed');
+          await context.fabric.completeFailover(ref, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'vm.start'({ vm: ref, guestAnswersWithinSeconds }, context) {
+    context.progress('starting');
+    await raiseEpoch(ref, context);
+    await poll(
+      context,
+      async () => ((await findExisting(ref, context)).power === 'starting' ? null : true),
+      context.clock.now() + STARTING_MS,
+    );
+    await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);
+    const runningAt = isoMoment(context.clock.now());
+    if (guestAnswersWithinSeconds === 0) return { runningAt, answeredAt: null };
+
+    context.progress('waitingForGuest');
+    const until = context.clock.now() + guestAnswersWithinSeconds * 1000;
+    const hasAnswered = await poll(context, async () => ((await context.fabric.guestAnswers(ref)) ? true : null), until);
+    if (hasAnswered === null) throw new FarshoreError('ERR_GUEST_SILENT', 'the VM runs, and its guest has not answered in time');
+    return { runningAt, answeredAt: isoMoment(context.clock.now()) };
+  },
+};
+
+function isFailedOver(vm: VmView): boolean {
+  return vm.replication.state === 'failedOverWaitingCompletion' || vm.replication.state === 'failedOver';
+}
+
+/** The fence: whoever finds the VM later sees under which decision it was started, so this comes before the start. */
+async function raiseEpoch(ref: VmRef, context: HandlerContext): Promise<void> {
+  const { epoch } = context.act;
+  await reach(
+    { ref, isReached: (vm) => vm !== null && vm.epoch >= epoch, act: () => context.fabric.writeEpoch(ref, epoch, context.act) },
+    context,
+  );
+}
+
+async function choosePoint(choice: RecoveryPointChoice, ref: VmRef, { fabric }: HandlerContext): Promise<RecoveryPoint> {
+  const points = await fabric.recoveryPoints(ref);
+  const fitting = points.filter((point) => {
+    if (choice.choose === 'given') return point.id === choice.id;
+    return choice.choose === 'latest' || point.kind === 'applicationConsistent';
+  });
+  const newest = fitting.reduce<RecoveryPoint | null>((best, point) => (best === null || point.at > best.at ? point : best), null);
+  if (newest === null) throw new FarshoreError('ERR_NO_RECOVERY_POINT', 'the replica has no recovery point of the kind asked for');
+  return newest;
+}

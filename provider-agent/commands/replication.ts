@@ -1,0 +1,94 @@
+/** Handlers of replication.* and replica.*: replication of one VM begins, is seeded, and ends on either side. */
+import { isoMoment } from '../../shared/ports.ts';
+import type { ReplicationState, VmView } from '../fabric/fabric.ts';
+import type { Handlers } from './handlers.ts';
+import { findExisting, poll, reach, wrongState } from './reach.ts';
+
+type ReplicationKind = 'replication.enable' | 'replica.configure' | 'replication.seed' | 'replication.disable' | 'replica.remove';
+
+const isDisabled = (vm: VmView | null) => vm === null || vm.replication.state === 'disabled';
+
+/** States from which the first copy still comes to its end by itself. */
+const seeding: readonly ReplicationState[] = [
+  'initialReplicationInProgress',
+  'waitingForInitialReplication',
+  'replicating',
+  'resynchronizing',
+];
+
+export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
+  async 'replication.enable'({ vm: ref, target, policy }, context) {
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.mode === 'primary' && vm.replication.state !== 'disabled',
+        async act(vm) {
+          if (!isDisabled(vm)) throw wrongState(vm, 'replication is enabled on a VM that does not replicate');
+          context.progress('preparing');
+          await context.fabric.enableReplication(ref, target, policy, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'replica.configure'({ vm: ref, networks }, context) {
+    const vm = await findExisting(ref, context);
+    if (vm.replication.mode !== 'replica') throw wrongState(vm, 'networks are set on a replica');
+    // What is set cannot be looked at, and setting the same again changes nothing.
+    await context.fabric.configureReplica(ref, networks, context.act);
+    return {};
+  },
+
+  async 'replication.seed'({ vm: ref }, context) {
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm !== null && seeding.includes(vm.replication.state),
+        async act(vm) {
+          if (vm.replication.state !== 'readyForInitialReplication')
+            throw wrongState(vm, 'the initial replication starts from readyForInitialReplication');
+          await context.fabric.startInitialReplication(ref, context.act);
+        },
+      },
+      context,
+    );
+    context.progress('copying');
+    const at = await poll(context, async () => {
+      const vm = await findExisting(ref, context);
+      if (!seeding.includes(vm.replication.state)) throw wrongState(vm, 'the initial replication was interrupted');
+      return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
+    });
+    return { recoveryPointAt: isoMoment(at ?? context.clock.now()) };
+  },
+
+  async 'replication.disable'({ vm: ref }, context) {
+    await reach({ ref, isReached: isDisabled, act: () => context.fabric.removeReplication(ref, context.act) }, context);
+    return {};
+  },
+
+  async 'replica.remove'({ vm: ref, deleteReplica }, context) {
+    const found = await context.fabric.findVm(ref);
+    if (found === null) return {};
+    if (found.replication.mode === 'primary') throw wrongState(found, 'this VM is the primary, not a replica');
+    if (deleteReplica) refuseToDeleteProduction(found);
+    context.progress('cleaningUp');
+    await reach({ ref, isReached: isDisabled, act: () => context.fabric.removeReplication(ref, context.act) }, context);
+    if (deleteReplica) {
+      await reach({ ref, isReached: (vm) => vm === null, act: () => context.fabric.deleteVm(ref, context.act) }, context);
+    }
+    return {};
+  },
+};
+
+/**
+ * A replica that was failed over may hold writes that exist nowhere else. Once its replication is removed only the
+ * epoch still tells, which is written to a VM before its first start here.
+ */
+function refuseToDeleteProduction(vm: VmView): void {
+  const wasFailedOver = vm.replication.state === 'failedOver' || vm.replication.state === 'failedOverWaitingCompletion';
+  const wasActivated = vm.replication.mode === 'none' && vm.epoch > 0;
+  if (vm.power !== 'off' || wasFailedOver || wasActivated)
+    throw wrongState(vm, 'only a replica that is off and was not failed over is deleted');
+}

@@ -1,0 +1,137 @@
+/**
+ * The agent without its surroundings: runner, session and observer over ports. `main.ts` gives it the system, a test
+ * world gives it its own clock, chance and wire, so both run the same agent. It owns the journal it is given.
+ */
+
+import type { AgentId, VaultId } from '../shared/ids.ts';
+import { type Clock, type Log, pause, type Random } from '../shared/ports.ts';
+import type { Verifier } from '../shared/protocol/envelope.ts';
+import { AgentChannel, type ChannelStatus } from './channel/channel.ts';
+import type { Dial } from './channel/link.ts';
+import type { EgressRecord } from './channel/session.ts';
+import { FabricCalls } from './commands/fabric-calls.ts';
+import type { HostCertificates } from './commands/handlers.ts';
+import { Lifeline } from './commands/lifeline.ts';
+import { CommandRunner } from './commands/runner.ts';
+import type { Fabric } from './fabric/fabric.ts';
+import { Observer } from './observe/observer.ts';
+import type { Journal } from './state/journal.ts';
+
+export interface AgentCorePorts {
+  readonly identity: { readonly agentId: AgentId; readonly vaultId: VaultId };
+  readonly agentVersion: string;
+  readonly journal: Journal;
+  readonly fabric: Fabric;
+  readonly verifier: Verifier;
+  readonly certificates: HostCertificates;
+  readonly dial: Dial;
+  readonly egress: EgressRecord;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Calls back after the present turn of the event loop. */
+  readonly defer: (callback: () => void) => void;
+  readonly settings?: Partial<AgentSettings>;
+  onStatus?(status: ChannelStatus): void;
+}
+
+export interface AgentSettings {
+  readonly fabricCallLimitMs: number;
+  readonly fabricCallsAtOnce: number;
+  readonly inventoryEveryMs: number;
+  /** How long a stop waits for commands under way; the rest is resumed by the next start. */
+  readonly drainMs: number;
+  /** How long a confirmed command is remembered. */
+  readonly rememberMs: number;
+}
+
+const DAY_MS = 86_400_000;
+
+export const defaultSettings: AgentSettings = {
+  fabricCallLimitMs: 300_000,
+  fabricCallsAtOnce: 64,
+  inventoryEveryMs: 5_000,
+  drainMs: 10_000,
+  rememberMs: 30 * DAY_MS,
+};
+
+export interface AgentCore {
+  /** A new certificate has come, or the way out has changed. */
+  reconnect(reason: string): void;
+  /** Takes no more commands, lets those under way finish for a while, closes the journal. The fabric stays open. */
+  stop(): Promise<void>;
+  /** As if the process had died this moment. */
+  abandon(): void;
+  readonly runningCommands: number;
+}
+
+export function startAgentCore(ports: AgentCorePorts): AgentCore {
+  const settings = { ...defaultSettings, ...ports.settings };
+  const life = new Lifeline();
+  const clock = life.clock(ports.clock);
+  const defer = (callback: () => void) => ports.defer(() => life.isCut || callback());
+  const { journal, log, random, fabric } = ports;
+
+  const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
+  const observer = new Observer({
+    fabric: calls.limited(() => {}),
+    clock,
+    log,
+    everyMs: settings.inventoryEveryMs,
+    onChanged: () => channel.inventoryChanged(),
+  });
+  const runner = new CommandRunner({
+    identity: ports.identity,
+    verifier: ports.verifier,
+    certificates: ports.certificates,
+    journal,
+    calls,
+    clock,
+    random,
+    log,
+    onFinished: (finished) => channel.finished(finished),
+    onProgress: (commandId, stage) => channel.progress(commandId, stage),
+    onRefused: (code) => channel.refused(code),
+    onNotTaken: () => channel.drop('a command could not be written down'),
+  });
+  const channel = new AgentChannel({
+    agentId: ports.identity.agentId,
+    agentVersion: ports.agentVersion,
+    intake: runner,
+    outcomes: journal,
+    inventory: observer,
+    egress: ports.egress,
+    dial: ports.dial,
+    clock,
+    random,
+    log,
+    defer,
+    onStatus: (status) => ports.onStatus?.(status),
+  });
+
+  const prune = () => {
+    journal.prune(clock.now() - settings.rememberMs).catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
+    clock.after(DAY_MS, prune);
+  };
+  prune();
+  runner.resume();
+  channel.start();
+
+  return {
+    reconnect: (reason) => channel.reconnect(reason),
+    async stop() {
+      await Promise.race([runner.drain(), pause(clock, settings.drainMs)]);
+      channel.stop();
+      life.cut();
+      await journal.close();
+    },
+    abandon() {
+      life.cut();
+      journal.abandon();
+      channel.stop();
+    },
+    get runningCommands() {
+      return runner.runningCount;
+    },
+  };
+}

@@ -1,0 +1,220 @@
+/**
+ * The journal in an embedded database. Writes that come together share one transaction and one sync; the promise
+ * of each resolves after it. What a batch could not write is rejected whole, and the database is as before.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import { GroupCommit } from '../../shared/engine/group-commit.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { CommandId, VmRef } from '../../shared/ids.ts';
+import type { Command } from '../../shared/protocol/commands.ts';
+import type { Outcome } from '../../shared/protocol/egress.ts';
+import type { Ending, FinishedCommand, Journal, JournalEntry, Order } from './journal.ts';
+import { openDatabase } from './open-database.ts';
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE seen (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL) STRICT;
+  INSERT INTO seen VALUES (1, 0);
+  CREATE TABLE epochs (
+    cloud_id TEXT NOT NULL, vm_id TEXT NOT NULL, epoch INTEGER NOT NULL,
+    PRIMARY KEY (cloud_id, vm_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE commands (
+    number INTEGER PRIMARY KEY,
+    command_id TEXT NOT NULL UNIQUE,
+    content_hash TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    args TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    cloud_id TEXT,
+    vm_id TEXT,
+    outcome TEXT,
+    ended_at INTEGER,
+    confirmed_at INTEGER
+  ) STRICT;
+  CREATE INDEX commands_unfinished ON commands (number) WHERE outcome IS NULL;
+  CREATE INDEX commands_unconfirmed ON commands (ended_at) WHERE outcome IS NOT NULL AND confirmed_at IS NULL;
+  CREATE INDEX commands_confirmed ON commands (confirmed_at) WHERE confirmed_at IS NOT NULL;
+`;
+
+interface CommandRow {
+  command_id: string;
+  content_hash: string;
+  kind: string;
+  args: string;
+  epoch: number;
+  deadline: number;
+  cloud_id: string | null;
+  vm_id: string | null;
+  outcome: string | null;
+  ended_at: number | null;
+}
+
+/** `defer` calls back soon, after the present turn of the event loop: what is added until then shares one sync. */
+export async function openJournal(path: string, defer: (flush: () => void) => void): Promise<Journal> {
+  const database = await openDatabase(path);
+  const version = database.pragma('user_version', { simple: true });
+  if (version === 0) {
+    database.transaction(() => {
+      database.exec(SCHEMA);
+      database.pragma(`user_version = ${SCHEMA_VERSION}`);
+    })();
+  } else if (version !== SCHEMA_VERSION) {
+    database.close();
+    throw new FarshoreError('ERR_STORE_FAILED', `${path} was written by another release of the agent (schema ${String(version)})`);
+  }
+  return new SqliteJournal(database, defer);
+}
+
+class SqliteJournal implements Journal {
+  readonly #database: Database;
+  readonly #commit: GroupCommit<() => void>;
+  readonly #find: Statement<[string], CommandRow>;
+  readonly #epochOf: Statement<[string, string], { epoch: number }>;
+  readonly #insert: Statement<[Record<string, unknown>]>;
+  readonly #raiseEpoch: Statement<[string, string, number]>;
+  readonly #raiseSequence: Statement<[number]>;
+  readonly #conclude: Statement<[string, number, string]>;
+  readonly #confirm: Statement<[number, string]>;
+  #isGone = false;
+
+  constructor(database: Database, defer: (flush: () => void) => void) {
+    this.#database = database;
+    this.#commit = new GroupCommit((batch) => this.#write(batch), defer);
+    this.#find = database.prepare('SELECT * FROM commands WHERE command_id = ?');
+    this.#epochOf = database.prepare('SELECT epoch FROM epochs WHERE cloud_id = ? AND vm_id = ?');
+    this.#insert = database.prepare(
+      `INSERT INTO commands (command_id, content_hash, kind, args, epoch, deadline, cloud_id, vm_id, outcome, ended_at)
+       VALUES (@commandId, @contentHash, @kind, @args, @epoch, @deadline, @cloudId, @vmId, @outcome, @endedAt)`,
+    );
+    this.#raiseEpoch = database.prepare(
+      `INSERT INTO epochs (cloud_id, vm_id, epoch) VALUES (?, ?, ?)
+       ON CONFLICT (cloud_id, vm_id) DO UPDATE SET epoch = max(epoch, excluded.epoch)`,
+    );
+    this.#raiseSequence = database.prepare('UPDATE seen SET sequence = max(sequence, ?)');
+    this.#conclude = database.prepare('UPDATE commands SET outcome = ?, ended_at = ? WHERE command_id = ? AND outcome IS NULL');
+    this.#confirm = database.prepare(
+      'UPDATE commands SET confirmed_at = ? WHERE command_id = ? AND outcome IS NOT NULL AND confirmed_at IS NULL',
+    );
+  }
+
+  get lastSequence(): number {
+    return this.#database.prepare<[], { sequence: number }>('SELECT sequence FROM seen').get()?.sequence ?? 0;
+  }
+
+  find(commandId: CommandId): JournalEntry | null {
+    const row = this.#find.get(commandId);
+    return row === undefined ? null : toEntry(row);
+  }
+
+  epochOf(vm: VmRef): number {
+    return this.#epochOf.get(vm.cloudId, vm.vmId)?.epoch ?? 0;
+  }
+
+  unfinished(): readonly JournalEntry[] {
+    return this.#database.prepare<[], CommandRow>('SELECT * FROM commands WHERE outcome IS NULL ORDER BY number').all().map(toEntry);
+  }
+
+  unconfirmed(): readonly FinishedCommand[] {
+    const rows = this.#database
+      .prepare<[], CommandRow>('SELECT * FROM commands WHERE outcome IS NOT NULL AND confirmed_at IS NULL ORDER BY ended_at, number')
+      .all();
+    return rows.flatMap((row) => {
+      const ending = toEnding(row);
+      return ending === null ? [] : [{ commandId: row.command_id as CommandId, ...ending }];
+    });
+  }
+
+  begin(order: Order, sequence: number): Promise<void> {
+    return this.#commit.add(() => {
+      this.#insert.run(toRow(order, null));
+      this.#raiseSequence.run(sequence);
+      if (order.vm !== null) this.#raiseEpoch.run(order.vm.cloudId, order.vm.vmId, order.epoch);
+    });
+  }
+
+  refuse(order: Order, sequence: number, ending: Ending): Promise<void> {
+    return this.#commit.add(() => {
+      this.#insert.run(toRow(order, ending));
+      this.#raiseSequence.run(sequence);
+    });
+  }
+
+  conclude(commandId: CommandId, ending: Ending): Promise<void> {
+    return this.#commit.add(() => void this.#conclude.run(JSON.stringify(ending.outcome), ending.endedAt, commandId));
+  }
+
+  confirm(commandIds: readonly CommandId[], at: number): Promise<void> {
+    return this.#commit.add(() => {
+      for (const commandId of commandIds) this.#confirm.run(at, commandId);
+    });
+  }
+
+  sawSequence(sequence: number): Promise<void> {
+    return this.#commit.add(() => void this.#raiseSequence.run(sequence));
+  }
+
+  async prune(confirmedBefore: number): Promise<number> {
+    let pruned = 0;
+    await this.#commit.add(() => {
+      pruned = this.#database.prepare('DELETE FROM commands WHERE confirmed_at < ?').run(confirmedBefore).changes;
+    });
+    return pruned;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isGone) return;
+    await this.#commit.add(() => {});
+    this.abandon();
+  }
+
+  abandon(): void {
+    this.#isGone = true;
+    this.#database.close();
+  }
+
+  #write(batch: readonly (() => void)[]): void | Promise<void> {
+    if (this.#isGone) return new Promise(() => {});
+    try {
+      this.#database.transaction(() => {
+        for (const write of batch) write();
+      })();
+    } catch (cause) {
+      throw new FarshoreError('ERR_STORE_FAILED', 'the journal of the agent could not write: check disk space and the disk', { cause });
+    }
+  }
+}
+
+function toRow(order: Order, ending: Ending | null): Record<string, unknown> {
+  return {
+    commandId: order.commandId,
+    contentHash: order.contentHash,
+    kind: order.command.kind,
+    args: JSON.stringify(order.command.args),
+    epoch: order.epoch,
+    deadline: order.deadline,
+    cloudId: order.vm?.cloudId ?? null,
+    vmId: order.vm?.vmId ?? null,
+    outcome: ending === null ? null : JSON.stringify(ending.outcome),
+    endedAt: ending?.endedAt ?? null,
+  };
+}
+
+/** The rows were written by `toRow` above, from values that had passed their schemas. */
+function toEntry(row: CommandRow): JournalEntry {
+  const order: Order = {
+    commandId: row.command_id as CommandId,
+    contentHash: row.content_hash,
+    command: { kind: row.kind, args: JSON.parse(row.args) } as Command,
+    epoch: row.epoch,
+    deadline: row.deadline,
+    vm: row.cloud_id === null || row.vm_id === null ? null : ({ cloudId: row.cloud_id, vmId: row.vm_id } as VmRef),
+  };
+  return { order, ending: toEnding(row) };
+}
+
+function toEnding(row: CommandRow): Ending | null {
+  if (row.outcome === null || row.ended_at === null) return null;
+  return { outcome: JSON.parse(row.outcome) as Outcome, endedAt: row.ended_at };
+}
