@@ -17,7 +17,7 @@ const biome = ['node_modules/@biomejs/biome/bin/biome'];
 const oxlint = ['node_modules/oxlint/bin/oxlint'];
 
 /**
- * `steps` run one after the other until one fails; the arguments go to the last. `built` tasks find dist/ fresh.
+ * `steps` run one after the other, all with the arguments, and it fails with the first that failed. `built` tasks find dist/ fresh.
  * `atHome` tasks run in the root of the project, the others where the caller stands: their arguments may name files.
  * @type {Record<string, { about: string, built?: boolean, atHome?: boolean, steps?: string[][], tasks?: string[] }>}
  */
@@ -63,14 +63,14 @@ async function runTask(name, args) {
     if (task.built) await build(root, found);
     return found;
   });
-  for (const [index, [script, ...fixed]] of (task.steps ?? []).entries()) {
+  let failure = 0;
+  for (const [script, ...fixed] of task.steps ?? []) {
     const file = path.join(root, script);
     if (!existsSync(file)) throw new Refusal(`${script} does not exist, which \`${name}\` runs`);
-    const given = index === task.steps.length - 1 ? args : [];
-    const code = await runProgram(node, [file, ...fixed, ...given], task.atHome ? root : process.cwd());
-    if (code !== 0) return code;
+    const code = await runProgram(node, [file, ...fixed, ...args], task.atHome ? root : process.cwd());
+    failure ||= code;
   }
-  return 0;
+  return failure;
 }
 
 function usage() {

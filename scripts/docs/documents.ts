@@ -1,0 +1,7 @@
+/** The documents that are made from the code, so that they cannot lie. A test in test/house fails when one is stale. */
+import { metadataDocument } from './metadata.ts';
+
+/** Path from the root of the project -> its text. */
+export const documents: Readonly<Record<string, () => string>> = {
+  'docs/metadata.md': metadataDocument,
+};

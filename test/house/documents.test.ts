@@ -1,0 +1,23 @@
+/** Documents that cannot lie: what `npm run docs` would write is what is there. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { documents } from '../../scripts/docs/documents.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+describe('the generated documents', () => {
+  for (const [name, make] of Object.entries(documents)) {
+    it(`${name} is fresh`, () =>
+      assert.equal(readFileSync(path.join(root, name), 'utf8'), make(), `stale: run \`npm run docs\` and commit ${name}`));
+  }
+
+  it('say each message and each leaf of what leaves a site', () => {
+    const text = documents['docs/metadata.md']?.() ?? '';
+    for (const message of ['hello', 'command.finished', 'inventory.changed']) assert.match(text, new RegExp(`^### ${message}$`, 'm'));
+    for (const field of ['vms[].replication.state', 'vms[].ref.vmId', 'finished[].outcome.code', 'csr', 'inventoryDigest']) {
+      assert.ok(text.includes(`| \`${field}\` |`), field);
+    }
+  });
+});
