@@ -131,7 +131,7 @@ export class AgentChannel {
     this.#lastFailure = reason;
     if (this.#isStopped) return;
     const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#attempt++);
-    const wait = this.#isHurried ? 0 : random.fraction() * longest;
+    const wait = this.#isHurried ? 0 : Math.round(random.fraction() * longest);
     this.#isHurried = false;
     this.#tell('waiting');
     this.#cancelWait = clock.after(wait, () => this.#connect());

@@ -1,0 +1,182 @@
+/**
+ * A small fabric in memory for tests of the agent's core: VMs on the recovery side, the transitions of the port, and
+ * faults ordered by call. It outlives the agents of a test, as a site does.
+ */
+
+import type { Act, Fabric, HostsPreparation, InventoryChanges, RecoveryPoint, VmView } from '../../provider-agent/fabric/fabric.ts';
+import { FabricError } from '../../provider-agent/fabric/fabric-error.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
+
+type Mutation = Exclude<keyof Fabric, 'readInventory' | 'findVm' | 'recoveryPoints' | 'replicationHosts' | 'guestAnswers' | 'close'>;
+export type Fault = 'failsBefore' | 'failsAfter' | 'hangs' | 'hangsAfter' | 'lies';
+
+export interface FabricCall {
+  readonly call: Mutation;
+  readonly vmId: string | null;
+  readonly act: Act;
+}
+
+const SECRET_TEXT = 'CANARY-host7.corp.example D:\\CANARY\\disk.vhdx';
+
+export class TestFabric implements Fabric {
+  readonly calls: FabricCall[] = [];
+  readonly points = new Map<string, RecoveryPoint[]>();
+  readonly preparations: HostsPreparation[] = [];
+  guestAnswersAlways = true;
+  inventoryReads = 0;
+  faultsMet = 0;
+  findFails: ErrorCode | null = null;
+  clouds = [{ id: '0c000000-0000-4000-8000-00000000000c' as CloudId, name: 'Gold' }];
+  networks = [{ id: '0a000000-0000-4000-8000-00000000000a' as NetworkId, name: 'Blue' }];
+  readonly #vms = new Map<string, VmView>();
+  readonly #faults = new Map<Mutation, Fault[]>();
+  /** Cursor of the inventory: the keys changed at each version. */
+  readonly #log: string[] = [];
+
+  add(vm: VmView): void {
+    this.#put(vm);
+  }
+
+  change(ref: VmRef, change: Partial<VmView>): void {
+    this.#put({ ...this.#get(ref), ...change });
+  }
+
+  remove(ref: VmRef): void {
+    this.#vms.delete(ref.vmId);
+    this.#log.push(ref.vmId);
+  }
+
+  order(call: Mutation, ...faults: Fault[]): void {
+    this.#faults.set(call, faults);
+  }
+
+  count(call: Mutation): number {
+    return this.calls.filter((made) => made.call === call).length;
+  }
+
+  async readInventory(cursor: string | null): Promise<InventoryChanges> {
+    this.inventoryReads++;
+    const next = String(this.#log.length);
+    const { clouds, networks } = this;
+    if (cursor === null) return { cursor: next, full: true, clouds, networks, vms: [...this.#vms.values()], removedVms: [] };
+    const keys = [...new Set(this.#log.slice(Number(cursor)))];
+    const vms = keys.flatMap((key) => this.#vms.get(key) ?? []);
+    const removedVms = keys.filter((key) => !this.#vms.has(key)).map((vmId) => ({ cloudId: this.clouds[0]?.id, vmId }) as VmRef);
+    return { cursor: next, full: false, clouds: [], networks: [], vms, removedVms };
+  }
+
+  async findVm(ref: VmRef): Promise<VmView | null> {
+    if (this.findFails !== null) throw new FabricError(this.findFails, 'OperationFailed', 'GetVM', SECRET_TEXT);
+    return this.#vms.get(ref.vmId) ?? null;
+  }
+
+  async recoveryPoints(ref: VmRef): Promise<readonly RecoveryPoint[]> {
+    return this.points.get(ref.vmId) ?? [];
+  }
+
+  async replicationHosts() {
+    return [{ host: 'CANARY-host1', dnsNames: ['CANARY-host1.corp.example'] }];
+  }
+
+  async guestAnswers(): Promise<boolean> {
+    return this.guestAnswersAlways;
+  }
+
+  prepareHosts(preparation: HostsPreparation, act: Act) {
+    return this.#mutate('prepareHosts', null, act, () => {
+      this.preparations.push(preparation);
+      return { address: preparation.role === 'recovery' ? '127.0.0.1:443' : null };
+    });
+  }
+
+  releaseHosts(_pairing: unknown, _cloud: unknown, act: Act) {
+    return this.#mutate('releaseHosts', null, act, () => {});
+  }
+
+  enableReplication(ref: VmRef, _target: unknown, _policy: unknown, act: Act) {
+    return this.#move('enableReplication', ref, act, 'disabled', { mode: 'primary', state: 'readyForInitialReplication' });
+  }
+
+  startInitialReplication(ref: VmRef, act: Act) {
+    return this.#move('startInitialReplication', ref, act, 'readyForInitialReplication', { state: 'initialReplicationInProgress' });
+  }
+
+  configureReplica(ref: VmRef, _networks: unknown, act: Act) {
+    return this.#mutate('configureReplica', ref, act, () => {});
+  }
+
+  removeReplication(ref: VmRef, act: Act) {
+    return this.#move('removeReplication', ref, act, null, { mode: 'none', state: 'disabled' });
+  }
+
+  deleteVm(ref: VmRef, act: Act) {
+    return this.#mutate('deleteVm', ref, act, () => this.remove(ref));
+  }
+
+  startFailover(ref: VmRef, _point: string | null, act: Act) {
+    return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' });
+  }
+
+  stopFailover(ref: VmRef, act: Act) {
+    return this.#move('stopFailover', ref, act, 'failedOverWaitingCompletion', { state: 'replicating' }, { power: 'off' });
+  }
+
+  completeFailover(ref: VmRef, act: Act) {
+    return this.#move('completeFailover', ref, act, 'failedOverWaitingCompletion', { state: 'failedOver' });
+  }
+
+  startVm(ref: VmRef, act: Act) {
+    return this.#mutate('startVm', ref, act, () => {
+      if (this.#get(ref).power !== 'off') throw wrong('StartVM');
+      this.change(ref, { power: 'running' });
+    });
+  }
+
+  writeEpoch(ref: VmRef, epoch: number, act: Act) {
+    return this.#mutate('writeEpoch', ref, act, () => this.change(ref, { epoch: Math.max(epoch, this.#get(ref).epoch) }));
+  }
+
+  async close(): Promise<void> {}
+
+  view(ref: VmRef): VmView {
+    return this.#get(ref);
+  }
+
+  #move(call: Mutation, ref: VmRef, act: Act, from: string | null, to: Partial<VmView['replication']>, also: Partial<VmView> = {}) {
+    return this.#mutate(call, ref, act, () => {
+      const vm = this.#get(ref);
+      if (from !== null && vm.replication.state !== from) throw wrong(call);
+      this.change(ref, { ...also, replication: { ...vm.replication, ...to } });
+    });
+  }
+
+  async #mutate<T>(call: Mutation, ref: VmRef | null, act: Act, effect: () => T): Promise<T> {
+    const fault = this.#faults.get(call)?.shift();
+    if (fault !== undefined) this.faultsMet++;
+    await Promise.resolve();
+    if (fault === 'failsBefore') throw new FabricError('ERR_FABRIC_FAILED', 'OperationFailed', call, SECRET_TEXT);
+    if (fault === 'hangs') return new Promise(() => {});
+    this.calls.push({ call, vmId: ref?.vmId ?? null, act });
+    if (fault === 'lies') return undefined as T;
+    const result = effect();
+    if (fault === 'failsAfter') throw new FabricError('ERR_FABRIC_FAILED', 'OperationFailed', call, SECRET_TEXT);
+    if (fault === 'hangsAfter') return new Promise(() => {});
+    return result;
+  }
+
+  #get(ref: VmRef): VmView {
+    const vm = this.#vms.get(ref.vmId);
+    if (vm === undefined) throw new FabricError('ERR_VM_NOT_FOUND', 'ObjectNotFound', 'GetVM', SECRET_TEXT);
+    return vm;
+  }
+
+  #put(vm: VmView): void {
+    this.#vms.set(vm.ref.vmId, vm);
+    this.#log.push(vm.ref.vmId);
+  }
+}
+
+function wrong(cmdlet: string): FabricError {
+  return new FabricError('ERR_WRONG_STATE', 'InvalidOperation', cmdlet, SECRET_TEXT);
+}
