@@ -13,6 +13,7 @@ interface CodeInfo {
   remedy: string;
 }
 
+// biome-ignore format: a table, one code a row
 export const errorCodes = {
   // The request
   ERR_REQUEST_INVALID: { http: 422, retryable: false, cause: 'The request does not have the form the API asks for.', remedy: 'Mend the fields listed and send it again.' },
