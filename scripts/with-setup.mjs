@@ -84,6 +84,9 @@ if (name === undefined || !Object.hasOwn(tasks, name)) {
   process.exitCode = 2;
 } else {
   try {
+    if (Number.parseInt(process.versions.node, 10) < 20) {
+      throw new Refusal(`this is Node ${process.versions.node}; install Node 20 or later (https://nodejs.org)`);
+    }
     process.exitCode = await runTask(name, args);
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
