@@ -26,13 +26,16 @@ export async function importP256Key(pem: string): Promise<webcrypto.CryptoKeyPai
   return { privateKey, publicKey: await crypto.subtle.importKey('jwk', point, P256, true, ['verify']) };
 }
 
+/** With a line end, so that PEMs can be put one after the other. */
+export const pemOf = (object: x509.X509Certificate | x509.Pkcs10CertificateRequest): string => `${object.toString('pem')}\n`;
+
 export async function makeAgentRequest(keyPem: string): Promise<string> {
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: ['farshore agent'] }],
     keys: await importP256Key(keyPem),
     signingAlgorithm: ECDSA_SHA256,
   });
-  return request.toString('pem');
+  return pemOf(request);
 }
 
 /** The public key of a request, SPKI in DER. Throws ERR_CSR_INVALID. */

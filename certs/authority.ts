@@ -10,7 +10,7 @@ import { agentUri } from '../shared/certificate-names.ts';
 import type { AgentId } from '../shared/ids.ts';
 import type { Random } from '../shared/ports.ts';
 import { AGENT_CERTIFICATE_DAYS } from '../shared/protocol/registration.ts';
-import { ECDSA_SHA256, importP256Key, makeP256Key } from './agent-request.ts';
+import { ECDSA_SHA256, importP256Key, makeP256Key, pemOf } from './agent-request.ts';
 import { certificateDigest } from './digest.ts';
 import { type KeyPair, makeSerial, validFor } from './validity.ts';
 
@@ -50,7 +50,7 @@ export async function makeAuthority(now: number, random: Random): Promise<KeyPai
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certificate: certificate.toString('pem'), key };
+  return { certificate: pemOf(certificate), key };
 }
 
 export class Authority {
@@ -89,7 +89,7 @@ export class Authority {
         ...names.addresses.map((value) => ({ type: 'ip' as const, value })),
       ],
     });
-    return { certificate: `${certificate.trimEnd()}\n${this.certificate}`, key };
+    return { certificate: certificate + this.certificate, key };
   }
 
   /** A client certificate for the public key (SPKI, DER) of an agent. */
@@ -147,6 +147,6 @@ export class Authority {
         await x509.AuthorityKeyIdentifierExtension.create(this.#issuer.publicKey),
       ],
     });
-    return { certificate: certificate.toString('pem'), serial, notAfter: certificate.notAfter.getTime() };
+    return { certificate: pemOf(certificate), serial, notAfter: certificate.notAfter.getTime() };
   }
 }

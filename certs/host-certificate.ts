@@ -35,15 +35,19 @@ export interface SiteChain {
 
 /** Whether the authority is this site's, for this key, and the root signed it. */
 export function isSiteAuthority(chain: SiteChain): boolean {
-  const certificate = new X509Certificate(chain.authorityPem);
-  const root = new X509Certificate(chain.rootPem);
-  return (
-    certificate.ca &&
-    certificate.subject === `CN=${replicationAuthorityName(chain.siteId)}` &&
-    certificate.checkIssued(root) &&
-    certificate.verify(root.publicKey) &&
-    spkiOf(chain.authorityPem) === spkiOf(chain.authorityKeyPem)
-  );
+  try {
+    const certificate = new X509Certificate(chain.authorityPem);
+    const root = new X509Certificate(chain.rootPem);
+    return (
+      certificate.ca &&
+      certificate.subject === `CN=${replicationAuthorityName(chain.siteId)}` &&
+      certificate.checkIssued(root) &&
+      certificate.verify(root.publicKey) &&
+      spkiOf(chain.authorityPem) === spkiOf(chain.authorityKeyPem)
+    );
+  } catch {
+    return false;
+  }
 }
 
 /** A new key and certificate for a host with these DNS names, as PKCS#12 under the pass phrase. */

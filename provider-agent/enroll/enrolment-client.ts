@@ -54,7 +54,7 @@ async function post(server: EnrolmentServer, path: string, body: object): Promis
       proxy:
         proxy === null
           ? false
-          : { protocol: proxy.protocol, host: proxy.host, port: proxy.port, ...(proxy.credentials && { auth: proxy.credentials }) },
+          : { protocol: 'http', host: proxy.host, port: proxy.port, ...(proxy.credentials && { auth: proxy.credentials }) },
       timeout: REQUEST_MS,
       maxRedirects: 0,
       maxContentLength: ANSWER_BYTES,

@@ -54,8 +54,11 @@ function readChain(socket: Socket, host: string, signal: AbortSignal): Promise<X
     tls.once('close', () => fail(new Error('the connection was closed')));
     tls.once('secureConnect', () => {
       const chain = listChain(tls.getPeerCertificate(true));
-      tls.destroy();
-      resolve(chain);
+      // A polite end: the other side shall see a finished handshake, not a broken one.
+      tls.end(() => {
+        tls.destroy();
+        resolve(chain);
+      });
     });
   });
 }

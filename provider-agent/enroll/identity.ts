@@ -55,7 +55,7 @@ export async function loadIdentity(dataDir: string): Promise<Identity | null> {
   return identity;
 }
 
-/** Makes this the agent's identity. The files of an earlier one go once the new one counts. */
+/** Makes this the agent's identity. The files of an earlier one go once the new one counts. Throws ERR_STORE_FAILED. */
 export async function storeIdentity(dataDir: string, identity: Identity): Promise<void> {
   const { keyPem, requestPem, certificatePem, authorityPem, ...head } = identity;
   const folder = join(dataDir, identity.agentId);
@@ -66,10 +66,10 @@ export async function storeIdentity(dataDir: string, identity: Identity): Promis
     await writeFileDurably(join(folder, files.certificatePem), certificatePem);
     await writeFileDurably(join(folder, files.authorityPem), authorityPem);
     await writeFileDurably(join(dataDir, POINTER), `${JSON.stringify(head, null, 2)}\n`);
-  } catch (error) {
+  } catch (cause) {
     // The very last sync may fail after the rename: then the new identity counts already.
     if ((await pointedTo(dataDir)) !== identity.agentId) await rm(folder, { recursive: true, force: true });
-    throw error;
+    throw new FarshoreError('ERR_STORE_FAILED', `the identity of the agent cannot be written to ${dataDir}`, { cause });
   }
   await removeOthers(dataDir, identity.agentId);
 }

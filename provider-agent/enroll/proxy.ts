@@ -1,11 +1,9 @@
 /** The way through a proxy: CONNECT, so that the proxy sees an address and sealed bytes, and credentials only here. */
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { FarshoreError } from '../../shared/errors.ts';
 
 export interface OutboundProxy {
-  readonly protocol: 'http' | 'https';
   readonly host: string;
   readonly port: number;
   readonly credentials: { readonly username: string; readonly password: string } | null;
@@ -14,14 +12,13 @@ export interface OutboundProxy {
 /** Reads `http://user:password@host:port`. Throws ERR_REQUEST_INVALID, which never repeats the text. */
 export function parseProxy(text: string): OutboundProxy {
   const url = URL.canParse(text) ? new URL(text) : null;
-  const protocol = url?.protocol === 'http:' ? 'http' : url?.protocol === 'https:' ? 'https' : null;
-  if (url === null || protocol === null || url.hostname === '') {
+  if (url === null || url.protocol !== 'http:' || url.hostname === '') {
     throw new FarshoreError('ERR_REQUEST_INVALID', 'the address of the proxy is not of the form http://[user:password@]host:port');
   }
   const credentials =
     url.username === '' ? null : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  const port = url.port === '' ? (protocol === 'http' ? 80 : 443) : Number(url.port);
-  return { protocol, host: bareHost(url.hostname), port, credentials };
+  const port = url.port === '' ? 80 : Number(url.port);
+  return { host: bareHost(url.hostname), port, credentials };
 }
 
 /** A host without the brackets that a URL puts round an IPv6 address. */
@@ -49,7 +46,6 @@ function dialThrough(proxy: OutboundProxy, host: string, port: number, signal: A
     const { username, password } = proxy.credentials;
     headers['Proxy-Authorization'] = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
-  const request = proxy.protocol === 'https' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const connecting = request({ host: proxy.host, port: proxy.port, method: 'CONNECT', path: target, headers, agent: false, signal });
     const refuse = (message: string, cause?: unknown) => reject(new FarshoreError('ERR_PROXY_REFUSED', message, { cause }));

@@ -23,7 +23,7 @@ export interface Registration {
 
 /**
  * Throws ERR_KEY_MALFORMED, ERR_ALREADY_REGISTERED, ERR_KEY_FOREIGN, ERR_KEY_UNKNOWN, ERR_KEY_USED, ERR_KEY_EXPIRED,
- * ERR_CONTROL_PLANE_UNREACHABLE, ERR_PROXY_REFUSED, ERR_MESSAGE_INVALID.
+ * ERR_CONTROL_PLANE_UNREACHABLE, ERR_PROXY_REFUSED, ERR_MESSAGE_INVALID, ERR_STORE_FAILED.
  */
 export async function register(keyText: string, registration: Registration): Promise<Identity> {
   const { dataDir, proxy, clock, agentVersion } = registration;

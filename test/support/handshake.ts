@@ -1,7 +1,7 @@
 /** One real TLS handshake on the loopback: what each side saw of the other, or why it refused. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { connect, createServer, type ConnectionOptions, type PeerCertificate, type TlsOptions, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, createServer, type PeerCertificate, type TLSSocket, type TlsOptions } from 'node:tls';
 
 export interface Handshake {
   /** The certificate the server accepted; null when it refused. */

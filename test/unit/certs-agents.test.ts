@@ -5,13 +5,13 @@ import { describe, it } from 'node:test';
 import { makeAgentRequest, makeP256Key, readAgentRequest } from '../../certs/agent-request.ts';
 import { Authority, makeAuthority } from '../../certs/authority.ts';
 import { certificateDigest, spkiOf } from '../../certs/digest.ts';
-import { makeRsaKey } from '../../certs/rsa-certificate.ts';
 import { makeSiteRequest } from '../../certs/host-certificate.ts';
+import { makeRsaKey } from '../../certs/rsa-certificate.ts';
 import { agentIdIn } from '../../shared/certificate-names.ts';
 import { AgentId } from '../../shared/ids.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
-import { type Handshake, shakeHands } from '../support/handshake.ts';
 import { ecRequest } from '../support/ec-request.ts';
+import { type Handshake, shakeHands } from '../support/handshake.ts';
 
 const now = Date.now();
 const agentId = AgentId.parse(systemRandom.uuid());
