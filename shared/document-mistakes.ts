@@ -47,7 +47,9 @@ function mistakesOfUnion(issue: z.core.$ZodIssueInvalidUnion, path: FieldPath, r
   const value = valueAt(raw, path);
   if (issue.errors.length === 0) {
     const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
-    return [{ path, message: value === undefined ? 'is missing' : wrongValue(value, options), allowed: options.join(', '), isAboutKey: false }];
+    return [
+      { path, message: value === undefined ? 'is missing' : wrongValue(value, options), allowed: options.join(', '), isAboutKey: false },
+    ];
   }
   const near = issue.errors.filter((branch) => !branch.some((inner) => inner.path.length === 0 && isOfShape(inner)));
   const meant = near.toSorted((a, b) => weightOf(a) - weightOf(b))[0];
@@ -133,7 +135,9 @@ function countedIn(origin: string): string {
 
 function wrongValue(value: unknown, options: readonly string[]): string {
   const guess = typeof value === 'string' ? nearest(value, options) : undefined;
-  return guess === undefined ? `${shown(value)} is not one of those allowed` : `${shown(value)} is not one of those allowed; did you mean '${guess}'?`;
+  return guess === undefined
+    ? `${shown(value)} is not one of those allowed`
+    : `${shown(value)} is not one of those allowed; did you mean '${guess}'?`;
 }
 
 function kindOf(value: unknown): string {

@@ -27,7 +27,9 @@ export function readDocument<S extends z.ZodType>(text: string, fileName: string
   }
   const depth = deepest(text);
   if (depth > MAX_DEPTH) {
-    throw invalid(fileName, [{ file: fileName, line: 1, column: 1, message: 'is nested too deeply', allowed: `at most ${MAX_DEPTH} levels` }]);
+    throw invalid(fileName, [
+      { file: fileName, line: 1, column: 1, message: 'is nested too deeply', allowed: `at most ${MAX_DEPTH} levels` },
+    ]);
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, version: '1.2', logLevel: 'silent' });
@@ -77,7 +79,12 @@ function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Pr
   visit(document, {
     Node(_key, node) {
       if (!isAlias(node) && !('anchor' in node && node.anchor)) return;
-      problems.push({ file, ...at(node.range?.[0] ?? 0), message: 'anchors and aliases are not taken', allowed: 'the value itself, written out' });
+      problems.push({
+        file,
+        ...at(node.range?.[0] ?? 0),
+        message: 'anchors and aliases are not taken',
+        allowed: 'the value itself, written out',
+      });
     },
   });
   return problems;

@@ -8,7 +8,7 @@
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
-import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../shared/ids.ts';
+import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
 /** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
 export interface Act {

@@ -43,7 +43,12 @@ export type AdapterChoice =
   | { readonly kind: 'connected'; readonly target: AdapterTarget }
   /** No mapping names its network: it stays unconnected. */
   | { readonly kind: 'unconnected' }
-  | { readonly kind: 'noAddress'; readonly network: string; readonly subnet: string | null; readonly why: 'noSubnet' | 'noPool' | 'poolUsedUp' };
+  | {
+      readonly kind: 'noAddress';
+      readonly network: string;
+      readonly subnet: string | null;
+      readonly why: 'noSubnet' | 'noPool' | 'poolUsedUp';
+    };
 
 /** The network that the mapping sends `from` to, or null. */
 export function mappedNetwork(map: readonly { readonly from: NetworkId; readonly to: NetworkId }[], from: NetworkId): NetworkId | null {
@@ -67,10 +72,19 @@ export function chooseAddress(pool: StaticPool, wanted: string | null, isTaken: 
 }
 
 /** Network null: not mapped. `isTaken` tells of the addresses of the target network. */
-export function chooseAdapter(source: AdapterSource, network: MappableNetwork | null, isTaken: (address: string) => boolean): AdapterChoice {
+export function chooseAdapter(
+  source: AdapterSource,
+  network: MappableNetwork | null,
+  isTaken: (address: string) => boolean,
+): AdapterChoice {
   if (network === null) return { kind: 'unconnected' };
   const subnet = chooseSubnet(network.subnets, source.subnet);
-  const none = (why: 'noSubnet' | 'noPool' | 'poolUsedUp'): AdapterChoice => ({ kind: 'noAddress', network: network.name, subnet: subnet?.name ?? null, why });
+  const none = (why: 'noSubnet' | 'noPool' | 'poolUsedUp'): AdapterChoice => ({
+    kind: 'noAddress',
+    network: network.name,
+    subnet: subnet?.name ?? null,
+    why,
+  });
   if (subnet === null) return none('noSubnet');
   const plain = { networkId: network.id, subnet: subnet.name };
   if (source.address === null) return { kind: 'connected', target: { ...plain, address: null, gateway: null, dns: [] } };

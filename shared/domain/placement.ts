@@ -64,14 +64,22 @@ function judge(need: PlacementNeed, host: HostRoom): HostVerdict {
   const left = {
     cpu: share(host.coreLimit - host.coresUsed - need.cores, host.coreLimit),
     memory: share(host.memoryBytes - host.memoryBytesUsed - need.memoryBytes, host.memoryBytes),
-    storage: Math.min(1, ...need.storage.map(({ classification, bytes }) => share(freeOf(host, classification) - bytes, freeOf(host, classification)))),
+    storage: Math.min(
+      1,
+      ...need.storage.map(({ classification, bytes }) => share(freeOf(host, classification) - bytes, freeOf(host, classification))),
+    ),
   };
   const shares = Object.values(left);
   const scarcest = Math.min(...shares);
   const mean = shares.reduce((sum, part) => sum + part, 0) / shares.length;
   const score = Math.round(70 * scarcest + 30 * mean);
   const percent = (part: number) => `${Math.round(part * 100)} %`;
-  return { host: host.host, score, lacks, why: `left afterwards: CPU ${percent(left.cpu)}, memory ${percent(left.memory)}, storage ${percent(left.storage)}` };
+  return {
+    host: host.host,
+    score,
+    lacks,
+    why: `left afterwards: CPU ${percent(left.cpu)}, memory ${percent(left.memory)}, storage ${percent(left.storage)}`,
+  };
 }
 
 function lacksOf(need: PlacementNeed, host: HostRoom): Lack[] {

@@ -23,7 +23,11 @@ const Uniform = z
 /** In a site file: `8 s`, `{median: 8 s, spread: 0.3}` or `{from: 2 s, to: 5 s}`. */
 export const DistributionEntry = z.unknown().transform((written, context): Distribution => {
   const isObject = typeof written === 'object' && written !== null && !Array.isArray(written);
-  const form = !isObject ? DurationMs.transform((ms): Distribution => ({ kind: 'fixed', ms })) : 'from' in written || 'to' in written ? Uniform : Lognormal;
+  const form = !isObject
+    ? DurationMs.transform((ms): Distribution => ({ kind: 'fixed', ms }))
+    : 'from' in written || 'to' in written
+      ? Uniform
+      : Lognormal;
   const parsed = form.safeParse(written);
   if (parsed.success) return parsed.data;
   // The library wants a fresh object of its own raw issue type; each found issue is one.

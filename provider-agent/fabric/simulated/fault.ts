@@ -51,7 +51,11 @@ export type Fault =
   | (Timed & { readonly kind: 'replicationLags'; readonly vm: string | null; readonly lagMs: number });
 
 /** The same without the fields that have a default. */
-export type FaultOrder = Fault extends infer F ? (F extends Fault ? Omit<F, 'afterMs' | 'vm' | 'times' | 'when'> & Partial<F> : never) : never;
+export type FaultOrder = Fault extends infer F
+  ? F extends Fault
+    ? Omit<F, 'afterMs' | 'vm' | 'times' | 'when'> & Partial<F>
+    : never
+  : never;
 
 export function completeFault(order: FaultOrder): Fault {
   switch (order.kind) {

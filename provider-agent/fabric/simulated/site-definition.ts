@@ -64,9 +64,14 @@ type VmEntry = Exclude<SiteFile['vms'][number], { generate: unknown }>;
 /** `file` has passed its schema: every name it refers to exists. */
 export function defineSite(file: SiteFile): SiteDefinition {
   const networks = file.networks.map(
-    (network): MappableNetwork => ({ id: network.id ?? NetworkId.parse(nameUuid(file.name, 'network', network.name)), name: network.name, subnets: network.subnets }),
+    (network): MappableNetwork => ({
+      id: network.id ?? NetworkId.parse(nameUuid(file.name, 'network', network.name)),
+      name: network.name,
+      subnets: network.subnets,
+    }),
   );
-  const networkIds = (names: readonly string[] | undefined) => networks.filter(({ name }) => names?.includes(name) ?? true).map(({ id }) => id);
+  const networkIds = (names: readonly string[] | undefined) =>
+    networks.filter(({ name }) => names?.includes(name) ?? true).map(({ id }) => id);
   const clouds = file.clouds.map(
     (cloud): CloudDefinition => ({
       id: cloud.id ?? CloudId.parse(nameUuid(file.name, 'cloud', cloud.name)),
@@ -105,7 +110,12 @@ function generated({ count, namePattern, ...rest }: Extract<SiteFile['vms'][numb
   }));
 }
 
-function defineVms(file: SiteFile, entries: readonly VmEntry[], clouds: readonly CloudDefinition[], networks: readonly MappableNetwork[]): VmDefinition[] {
+function defineVms(
+  file: SiteFile,
+  entries: readonly VmEntry[],
+  clouds: readonly CloudDefinition[],
+  networks: readonly MappableNetwork[],
+): VmDefinition[] {
   const given = new Set(entries.flatMap(({ adapters }) => adapters.map(({ network, address }) => `${network} ${address}`)));
   const next = new Map<string, number>();
 

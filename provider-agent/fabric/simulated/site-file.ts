@@ -12,7 +12,11 @@ import { DurationMs } from '../../../shared/domain/units.ts';
 import { type SiteDefinition, defineSite } from './site-definition.ts';
 import { reportBrokenReferences } from './site-references.ts';
 
-const Name = z.string().min(1).max(80).regex(/^\S(.*\S)?$/, { error: 'has spaces at an end' });
+const Name = z
+  .string()
+  .min(1)
+  .max(80)
+  .regex(/^\S(.*\S)?$/, { error: 'has spaces at an end' });
 const Names = z.array(Name).min(1).max(1000);
 
 const Pool = z.strictObject({
@@ -77,7 +81,10 @@ const timing = DistributionEntry.default(noTime);
 export const SiteFile = z
   .strictObject({
     name: Name,
-    clouds: z.array(z.strictObject({ name: Name, id: CloudId.optional(), hosts: Names.optional() })).min(1).max(1000),
+    clouds: z
+      .array(z.strictObject({ name: Name, id: CloudId.optional(), hosts: Names.optional() }))
+      .min(1)
+      .max(1000),
     hosts: z
       .array(
         z.strictObject({
@@ -93,16 +100,25 @@ export const SiteFile = z
       .max(10_000),
     /** Virtual cores that a host carries for each of its cores. */
     virtualCoresPerCore: z.number().min(1).max(64).default(8),
-    storage: z.array(z.strictObject({ name: Name, capacity: SizeBytes })).min(1).max(1000),
+    storage: z
+      .array(z.strictObject({ name: Name, capacity: SizeBytes }))
+      .min(1)
+      .max(1000),
     networks: z.array(Network).max(1000).default([]),
     vms: z.array(VmEntry).max(100_000).default([]),
     timings: z
-      .strictObject({ ...(Object.fromEntries(OPERATIONS.map((operation) => [operation, timing])) as Record<(typeof OPERATIONS)[number], typeof timing>), guestStart: timing })
+      .strictObject({
+        ...(Object.fromEntries(OPERATIONS.map((operation) => [operation, timing])) as Record<(typeof OPERATIONS)[number], typeof timing>),
+        guestStart: timing,
+      })
       .prefault({}),
     replication: z
       .strictObject({
         /** Port 0 takes a free one and keeps it. */
-        listen: z.string().regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" }).default('127.0.0.1:0'),
+        listen: z
+          .string()
+          .regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" })
+          .default('127.0.0.1:0'),
         bandwidth: Bandwidth.default(Number.POSITIVE_INFINITY),
         retryAfter: DurationMs.default(5000),
       })

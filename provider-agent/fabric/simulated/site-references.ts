@@ -14,7 +14,8 @@ const IPV4 = /^(\d{1,3})(\.\d{1,3}){3}$/;
 const CIDR = /^(\d{1,3})(\.\d{1,3}){3}\/\d{1,2}$/;
 
 export function reportBrokenReferences(file: unknown, context: z.core.$RefinementCtx): void {
-  const report: Report = (path, message, allowed) => context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) });
+  const report: Report = (path, message, allowed) =>
+    context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) });
   const site = fieldsOf(file);
   const names = {
     clouds: uniqueNames(site.clouds, 'clouds', report),
@@ -53,7 +54,8 @@ export function reportBrokenReferences(file: unknown, context: z.core.$Refinemen
     }
     if (typeof vm.name === 'string' && typeof vm.cloud === 'string') {
       const key = `${vm.cloud}\u0000${vm.name}`;
-      if (vmNames.has(key)) report([...path, 'name'], `the cloud '${vm.cloud}' has a VM '${vm.name}' already`, 'a name of its own in the cloud');
+      if (vmNames.has(key))
+        report([...path, 'name'], `the cloud '${vm.cloud}' has a VM '${vm.name}' already`, 'a name of its own in the cloud');
       vmNames.set(key, i);
     }
   }
@@ -70,22 +72,39 @@ function checkSubnets(site: Fields, report: Report): void {
       const pool = fieldsOf(subnet.pool);
       for (const field of ['from', 'to', 'gateway'] as const) {
         const address = pool[field];
-        if (isAddress(address) && !isWithin(address, range)) report(['networks', i, 'subnets', j, 'pool', field], `'${address}' lies outside the subnet ${cidr}`, rangeText(range));
+        if (isAddress(address) && !isWithin(address, range))
+          report(['networks', i, 'subnets', j, 'pool', field], `'${address}' lies outside the subnet ${cidr}`, rangeText(range));
       }
       if (isAddress(pool.from) && isAddress(pool.to) && ipv4Number(pool.from) > ipv4Number(pool.to)) {
-        report(['networks', i, 'subnets', j, 'pool', 'to'], `'${pool.to}' lies before the first address of the pool`, `${pool.from} or higher`);
+        report(
+          ['networks', i, 'subnets', j, 'pool', 'to'],
+          `'${pool.to}' lies before the first address of the pool`,
+          `${pool.from} or higher`,
+        );
       }
     }
   }
 }
 
-function checkAddress(site: Fields, adapter: Fields, path: PropertyKey[], vm: string, isGenerated: boolean, taken: Map<string, string>, report: Report): void {
+function checkAddress(
+  site: Fields,
+  adapter: Fields,
+  path: PropertyKey[],
+  vm: string,
+  isGenerated: boolean,
+  taken: Map<string, string>,
+  report: Report,
+): void {
   const network = objectsOf(site.networks).find(([, { name }]) => name === adapter.network)?.[1];
   if (network === undefined) return;
   const subnets = objectsOf(network.subnets).map(([, subnet]) => subnet);
   const named = subnets.find(({ name }) => name === adapter.subnet);
   if (typeof adapter.subnet === 'string' && named === undefined) {
-    report([...path, 'subnet'], `the network '${String(network.name)}' has no subnet '${adapter.subnet}'`, subnets.map(({ name }) => String(name)).join(', '));
+    report(
+      [...path, 'subnet'],
+      `the network '${String(network.name)}' has no subnet '${adapter.subnet}'`,
+      subnets.map(({ name }) => String(name)).join(', '),
+    );
     return;
   }
   const subnet = named ?? subnets[0];
@@ -94,12 +113,18 @@ function checkAddress(site: Fields, adapter: Fields, path: PropertyKey[], vm: st
   }
   if (!isAddress(adapter.address)) return;
   if (isGenerated) report([...path, 'address'], 'generated VMs cannot share one address', 'dhcp, pool');
-  if (subnet !== undefined && typeof subnet.cidr === 'string' && CIDR.test(subnet.cidr) && !isWithin(adapter.address, cidrRange(subnet.cidr))) {
+  if (
+    subnet !== undefined &&
+    typeof subnet.cidr === 'string' &&
+    CIDR.test(subnet.cidr) &&
+    !isWithin(adapter.address, cidrRange(subnet.cidr))
+  ) {
     report([...path, 'address'], `'${adapter.address}' lies outside the subnet ${subnet.cidr}`, rangeText(cidrRange(subnet.cidr)));
   }
   const key = `${String(network.name)} ${adapter.address}`;
   const other = taken.get(key);
-  if (other !== undefined) report([...path, 'address'], `'${adapter.address}' is the address of '${other}' already`, 'an address that no other VM has');
+  if (other !== undefined)
+    report([...path, 'address'], `'${adapter.address}' is the address of '${other}' already`, 'an address that no other VM has');
   taken.set(key, vm);
 }
 

@@ -1,0 +1,106 @@
+/** Unplanned failover of a replica, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
+import type { VmRef } from '../../../shared/ids.ts';
+import { FabricError } from '../fabric-error.ts';
+import type { SimulatedPoint } from './recovery-points.ts';
+import { cmdletClass } from './refusals.ts';
+import type { Work } from './task-runner.ts';
+import { type Adapter, type ReplicaPart, type VmRecord } from './vm-record.ts';
+import type { World } from './world.ts';
+
+export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: string | null): Work<void> {
+  const begin = () => {
+    const vm = world.need(ref, 'startFailover');
+    const replication = world.advance(vm, 'failoverStarted', 'startFailover', 'a replica that is replicating');
+    const points = world.points.list(ref);
+    const point = recoveryPointId === null ? points[0] : points.find(({ id }) => id === recoveryPointId);
+    if (point === undefined) throw noRecoveryPoint(vm, recoveryPointId);
+    return { vm, replication, point };
+  };
+  return {
+    operation: 'startFailover',
+    subject: ref,
+    check: () => void begin(),
+    effect() {
+      const { vm, replication, point } = begin();
+      world.vms.put({
+        ...vm,
+        adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: adapter.planned })),
+        written: writtenIn(point, world),
+        replication: { ...replication, replica: withFailoverPoint(vm, point.id) },
+        dueAt: null,
+      });
+    },
+    lie: () => undefined,
+  };
+}
+
+/** Turns the VM off when it runs: what it wrote since the failover is lost, as with the cmdlet. */
+export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
+  const begin = () => {
+    const vm = world.need(ref, 'stopFailover');
+    return { vm, replication: world.advance(vm, 'failoverStopped', 'stopFailover', 'a replica that was failed over and not completed') };
+  };
+  return {
+    operation: 'stopFailover',
+    subject: ref,
+    check: () => void begin(),
+    effect(act) {
+      const { vm, replication } = begin();
+      const now = world.clock.now();
+      if (vm.power === 'running')
+        world.tasks.notePower(
+          { at: now, host: vm.host, change: 'off', cause: 'stopFailover', commandId: act.commandId, epoch: act.epoch },
+          ref,
+        );
+      const newest = world.points.list(ref)[0];
+      world.vms.put({
+        ...vm,
+        power: 'off',
+        guestAnswersAt: null,
+        adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: null })),
+        written: newest === undefined ? vm.written : writtenIn(newest, world),
+        replication: { ...replication, replica: withFailoverPoint(vm, null) },
+        dueAt: now,
+      });
+    },
+    lie: () => undefined,
+  };
+}
+
+export function completeFailoverWork(world: World, ref: VmRef): Work<void> {
+  const begin = () => {
+    const vm = world.need(ref, 'completeFailover');
+    return {
+      vm,
+      replication: world.advance(vm, 'failoverCompleted', 'completeFailover', 'a replica that was failed over and not completed'),
+    };
+  };
+  return {
+    operation: 'completeFailover',
+    subject: ref,
+    check: () => void begin(),
+    effect() {
+      const { vm, replication } = begin();
+      world.points.removeAll(ref);
+      world.vms.put({ ...vm, replication });
+    },
+    lie: () => undefined,
+  };
+}
+
+function writtenIn(point: SimulatedPoint, world: World): VmRecord['written'] {
+  return { bytes: point.writtenBytes, at: world.clock.now() };
+}
+
+function withFailoverPoint(vm: VmRecord, failoverPointId: string | null): ReplicaPart | null {
+  return vm.replication.replica === null ? null : { ...vm.replication.replica, failoverPointId };
+}
+
+function noRecoveryPoint(vm: VmRecord, id: string | null): FabricError {
+  return new FabricError(
+    'ERR_NO_RECOVERY_POINT',
+    'ObjectNotFound',
+    cmdletClass('startFailover'),
+    `Virtual machine '${vm.name}' has ${id === null ? 'no recovery point' : `no recovery point ${id}`}.`,
+  );
+}

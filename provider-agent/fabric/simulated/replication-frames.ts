@@ -1,0 +1,82 @@
+/**
+ * What two simulated sites say to each other: a request and its answer, JSON, strict and limited on both sides.
+ * It goes from site to site and never past the control plane, so it may carry what egress must not.
+ */
+import { z } from 'zod';
+import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { ERROR_CODES, FarshoreError } from '../../../shared/errors.ts';
+import { CloudId, NetworkId, PairingId, VmId } from '../../../shared/ids.ts';
+
+/** Bytes of one frame. */
+export const MAX_FRAME_BYTES = 1024 * 1024;
+export const MAX_POINTS_PER_FRAME = 500;
+
+const Count = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+const Moment = z.int().min(0);
+
+const ReplicaSpec = z.strictObject({
+  vmId: VmId,
+  name: z.string().min(1).max(255),
+  cores: z.int().min(1).max(2048),
+  memoryBytes: Count,
+  disks: z.array(z.strictObject({ sizeBytes: Count, storage: z.string().max(80) })).max(260),
+  adapters: z.array(z.strictObject({ networkId: NetworkId, subnet: z.string().max(80).nullable(), address: z.ipv4().nullable() })).max(64),
+  changeBytesPerSecond: Count,
+});
+export type ReplicaSpec = z.infer<typeof ReplicaSpec>;
+
+export const SentPoint = z.strictObject({
+  cloudId: CloudId,
+  vmId: VmId,
+  id: z.uuid(),
+  at: Moment,
+  kind: z.enum(['crashConsistent', 'applicationConsistent']),
+  writtenBytes: Count,
+  /** It ends the initial replication. */
+  isFirst: z.boolean(),
+});
+export type SentPoint = z.infer<typeof SentPoint>;
+
+export const ReplicationRequest = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('createReplica'),
+    cloudId: CloudId,
+    primaryCloudId: CloudId,
+    vm: ReplicaSpec,
+    policy: ProtectionPolicy,
+  }),
+  z.strictObject({ type: z.literal('sendPoints'), points: z.array(SentPoint).max(MAX_POINTS_PER_FRAME) }),
+]);
+export type ReplicationRequest = z.infer<typeof ReplicationRequest>;
+
+const Refusal = {
+  code: z.enum(ERROR_CODES),
+  errorId: z.enum(['InvalidOperation', 'ObjectNotFound', 'AccessDenied', 'OperationFailed', 'OperationTimeout', 'InvalidParameter']),
+  message: z.string().max(2000),
+};
+
+export const ReplicationAnswer = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('done'),
+    refused: z.array(z.strictObject({ vmId: VmId, cloudId: CloudId, ...Refusal })).max(MAX_POINTS_PER_FRAME),
+  }),
+  z.strictObject({ type: z.literal('refused'), ...Refusal }),
+]);
+export type ReplicationAnswer = z.infer<typeof ReplicationAnswer>;
+
+/** A request on the wire carries a number that its answer repeats. */
+export const RequestFrame = z.strictObject({ id: z.int().min(0), pairingId: PairingId, request: ReplicationRequest });
+export const AnswerFrame = z.strictObject({ id: z.int().min(0), answer: ReplicationAnswer });
+
+export function parseFrame<S extends z.ZodType>(schema: S, text: string): z.infer<S> {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (thrown) {
+    throw new FarshoreError('ERR_MESSAGE_INVALID', 'a replication frame is no JSON', { cause: thrown });
+  }
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success)
+    throw new FarshoreError('ERR_MESSAGE_INVALID', 'a replication frame does not fit its schema', { cause: parsed.error });
+  return parsed.data;
+}

@@ -1,0 +1,213 @@
+/**
+ * What happens at a site by itself: primaries send their changes when they are due, replicas grow stale, ordered faults
+ * begin. One timer serves all VMs; what is due together for one peer goes out in one batch. Points are cut at the
+ * moment they are due; what a line costs is told by the initial replication only.
+ */
+import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
+import type { VmRef } from '../../../shared/ids.ts';
+import { FabricError } from '../fabric-error.ts';
+import { cmdletClass, failed } from './refusals.ts';
+import { MAX_POINTS_PER_FRAME, type ReplicaSpec, type ReplicationAnswer, type SentPoint } from './replication-frames.ts';
+import type { ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
+import type { CreateReplica } from './replication-operations.ts';
+import { STALE_AFTER_MS } from './replication-receiver.ts';
+import { nextReplication } from './replication-states.ts';
+import { type VmRecord, writtenBytesAt } from './vm-record.ts';
+import type { World } from './world.ts';
+
+const HOUR_MS = 3_600_000;
+/** Due times fall on a grid, so that VMs share a wake-up. */
+const GRID_MS = 250;
+const MAX_PER_TURN = 2_000;
+
+interface Batch {
+  readonly peer: ReplicationPeer;
+  readonly points: SentPoint[];
+  readonly primaries: VmRef[];
+}
+
+export class ReplicationSender {
+  readonly #world: World;
+  readonly #transport: ReplicationTransport;
+  readonly #settleFaults: () => void;
+  /** How often to look whether another process ordered a fault; null: nobody else can. */
+  readonly #lookMs: number | null;
+  #cancelTimer: () => void = () => {};
+  #wakesAt = Number.POSITIVE_INFINITY;
+  #isClosed = false;
+
+  constructor(world: World, transport: ReplicationTransport, settleFaults: () => void, lookMs: number | null) {
+    this.#world = world;
+    this.#transport = transport;
+    this.#settleFaults = settleFaults;
+    this.#lookMs = lookMs;
+  }
+
+  /** Sets the timer anew; to be called after every change. */
+  wake(): void {
+    if (this.#isClosed) return;
+    const now = this.#world.clock.now();
+    const moments = [this.#world.vms.nextDueAt(), this.#world.faults.nextAt(), this.#lookMs === null ? null : now + this.#lookMs];
+    const next = Math.min(...moments.map((moment) => moment ?? Number.POSITIVE_INFINITY));
+    if (next >= this.#wakesAt) return;
+    this.#cancelTimer();
+    this.#wakesAt = next;
+    this.#cancelTimer = this.#world.clock.after(Math.max(0, next - now), () => this.#turn());
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelTimer();
+  }
+
+  readonly createReplica: CreateReplica = async (peer, vm: ReplicaSpec, primary, target, policy) => {
+    const answer = await this.#request(peer, {
+      type: 'createReplica',
+      cloudId: target.cloudId,
+      primaryCloudId: primary.cloudId,
+      vm,
+      policy,
+    });
+    if (answer.type === 'refused') throw new FabricError(answer.code, answer.errorId, cmdletClass('enableReplication'), answer.message);
+  };
+
+  async #request(peer: ReplicationPeer, request: Parameters<ReplicationTransport['request']>[1]): Promise<ReplicationAnswer> {
+    if (this.#world.faults.isSiteDark) throw failed('ERR_PEER_UNREACHABLE', 'enableReplication', 'The site is dark.');
+    try {
+      return await this.#transport.request(peer, request);
+    } catch (cause) {
+      const { code, message } = toFarshoreError(cause);
+      throw failed(code, 'enableReplication', message, cause);
+    }
+  }
+
+  #turn(): void {
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    if (this.#isClosed) return;
+    this.#world.faults.refresh();
+    this.#settleFaults();
+    const batches = this.#world.transaction(() => this.#cut());
+    for (const batch of batches) void this.#send(batch);
+    this.wake();
+  }
+
+  /** Cuts a point of every primary that is due, and gives each its next moment. */
+  #cut(): Batch[] {
+    const batches = new Map<string, Batch[]>();
+    const now = this.#world.clock.now();
+    for (const vm of this.#world.vms.due(now, MAX_PER_TURN)) {
+      const { primary } = vm.replication;
+      const point = primary === null ? this.#ageReplica(vm, now) : this.#cutPoint(vm, now);
+      if (primary === null || point === null) continue;
+      const peer: ReplicationPeer = { address: primary.target.address, siteId: primary.target.siteId, pairingId: primary.pairingId };
+      const key = `${peer.address} ${peer.siteId} ${peer.pairingId}`;
+      const open = batches.get(key) ?? [];
+      batches.set(key, open);
+      let last = open.at(-1);
+      if (last === undefined || last.points.length >= MAX_POINTS_PER_FRAME) open.push((last = { peer, points: [], primaries: [] }));
+      last.points.push(point);
+      last.primaries.push(vm.ref);
+    }
+    return [...batches.values()].flat();
+  }
+
+  #ageReplica(vm: VmRecord, now: number): null {
+    const { replica, state } = vm.replication;
+    const isStale = replica !== null && state === 'replicating' && now >= replica.lastReceivedAt + STALE_AFTER_MS;
+    const dueAt = replica !== null && state === 'replicating' && !isStale ? replica.lastReceivedAt + STALE_AFTER_MS : null;
+    this.#world.vms.put({ ...vm, replication: isStale ? { ...vm.replication, health: 'warning' } : vm.replication, dueAt });
+    return null;
+  }
+
+  #cutPoint(vm: VmRecord, now: number): SentPoint | null {
+    const { primary, policy, state, lastPointAt } = vm.replication;
+    if (primary === null || policy === null || (state !== 'replicating' && state !== 'initialReplicationInProgress')) {
+      this.#world.vms.put({ ...vm, dueAt: null });
+      return null;
+    }
+    const { isPaused, lagMs } = this.#world.faults.sending(vm.ref, vm.name);
+    const retryAt = now + Math.min(this.#world.definition.replication.retryAfterMs, policy.copyFrequencySeconds * 1000);
+    // Lagging changes are older ones: the state of the disk as it was before.
+    const at = now - lagMs;
+    if (isPaused || (lastPointAt !== null && at <= lastPointAt)) {
+      this.#world.vms.put({
+        ...vm,
+        replication: { ...vm.replication, health: isPaused ? 'warning' : vm.replication.health },
+        dueAt: Math.max(retryAt, now + GRID_MS),
+      });
+      return null;
+    }
+    const isFirst = state === 'initialReplicationInProgress';
+    const { applicationConsistentHours: hours } = policy;
+    const isApplicationDue =
+      hours !== null && (primary.lastApplicationPointAt === null || at >= primary.lastApplicationPointAt + hours * HOUR_MS);
+    this.#world.vms.put({ ...vm, dueAt: isFirst ? Math.max(retryAt, now + GRID_MS) : nextCycle(now, policy.copyFrequencySeconds) });
+    return {
+      cloudId: primary.target.cloudId,
+      vmId: vm.ref.vmId,
+      id: this.#world.random.uuid(),
+      at: Math.floor(at),
+      kind: isApplicationDue ? 'applicationConsistent' : 'crashConsistent',
+      writtenBytes: writtenBytesAt(vm, at),
+      isFirst,
+    };
+  }
+
+  async #send({ peer, points, primaries }: Batch): Promise<void> {
+    let refused: ReadonlySet<string>;
+    try {
+      const answer = await this.#request(peer, { type: 'sendPoints', points });
+      if (answer.type === 'refused') throw new FarshoreError(answer.code, answer.message);
+      refused = new Set(answer.refused.map(({ vmId }) => vmId));
+    } catch {
+      // Why does not matter here: the primary cannot send, which its health says, and it tries again.
+      refused = new Set(primaries.map(({ vmId }) => vmId));
+    }
+    if (this.#isClosed) return;
+    this.#world.transaction(() => {
+      for (const [i, ref] of primaries.entries()) {
+        const point = points[i];
+        if (point !== undefined) this.#settle(ref, point, !refused.has(ref.vmId));
+      }
+    });
+    this.wake();
+  }
+
+  /** Writes down what became of a point, if the VM is still the primary that it was. */
+  #settle(ref: VmRef, point: SentPoint, isTaken: boolean): void {
+    const vm = this.#world.vms.find(ref);
+    const { primary, policy, state, lastPointAt } = vm?.replication ?? {};
+    if (!vm || !primary || !policy || (state !== 'replicating' && state !== 'initialReplicationInProgress') || vm.power === 'critical')
+      return;
+    const now = this.#world.clock.now();
+    if (!isTaken) {
+      const retryAt = Math.ceil((now + Math.max(this.#world.definition.replication.retryAfterMs, GRID_MS)) / GRID_MS) * GRID_MS;
+      this.#world.vms.put({
+        ...vm,
+        replication: { ...vm.replication, health: 'critical' },
+        dueAt: Math.min(retryAt, nextCycle(now, policy.copyFrequencySeconds)),
+      });
+      return;
+    }
+    const begun = nextReplication(vm.replication, 'initialReplicationConfirmed');
+    this.#world.vms.put({
+      ...vm,
+      replication: {
+        ...vm.replication,
+        ...begun,
+        health: 'normal',
+        lastPointAt: Math.max(lastPointAt ?? 0, point.at),
+        primary: {
+          ...primary,
+          confirmedBytes: Math.max(primary.confirmedBytes, point.writtenBytes),
+          lastApplicationPointAt: point.kind === 'applicationConsistent' ? point.at : primary.lastApplicationPointAt,
+        },
+      },
+      dueAt: nextCycle(now, policy.copyFrequencySeconds),
+    });
+  }
+}
+
+function nextCycle(now: number, seconds: number): number {
+  return Math.ceil((now + seconds * 1000) / GRID_MS) * GRID_MS;
+}

@@ -1,0 +1,83 @@
+/**
+ * The states of replication and what leads from one to the next, as Hyper-V Replica has them (hyperv/facts.md,
+ * section 3). Only this table changes mode, state and health together; an event that is not in it for the state at
+ * hand is refused and changes nothing.
+ */
+import type { ReplicationHealth, ReplicationMode, ReplicationState } from '../fabric.ts';
+
+export type ReplicationEvent =
+  /** Enable-VMReplication at the primary. */
+  | 'enabled'
+  /** ... and what it makes at the other side. */
+  | 'replicaCreated'
+  /** Start-VMInitialReplication. */
+  | 'initialReplicationStarted'
+  /** The other side confirmed the first copy. */
+  | 'initialReplicationConfirmed'
+  /** The first copy has arrived. */
+  | 'firstPointReceived'
+  /** Start-VMFailover without a prepared primary. */
+  | 'failoverStarted'
+  /** Stop-VMFailover. */
+  | 'failoverStopped'
+  /** Complete-VMFailover. */
+  | 'failoverCompleted'
+  /** The host crashed while the primary ran: its change log cannot be trusted. */
+  | 'primaryCrashed'
+  /** Remove-VMReplication, on one side. */
+  | 'removed';
+
+export interface ReplicationPhase {
+  readonly mode: ReplicationMode;
+  readonly state: ReplicationState;
+}
+
+export interface ReplicationTransition {
+  readonly on: ReplicationEvent;
+  readonly from: ReplicationPhase;
+  readonly to: ReplicationPhase & { readonly health: ReplicationHealth };
+}
+
+const none: ReplicationPhase = { mode: 'none', state: 'disabled' };
+const primary = (state: ReplicationState): ReplicationPhase => ({ mode: 'primary', state });
+const replica = (state: ReplicationState): ReplicationPhase => ({ mode: 'replica', state });
+const row = (from: ReplicationPhase, on: ReplicationEvent, to: ReplicationPhase, health: ReplicationHealth): ReplicationTransition => ({
+  on,
+  from,
+  to: { ...to, health },
+});
+
+const replicated: readonly ReplicationPhase[] = [
+  primary('readyForInitialReplication'),
+  primary('initialReplicationInProgress'),
+  primary('replicating'),
+  primary('waitingForStartResynchronize'),
+  replica('waitingForInitialReplication'),
+  replica('replicating'),
+  replica('failedOverWaitingCompletion'),
+  replica('failedOver'),
+];
+
+export const replicationTransitions: readonly ReplicationTransition[] = [
+  row(none, 'enabled', primary('readyForInitialReplication'), 'warning'),
+  row(none, 'replicaCreated', replica('waitingForInitialReplication'), 'warning'),
+  row(primary('readyForInitialReplication'), 'initialReplicationStarted', primary('initialReplicationInProgress'), 'normal'),
+  row(primary('initialReplicationInProgress'), 'initialReplicationConfirmed', primary('replicating'), 'normal'),
+  row(replica('waitingForInitialReplication'), 'firstPointReceived', replica('replicating'), 'normal'),
+  row(replica('replicating'), 'failoverStarted', replica('failedOverWaitingCompletion'), 'warning'),
+  row(replica('failedOverWaitingCompletion'), 'failoverStopped', replica('replicating'), 'normal'),
+  row(replica('failedOverWaitingCompletion'), 'failoverCompleted', replica('failedOver'), 'warning'),
+  row(primary('replicating'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
+  ...replicated.map((from) => row(from, 'removed', none, 'notApplicable')),
+];
+
+/** Where the event leads, or null where the state does not allow it. */
+export function nextReplication(from: ReplicationPhase, on: ReplicationEvent): ReplicationTransition['to'] | null {
+  return replicationTransitions.find((t) => t.on === on && t.from.mode === from.mode && t.from.state === from.state)?.to ?? null;
+}
+
+/** A replica's disks belong to replication until a failover: it cannot be started before. */
+export function mayStart({ mode, state }: ReplicationPhase): boolean {
+  if (mode === 'replica') return state === 'failedOverWaitingCompletion' || state === 'failedOver';
+  return state !== 'preparedForFailover';
+}

@@ -1,0 +1,262 @@
+/**
+ * A whole site in one object: clouds, hosts, storage, networks and VMs that obey the rules of Hyper-V Replica. It is a
+ * product part, for the demo, development, tests and rehearsals on a laptop. All it knows is in its database, written
+ * the instant it happens, so a killed process finds its site again exactly as the kill left it.
+ */
+import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import type { CloudId, PairingId, VmRef } from '../../../shared/ids.ts';
+import type { Clock, Random } from '../../../shared/ports.ts';
+import type {
+  Act,
+  Fabric,
+  HostsPreparation,
+  InventoryChanges,
+  NetworkMapping,
+  RecoveryPoint,
+  ReplicaTarget,
+  ReplicationHost,
+  VmView,
+} from '../fabric.ts';
+import { openDatabase, type SqliteDatabase } from './database.ts';
+import { completeFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
+import type { FaultDesk } from './fault-desk.ts';
+import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
+import type { SimulatedPoint } from './recovery-points.ts';
+import { cloudNotFound } from './refusals.ts';
+import { type ListenAt, ReplicationDoor } from './replication-door.ts';
+import {
+  configureReplicaWork,
+  enableReplicationWork,
+  removeReplicationWork,
+  startInitialReplicationWork,
+} from './replication-operations.ts';
+import { ReplicationReceiver } from './replication-receiver.ts';
+import { ReplicationSender } from './replication-sender.ts';
+import type { ReplicationTransport } from './replication-transport.ts';
+import type { SiteDefinition } from './site-definition.ts';
+import type { PowerChange, TaskEntry } from './task-log.ts';
+import { TaskRunner } from './task-runner.ts';
+import { TlsReplicationTransport } from './tls-transport.ts';
+import { type Adapter, viewOf, type VmRecord, writtenBytesAt } from './vm-record.ts';
+import { deleteVmWork, startVmWork, writeEpochWork } from './vm-operations.ts';
+import { World } from './world.ts';
+
+export interface SimulatedSiteOptions {
+  readonly definition: SiteDefinition;
+  /** A path, or `:memory:`. */
+  readonly databaseFile: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** In place of the listen address of the definition. */
+  readonly replicationListen?: ListenAt;
+  /** Without one: mutual TLS. */
+  readonly transport?: ReplicationTransport;
+}
+
+/** What Measure-VMReplication tells of a primary, and what the VM wrote so far. */
+export interface ReplicationMeasure {
+  readonly writtenBytes: number;
+  readonly pendingBytes: number;
+  readonly lagMs: number | null;
+}
+
+const LOOK_FOR_FAULTS_MS = 500;
+
+export class SimulatedSite implements Fabric {
+  readonly #database: SqliteDatabase;
+  readonly #world: World;
+  readonly #runner: TaskRunner;
+  readonly #sender: ReplicationSender;
+  readonly #door: ReplicationDoor;
+  #isClosed = false;
+
+  private constructor({ definition, databaseFile, clock, random, replicationListen, transport: given }: SimulatedSiteOptions) {
+    this.#database = openDatabase(databaseFile);
+    const transport = given ?? new TlsReplicationTransport(clock);
+    let isReady = false;
+    this.#world = new World(this.#database, definition, clock, random, () => {
+      if (isReady) this.#settleFaults();
+    });
+    const wake = () => this.#sender.wake();
+    const receiver = new ReplicationReceiver(this.#world, wake);
+    this.#sender = new ReplicationSender(
+      this.#world,
+      transport,
+      () => this.#settleFaults(),
+      databaseFile === ':memory:' ? null : LOOK_FOR_FAULTS_MS,
+    );
+    this.#runner = new TaskRunner(this.#world, wake);
+    this.#door = new ReplicationDoor(
+      this.#world,
+      transport,
+      (source, request) => receiver.receive(source, request),
+      replicationListen ?? definition.replication.listen,
+    );
+    isReady = true;
+  }
+
+  static async open(options: SimulatedSiteOptions): Promise<SimulatedSite> {
+    const site = new SimulatedSite(options);
+    try {
+      site.#door.usePreparations(site.#world.preparations.all());
+      site.#settleFaults();
+      if (!site.#world.faults.isSiteDark) await site.#door.reopen();
+      site.#sender.wake();
+      return site;
+    } catch (thrown) {
+      await site.close();
+      throw thrown;
+    }
+  }
+
+  /** Where faults are ordered and seen. */
+  get faults(): FaultDesk {
+    return this.#world.faults;
+  }
+
+  async readInventory(cursor: string | null): Promise<InventoryChanges> {
+    const { vms, hosts, instanceId } = this.#world;
+    const [instance, number] = (cursor ?? '').split(' ');
+    const since = Number(number);
+    const full = instance !== instanceId || !Number.isSafeInteger(since) || since > vms.version;
+    const from = full ? 0 : since;
+    return {
+      cursor: `${instanceId} ${vms.version}`,
+      full,
+      clouds: hosts.cloudsSince(from),
+      networks: hosts.networksSince(from),
+      vms: vms.changedSince(from).map(viewOf),
+      removedVms: full ? [] : vms.removedSince(from),
+    };
+  }
+
+  async findVm(ref: VmRef): Promise<VmView | null> {
+    const vm = this.#world.vms.find(ref);
+    return vm === null ? null : viewOf(vm);
+  }
+
+  async recoveryPoints(ref: VmRef): Promise<readonly RecoveryPoint[]> {
+    return this.#world.points.list(ref).map(({ id, at, kind }) => ({ id, at, kind }));
+  }
+
+  async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
+    const cloud = this.#world.hosts.cloud(cloudId);
+    if (cloud === null) throw cloudNotFound('prepareHosts', cloudId);
+    const domain = this.#world.definition.name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+    return cloud.hosts.map((host) => ({ host, dnsNames: [`${host}.${domain}.example`] }));
+  }
+
+  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string | null }> {
+    return this.#runner.run(prepareHostsWork(this.#world, this.#door, preparation), act);
+  }
+
+  releaseHosts(pairingId: PairingId, cloudId: CloudId, act: Act): Promise<void> {
+    return this.#runner.run(releaseHostsWork(this.#world, this.#door, pairingId, cloudId), act);
+  }
+
+  enableReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void> {
+    return this.#runner.run(enableReplicationWork(this.#world, ref, target, policy, this.#sender.createReplica), act);
+  }
+
+  startInitialReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(startInitialReplicationWork(this.#world, ref), act);
+  }
+
+  configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void> {
+    return this.#runner.run(configureReplicaWork(this.#world, ref, networks), act);
+  }
+
+  removeReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(removeReplicationWork(this.#world, ref), act);
+  }
+
+  deleteVm(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(deleteVmWork(this.#world, ref), act);
+  }
+
+  startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void> {
+    return this.#runner.run(startFailoverWork(this.#world, ref, recoveryPointId), act);
+  }
+
+  stopFailover(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(stopFailoverWork(this.#world, ref), act);
+  }
+
+  completeFailover(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(completeFailoverWork(this.#world, ref), act);
+  }
+
+  startVm(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(startVmWork(this.#world, ref), act);
+  }
+
+  async guestAnswers(ref: VmRef): Promise<boolean> {
+    const vm = this.#world.need(ref, 'startVm');
+    return vm.power === 'running' && vm.guestAnswersAt !== null && this.#world.clock.now() >= vm.guestAnswersAt;
+  }
+
+  writeEpoch(ref: VmRef, epoch: number, act: Act): Promise<void> {
+    return this.#runner.run(writeEpochWork(this.#world, ref, epoch), act);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#sender.close();
+    this.#runner.close();
+    await this.#door.close();
+    this.#database.close();
+  }
+
+  /** Every task that the site was asked for, oldest first. */
+  taskLog(): readonly TaskEntry[] {
+    return this.#world.tasks.tasks();
+  }
+
+  /** Every time a VM went on or off, and why. */
+  powerLog(): readonly PowerChange[] {
+    return this.#world.tasks.powerChanges();
+  }
+
+  /** Recovery points with what the primary had written by then. Newest first. */
+  pointsWithContent(ref: VmRef): readonly SimulatedPoint[] {
+    return this.#world.points.list(ref);
+  }
+
+  /** Adapters with networks and addresses, which the port does not show. */
+  adapters(ref: VmRef): readonly Adapter[] {
+    return this.#world.need(ref, 'configureReplica').adapters;
+  }
+
+  hostOf(ref: VmRef): string | null {
+    return this.#world.vms.find(ref)?.host ?? null;
+  }
+
+  measureReplication(ref: VmRef): ReplicationMeasure | null {
+    const vm: VmRecord | null = this.#world.vms.find(ref);
+    if (vm === null) return null;
+    const now = this.#world.clock.now();
+    const writtenBytes = writtenBytesAt(vm, now);
+    const { primary, lastPointAt } = vm.replication;
+    return {
+      writtenBytes,
+      pendingBytes: primary === null ? 0 : writtenBytes - primary.confirmedBytes,
+      lagMs: lastPointAt === null ? null : now - lastPointAt,
+    };
+  }
+
+  #settleFaults(): void {
+    if (this.#isClosed) return;
+    const { began, ended } = this.#world.faults.settle();
+    for (const fault of began) {
+      if (fault.kind === 'hostDies') this.#world.hostDies(fault.host);
+      if (fault.kind === 'siteDark') this.#door.closeSoon();
+    }
+    for (const fault of ended) {
+      if (fault.kind === 'hostDies') this.#world.hostReturns(fault.host);
+      // Where the port is taken meanwhile the site stays dark for replicas: its peers say so.
+      if (fault.kind === 'siteDark') void this.#door.reopen().catch(() => undefined);
+    }
+    this.#sender.wake();
+  }
+}

@@ -1,0 +1,65 @@
+/** What is done to a VM itself: start it, delete it, write its epoch. */
+import type { VmRef } from '../../../shared/ids.ts';
+import { wrongState } from './refusals.ts';
+import { mayStart } from './replication-states.ts';
+import type { Work } from './task-runner.ts';
+import type { VmRecord } from './vm-record.ts';
+import type { World } from './world.ts';
+
+export function startVmWork(world: World, ref: VmRef): Work<void> {
+  const startable = (): VmRecord => {
+    const vm = world.need(ref, 'startVm');
+    if (vm.power !== 'off' || !mayStart(vm.replication)) throw wrongState('startVm', vm, 'a VM that is off and not a replica at rest');
+    return vm;
+  };
+  return {
+    operation: 'startVm',
+    subject: ref,
+    check: () => void startable(),
+    effect(act) {
+      const vm = startable();
+      const now = world.clock.now();
+      world.tasks.notePower({ at: now, host: vm.host, change: 'on', cause: 'startVm', commandId: act.commandId, epoch: act.epoch }, ref);
+      world.vms.put({
+        ...vm,
+        power: 'running',
+        guestAnswersAt: now + world.drawTime('guestStart', vm),
+        written: { bytes: vm.written.bytes, at: now },
+      });
+    },
+    lie: () => undefined,
+  };
+}
+
+export function deleteVmWork(world: World, ref: VmRef): Work<void> {
+  const deletable = (): VmRecord => {
+    const vm = world.need(ref, 'deleteVm');
+    if (vm.power !== 'off' || vm.replication.mode !== 'none') throw wrongState('deleteVm', vm, 'a VM that is off and does not replicate');
+    return vm;
+  };
+  return {
+    operation: 'deleteVm',
+    subject: ref,
+    check: () => void deletable(),
+    effect() {
+      world.hosts.occupy(deletable(), -1);
+      world.points.removeAll(ref);
+      world.addresses.release(ref);
+      world.vms.remove(ref);
+    },
+    lie: () => undefined,
+  };
+}
+
+export function writeEpochWork(world: World, ref: VmRef, epoch: number): Work<void> {
+  return {
+    operation: 'writeEpoch',
+    subject: ref,
+    check: () => void world.need(ref, 'writeEpoch'),
+    effect() {
+      const vm = world.need(ref, 'writeEpoch');
+      if (epoch > vm.epoch) world.vms.put({ ...vm, epoch });
+    },
+    lie: () => undefined,
+  };
+}

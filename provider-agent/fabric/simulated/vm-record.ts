@@ -1,0 +1,109 @@
+/** What a simulated site knows of one VM; stored as one JSON document, written whole. */
+import type { AdapterSource, AdapterTarget } from '../../../shared/domain/network-map.ts';
+import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import type { CloudId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
+import type { PowerState, ReplicaTarget, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
+import type { Distribution } from './distribution.ts';
+
+export interface Adapter {
+  /** Where it is connected now; null is unconnected. */
+  readonly connected: AdapterTarget | null;
+  /** Of a replica: how the adapter stands at the primary. */
+  readonly source: AdapterSource | null;
+  /** Of a replica: where a failover connects it. */
+  readonly planned: AdapterTarget | null;
+}
+
+/** What the VM has written since it was made: `bytes` up to `at`, and its change rate from then on while it runs. */
+export interface Written {
+  readonly bytes: number;
+  readonly at: number;
+}
+
+export interface VmRecord {
+  readonly ref: VmRef;
+  readonly name: string;
+  readonly host: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly disks: readonly { readonly sizeBytes: number; readonly storage: string }[];
+  readonly adapters: readonly Adapter[];
+  readonly changeBytesPerSecond: number;
+  readonly guestStart: Distribution | null;
+  readonly power: PowerState;
+  /** Its host died while it ran: on its return the replica has to be compared. */
+  readonly crashed: boolean;
+  /** From when the guest answers, while it runs. */
+  readonly guestAnswersAt: number | null;
+  readonly written: Written;
+  readonly epoch: number;
+  readonly replication: ReplicationRecord;
+  readonly dueAt: number | null;
+}
+
+export interface ReplicationRecord {
+  readonly mode: ReplicationMode;
+  readonly state: ReplicationState;
+  readonly health: ReplicationHealth;
+  readonly lastPointAt: number | null;
+  readonly policy: ProtectionPolicy | null;
+  readonly primary: PrimaryPart | null;
+  readonly replica: ReplicaPart | null;
+}
+
+export interface PrimaryPart {
+  readonly target: ReplicaTarget;
+  readonly pairingId: PairingId;
+  /** How much of what was written the other side has confirmed. */
+  readonly confirmedBytes: number;
+  readonly lastApplicationPointAt: number | null;
+}
+
+export interface ReplicaPart {
+  readonly siteId: SiteId;
+  readonly cloudId: CloudId;
+  readonly pairingId: PairingId;
+  readonly lastReceivedAt: number;
+  /** The recovery point that it was failed over to. */
+  readonly failoverPointId: string | null;
+}
+
+export const notReplicated: ReplicationRecord = {
+  mode: 'none',
+  state: 'disabled',
+  health: 'notApplicable',
+  lastPointAt: null,
+  policy: null,
+  primary: null,
+  replica: null,
+};
+
+export function vmRef(cloudId: CloudId, vmId: VmId): VmRef {
+  return { cloudId, vmId };
+}
+
+export function viewOf(record: VmRecord): VmView {
+  const { mode, state, health, lastPointAt } = record.replication;
+  return {
+    ref: record.ref,
+    name: record.name,
+    power: record.power,
+    networkIds: [...new Set(record.adapters.flatMap(({ connected }) => (connected === null ? [] : [connected.networkId])))],
+    replication: { mode, state, health, lastPointAt },
+    epoch: record.epoch,
+  };
+}
+
+export function writtenBytesAt(record: VmRecord, at: number): number {
+  if (record.power !== 'running' || at <= record.written.at) return record.written.bytes;
+  return record.written.bytes + Math.floor(((at - record.written.at) / 1000) * record.changeBytesPerSecond);
+}
+
+/** The record with what was written so far counted up to `at`: call it before the power changes. */
+export function settleWritten(record: VmRecord, at: number): VmRecord {
+  return { ...record, written: { bytes: writtenBytesAt(record, at), at } };
+}
+
+export function diskBytes(record: VmRecord): number {
+  return record.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

@@ -1,0 +1,194 @@
+/** A simulated site as its operations see it: the definition it was made from, and the stores over its one database. */
+import type { AdapterTarget } from '../../../shared/domain/network-map.ts';
+import { explainNoPlace, type PlacementNeed, pickPlace } from '../../../shared/domain/placement.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import type { CloudId, VmRef } from '../../../shared/ids.ts';
+import type { Clock, Random } from '../../../shared/ports.ts';
+import { AddressBook } from './address-book.ts';
+import type { SqliteDatabase } from './database.ts';
+import { draw } from './distribution.ts';
+import type { Operation } from './fault.ts';
+import { FaultDesk } from './fault-desk.ts';
+import { HostStore } from './host-store.ts';
+import { PreparationStore } from './preparation-store.ts';
+import { RecoveryPointStore } from './recovery-points.ts';
+import { cloudNotFound, failed, hostDown, vmNotFound, wrongState } from './refusals.ts';
+import { nextReplication, type ReplicationEvent } from './replication-states.ts';
+import type { SiteDefinition, VmDefinition } from './site-definition.ts';
+import { TaskLog } from './task-log.ts';
+import { notReplicated, type ReplicationRecord, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
+import { VmStore } from './vm-store.ts';
+
+export class World {
+  readonly definition: SiteDefinition;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly vms: VmStore;
+  readonly hosts: HostStore;
+  readonly addresses: AddressBook;
+  readonly points: RecoveryPointStore;
+  readonly tasks: TaskLog;
+  readonly preparations: PreparationStore;
+  readonly faults: FaultDesk;
+  /** Changes with each new database, so that a cursor of another one is not taken. */
+  readonly instanceId: string;
+  readonly #database: SqliteDatabase;
+
+  /** Adds to the database what the definition has and the database lacks; what happened there stays as it is. */
+  constructor(database: SqliteDatabase, definition: SiteDefinition, clock: Clock, random: Random, onFaults: () => void) {
+    this.#database = database;
+    this.definition = definition;
+    this.clock = clock;
+    this.random = random;
+    this.vms = new VmStore(database);
+    this.addresses = new AddressBook(database);
+    this.points = new RecoveryPointStore(database);
+    this.tasks = new TaskLog(database, clock.now());
+    this.preparations = new PreparationStore(database);
+    this.faults = new FaultDesk(database, clock, onFaults);
+    const isNew = this.meta('instanceId') === null;
+    this.instanceId = this.meta('instanceId') ?? random.uuid();
+    this.hosts = this.transaction(() => {
+      this.setMeta('instanceId', this.instanceId);
+      const hosts = new HostStore(database, definition, () => this.vms.nextVersion());
+      for (const vm of definition.vms) this.#plant(vm, hosts);
+      return hosts;
+    });
+    if (isNew) for (const fault of definition.faults) this.faults.order(fault);
+  }
+
+  /** All of it happens or nothing does. */
+  transaction<T>(work: () => T): T {
+    return this.#database.transaction(work)();
+  }
+
+  meta(key: string): string | null {
+    return this.#database.prepare<[string], { value: string }>('SELECT value FROM meta WHERE key = ?').get(key)?.value ?? null;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)').run(key, value);
+  }
+
+  /** The VM, on a host that responds. Throws ERR_VM_NOT_FOUND, ERR_HOST_DOWN. */
+  need(ref: VmRef, operation: Operation): VmRecord {
+    const vm = this.vms.find(ref);
+    if (vm === null) throw vmNotFound(operation, ref, this.definition.name);
+    if (!this.hosts.isUp(vm.host)) throw hostDown(operation, vm.host);
+    return vm;
+  }
+
+  /** What the event makes of the replication. Throws ERR_WRONG_STATE where the table has no such way. */
+  advance(vm: VmRecord, event: ReplicationEvent, operation: Operation, needed: string): ReplicationRecord {
+    const to = nextReplication(vm.replication, event);
+    if (to === null) throw wrongState(operation, vm, needed);
+    return { ...vm.replication, ...to };
+  }
+
+  /** A host of the cloud with room. Throws ERR_NO_PLACE with what is missing on which host. */
+  place(cloudId: CloudId, need: PlacementNeed, operation: Operation, except: VmRecord | null = null): string {
+    const cloud = this.hosts.cloud(cloudId);
+    if (cloud === null) throw cloudNotFound(operation, cloudId);
+    const placement = pickPlace(need, this.hosts.rooms(cloud, except));
+    if (placement.kind === 'noPlace')
+      throw failed('ERR_NO_PLACE', operation, `no host of ${cloud.name} has room: ${explainNoPlace(placement.verdicts)}`);
+    return placement.host;
+  }
+
+  drawTime(operation: Operation | 'guestStart', vm: VmRecord | null = null): number {
+    const own = operation === 'guestStart' ? (vm?.guestStart ?? null) : null;
+    return draw(own ?? this.definition.timings[operation], this.random);
+  }
+
+  /** VMs on it stop answering; those that ran have crashed. */
+  hostDies(host: string): void {
+    const now = this.clock.now();
+    this.transaction(() => {
+      this.hosts.setUp(host, false);
+      for (const vm of this.vms.onHost(host)) {
+        if (vm.power === 'running')
+          this.tasks.notePower({ at: now, host, change: 'off', cause: 'hostDies', commandId: null, epoch: null }, vm.ref);
+        const replication = vm.replication.mode === 'none' ? vm.replication : { ...vm.replication, health: 'critical' as const };
+        this.vms.put({
+          ...settleWritten(vm, now),
+          power: 'critical',
+          crashed: vm.power === 'running',
+          guestAnswersAt: null,
+          replication,
+          dueAt: null,
+        });
+      }
+    });
+  }
+
+  /** Its VMs are off; a primary that crashed has to be compared with its replica before it replicates again. */
+  hostReturns(host: string): void {
+    const now = this.clock.now();
+    this.transaction(() => {
+      this.hosts.setUp(host, true);
+      for (const vm of this.vms.onHost(host)) {
+        const crashed = vm.crashed ? nextReplication(vm.replication, 'primaryCrashed') : null;
+        const replication = { ...vm.replication, ...crashed };
+        const dueAt = crashed === null && vm.replication.mode !== 'none' ? now : null;
+        this.vms.put({ ...vm, power: 'off', crashed: false, written: { bytes: vm.written.bytes, at: now }, replication, dueAt });
+      }
+    });
+  }
+
+  #plant(definition: VmDefinition, hosts: HostStore): void {
+    const ref = vmRef(definition.cloudId, definition.id);
+    if (this.vms.find(ref) !== null || this.vms.wasRemoved(ref)) return;
+    const now = this.clock.now();
+    const power = definition.isRunning ? 'running' : 'off';
+    const { networkIds, host } = { networkIds: definition.adapters.map(({ networkId }) => networkId), host: definition.host };
+    const cloud = hosts.cloud(definition.cloudId);
+    const placement = host !== null || cloud === null ? null : pickPlace(needOf(definition, networkIds), hosts.rooms(cloud));
+    if (placement?.kind === 'noPlace') {
+      throw new FarshoreError('ERR_NO_PLACE', `${definition.name} of the site file finds no host: ${explainNoPlace(placement.verdicts)}`);
+    }
+    const vm: VmRecord = {
+      ref,
+      name: definition.name,
+      host: host ?? placement?.host ?? '',
+      cores: definition.cores,
+      memoryBytes: definition.memoryBytes,
+      disks: definition.disks,
+      adapters: definition.adapters.map(({ networkId, subnet, address }) => {
+        const pool = hosts.network(networkId)?.subnets.find(({ name }) => name === subnet)?.pool ?? null;
+        const connected: AdapterTarget = {
+          networkId,
+          subnet,
+          address,
+          gateway: address === null ? null : (pool?.gateway ?? null),
+          dns: address === null ? [] : (pool?.dns ?? []),
+        };
+        return { connected, source: null, planned: null };
+      }),
+      changeBytesPerSecond: definition.changeBytesPerSecond,
+      guestStart: definition.guestStart,
+      power,
+      crashed: false,
+      guestAnswersAt: definition.isRunning ? now : null,
+      written: { bytes: definition.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), at: now },
+      epoch: 0,
+      replication: notReplicated,
+      dueAt: null,
+    };
+    hosts.occupy(vm, 1);
+    this.vms.add(vm);
+    for (const { networkId, address } of definition.adapters) if (address !== null) this.addresses.reserve(networkId, address, ref);
+    if (definition.isRunning)
+      this.tasks.notePower({ at: now, host: vm.host, change: 'on', cause: 'siteFile', commandId: null, epoch: null }, ref);
+  }
+}
+
+export function needOf(vm: Pick<VmRecord, 'cores' | 'memoryBytes' | 'disks'>, networkIds: PlacementNeed['networkIds']): PlacementNeed {
+  const bytes = new Map<string, number>();
+  for (const { storage, sizeBytes } of vm.disks) bytes.set(storage, (bytes.get(storage) ?? 0) + sizeBytes);
+  return {
+    cores: vm.cores,
+    memoryBytes: vm.memoryBytes,
+    networkIds,
+    storage: [...bytes].map(([classification, size]) => ({ classification, bytes: size })),
+  };
+}
