@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import type { CommandId } from '../../shared/ids.ts';
 import { isoMoment, type Random } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
-import type { Dial, Link } from './link.ts';
+import type { Dial, Link, LinkEvents } from './link.ts';
 import type { FinishedOutcome } from './outbox.ts';
 import { Session, type SessionPorts } from './session.ts';
 
@@ -102,7 +102,7 @@ export class AgentChannel {
   #connect(): void {
     this.#tell('connecting');
     let session: Session | null = null;
-    const link = this.#ports.dial({
+    const link = this.#dial({
       opened: () => session?.opened(),
       received: (text) => session?.received(text),
       heard: () => session?.heard(),
@@ -111,9 +111,21 @@ export class AgentChannel {
         this.#closed(reason);
       },
     });
+    if (link === null) return;
     this.#link = link;
     session = new Session(link, { ...this.#ports, onWelcome: () => this.#welcomed(), onViolation: () => this.#violations++ });
     this.#session = session;
+  }
+
+  /** A way out that cannot even be tried, such as a certificate that cannot be read, is one that failed. */
+  #dial(events: LinkEvents): Link | null {
+    try {
+      return this.#ports.dial(events);
+    } catch (error) {
+      this.#ports.log.error({ err: error }, 'the control plane cannot be dialled');
+      events.closed('the control plane cannot be dialled');
+      return null;
+    }
   }
 
   #welcomed(): void {

@@ -58,6 +58,7 @@ export interface SessionPorts {
   onViolation(): void;
 }
 
+/** From the dial to the welcome. */
 const WELCOME_WITHIN_MS = 30_000;
 /** More than this many pings without an answer: the peer is dead. */
 const SILENT_HEARTBEATS = 2.5;
@@ -74,13 +75,14 @@ export class Session {
   #unsent: AgentMessage | null = null;
   #heardAt: number;
   #isPumpDue = false;
-  #cancelTimer = () => {};
+  #cancelTimer: () => void;
 
   constructor(link: Link, ports: SessionPorts) {
     const now = ports.clock.now();
     this.#ports = ports;
     this.#link = link;
     this.#heardAt = now;
+    this.#cancelTimer = ports.clock.after(WELCOME_WITHIN_MS, () => link.close('no welcome came in time'));
     this.#incoming = new RateLimit(now);
     this.#outgoing = new RateLimit(now, limits.messagesPerSecond * 0.8, limits.messagesAtOnce * 0.5);
   }
@@ -90,10 +92,9 @@ export class Session {
   }
 
   opened(): void {
-    const { agentId, agentVersion, intake, inventory, clock } = this.#ports;
+    const { agentId, agentVersion, intake, inventory } = this.#ports;
     this.#state = 'greeting';
-    this.#heardAt = clock.now();
-    this.#cancelTimer = clock.after(WELCOME_WITHIN_MS, () => this.#link.close('no welcome came'));
+    this.heard();
     const { lastSequence } = intake;
     this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, agentId, agentVersion, lastSequence, inventoryDigest: inventory.digest });
   }

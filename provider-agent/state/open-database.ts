@@ -14,10 +14,7 @@ export interface OpenOptions {
 
 /** Throws ERR_STORE_FAILED with what to do: an old Node, a missing folder, a file that is no database. */
 export async function openDatabase(path: string, options: OpenOptions = {}): Promise<Database> {
-  if (Number(process.versions.napi ?? 0) < NODE_API_NEEDED) {
-    throw new FarshoreError('ERR_STORE_FAILED', `Node ${process.version} is too old for the embedded database; run the agent with Node 24`);
-  }
-  const { default: Sqlite } = await import('better-sqlite3');
+  const Sqlite = await loadDriver();
   try {
     const database = new Sqlite(path, { readonly: options.readonly ?? false, fileMustExist: options.readonly ?? false });
     if (options.readonly !== true) {
@@ -28,4 +25,11 @@ export async function openDatabase(path: string, options: OpenOptions = {}): Pro
   } catch (cause) {
     throw new FarshoreError('ERR_STORE_FAILED', `cannot open ${path}: check that the folder exists, is writable and has room`, { cause });
   }
+}
+
+export async function loadDriver() {
+  if (Number(process.versions.napi ?? 0) < NODE_API_NEEDED) {
+    throw new FarshoreError('ERR_STORE_FAILED', `Node ${process.version} is too old for the embedded database; run the agent with Node 24`);
+  }
+  return (await import('better-sqlite3')).default;
 }

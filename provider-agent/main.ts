@@ -1,0 +1,176 @@
+#!/usr/bin/env node
+/**
+ * The provider agent's command line, and the only place that gives it the system's time and chance. Each command loads
+ * what it needs when it runs. No secret is taken from an argument: other users of the machine can read those.
+ */
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { join } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
+import { Command, InvalidArgumentError } from 'commander';
+import { type ErrorCode, errorCodes, FarshoreError, toFarshoreError } from '../shared/errors.ts';
+import { systemClock, systemRandom } from '../shared/system-ports.ts';
+import { agentPaths } from './config.ts';
+import type { RunningAgent, Surroundings } from './run-agent.ts';
+
+const EXIT_CODES = `
+Exit codes:
+  0  done
+  1  a fault in the agent or at its disk
+  2  a mistake in the command line, agent.yaml, the site file or the key
+  3  not registered, or registered already
+  4  the control plane was not reached or refused
+  5  another agent runs on the data folder`;
+
+const exitCodes: Partial<Record<ErrorCode, number>> = {
+  ERR_DOCUMENT_INVALID: 2,
+  ERR_REQUEST_INVALID: 2,
+  ERR_NOT_FOUND: 2,
+  ERR_KEY_MALFORMED: 2,
+  ERR_CERTIFICATE_UNKNOWN: 3,
+  ERR_ALREADY_REGISTERED: 3,
+  ERR_IDENTITY_DAMAGED: 3,
+  ERR_KEY_FOREIGN: 4,
+  ERR_KEY_UNKNOWN: 4,
+  ERR_KEY_USED: 4,
+  ERR_KEY_EXPIRED: 4,
+  ERR_CONTROL_PLANE_UNREACHABLE: 4,
+  ERR_PROXY_REFUSED: 4,
+  ERR_CONFLICT: 5,
+};
+
+const program = new Command('farshore-agent')
+  .description('The Farshore provider agent: runs beside one SCVMM server and dials out to the control plane.')
+  .version(agentVersion())
+  .addHelpText('after', EXIT_CODES)
+  .showHelpAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+const withData = (command: Command) => command.requiredOption('--data <dir>', 'the data folder of this agent');
+
+withData(program.command('register'))
+  .description('register this site with a key from the control plane')
+  .requiredOption('--key-file <file>', "file with the registration key, or 'stdin'")
+  .option('--proxy <url>', 'http://host:port; one with credentials belongs into agent.yaml or HTTPS_PROXY')
+  .option('--replace', 'take the place of the identity that is there', false)
+  .action(async (options: { data: string; keyFile: string; proxy?: string; replace: boolean }) => {
+    const { registerSite } = await import('./register-site.ts');
+    const key = options.keyFile === 'stdin' ? await readAll(process.stdin) : readKeyFile(options.keyFile);
+    const identity = await registerSite(key, surroundings(options.data), options);
+    print(`registered as agent ${identity.agentId} of site ${identity.siteId}; start it with: farshore-agent run --data ${options.data}`);
+  });
+
+withData(program.command('run'))
+  .description('run the agent until it is told to stop (SIGINT, SIGTERM, SIGBREAK)')
+  .action(async (options: { data: string }) => {
+    const { runAgent } = await import('./run-agent.ts');
+    stopOnSignals(await runAgent(surroundings(options.data)));
+  });
+
+withData(program.command('status'))
+  .description('say how the agent stands')
+  .option('--json', 'as JSON', false)
+  .action(async (options: { data: string; json: boolean }) => {
+    const { describeAgent, formatDescription } = await import('./describe-agent.ts');
+    const description = await describeAgent(agentPaths(options.data));
+    print(options.json ? JSON.stringify(description, null, 2) : formatDescription(description));
+  });
+
+withData(program.command('egress'))
+  .description('show every message that left this site, one JSON line each')
+  .option('--day <yyyy-mm-dd>', 'only of this day (UTC)')
+  .option('--last <n>', 'only the newest n', wholeNumber)
+  .option('--total', 'count messages and bytes by type', false)
+  .action(async (options: { data: string; day?: string; last?: number; total: boolean }) => {
+    const { readEgress, totalEgress } = await import('./local/show-egress.ts');
+    const { listLedger } = await import('./state/egress-ledger.ts');
+    const folder = agentPaths(options.data).egress;
+    const lines = readEgress({
+      files: listLedger(folder).map((name) => join(folder, name)),
+      day: options.day ?? null,
+      last: options.last ?? null,
+    });
+    if (!options.total) for await (const line of lines) print(line);
+    else for (const { type, messages, bytes } of await totalEgress(lines)) print(`${type.padEnd(20)} ${messages} messages, ${bytes} bytes`);
+  });
+
+const fault = program.command('fault').description('order faults at a simulated site');
+withData(fault.command('order'))
+  .description("order one, written as in a site file: '{ kind: fails, operation: startVm, times: 2 }'")
+  .argument('<fault>', 'kind and fields of the fault')
+  .action(async (entry: string, options: { data: string }) => {
+    const { readDocument } = await import('../shared/document.ts');
+    const { FaultEntry } = await import('./fabric/simulated/fault.ts');
+    const { orderFault } = await import('./fabric/simulated/fault-desk.ts');
+    print(`fault ${orderFault(agentPaths(options.data).site, readDocument(entry, 'fault', FaultEntry))} is ordered`);
+  });
+withData(fault.command('lift'))
+  .description('lift one: the host returns, the site is reachable again')
+  .argument('<id>', 'number that `fault order` printed', wholeNumber)
+  .action(async (id: number, options: { data: string }) => {
+    const { liftFault } = await import('./fabric/simulated/fault-desk.ts');
+    liftFault(agentPaths(options.data).site, id);
+    print(`fault ${id} is lifted`);
+  });
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const error = toFarshoreError(thrown);
+  const { formatProblems } = await import('../shared/document.ts');
+  process.stderr.write(`farshore-agent: ${error.message}\n`);
+  if (error.problems.length > 0) process.stderr.write(`${formatProblems(error)}\n`);
+  if (error.code === 'ERR_INTERNAL') process.stderr.write(`${String((error.cause as Error | undefined)?.stack ?? error.stack)}\n`);
+  else process.stderr.write(`${error.code}: ${errorCodes[error.code].remedy}\n`);
+  process.exitCode = exitCodes[error.code] ?? 1;
+}
+
+function stopOnSignals(agent: RunningAgent): void {
+  let isStopping = false;
+  const stop = () => {
+    // A second signal means now: what is under way is resumed by the next start.
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    agent.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`farshore-agent: ${toFarshoreError(error).message}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, stop);
+}
+
+function surroundings(dataDir: string): Surroundings {
+  return {
+    paths: agentPaths(dataDir),
+    version: agentVersion(),
+    clock: systemClock,
+    random: systemRandom,
+    defer: setImmediate,
+    environment: process.env,
+  };
+}
+
+function agentVersion(): string {
+  const path = findPackageJSON(import.meta.url);
+  return path === undefined ? 'unknown' : (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+function readKeyFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new FarshoreError('ERR_NOT_FOUND', `the file with the registration key cannot be read: ${path}`, { cause });
+  }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number');
+  return Number(text);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

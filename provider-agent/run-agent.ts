@@ -1,0 +1,142 @@
+/**
+ * Puts the agent together on a real machine: data folder, fabric, way out, core, renewal. Called by main.ts alone, which
+ * hands it the system's time and chance.
+ */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { FarshoreError } from '../shared/errors.ts';
+import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
+import { dialWebSocket, type WayOut } from './channel/dial.ts';
+import { chooseProxy, type Environment } from './channel/proxy-choice.ts';
+import { type AgentConfig, type AgentPaths, readConfig } from './config.ts';
+import { type AgentCore, startAgentCore } from './core.ts';
+import { type Identity, loadIdentity } from './enroll/identity.ts';
+import { IssuerKeys } from './enroll/issuer-keys.ts';
+import { parseProxy } from './enroll/proxy.ts';
+import { Renewal } from './enroll/renewal.ts';
+import { SiteAuthority } from './enroll/site-authority.ts';
+import type { Fabric } from './fabric/fabric.ts';
+import { writeStatus } from './local/status-file.ts';
+import { lockDataFolder } from './state/data-lock.ts';
+import { EgressLedger } from './state/egress-ledger.ts';
+import { openJournal } from './state/sqlite-journal.ts';
+
+export interface Surroundings {
+  readonly paths: AgentPaths;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly defer: (callback: () => void) => void;
+  readonly environment: Environment;
+}
+
+export interface RunningAgent {
+  /** Lets commands under way finish for a while, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Throws ERR_CONFLICT when one runs there already, ERR_CERTIFICATE_UNKNOWN when not registered, and what the configuration or the site file lacks. */
+export async function runAgent(surroundings: Surroundings): Promise<RunningAgent> {
+  const { paths } = surroundings;
+  const lock = await lockDataFolder(paths.folder);
+  try {
+    const config = await readConfig(paths);
+    const identity = await loadIdentity(paths.folder);
+    if (identity === null)
+      throw new FarshoreError('ERR_CERTIFICATE_UNKNOWN', 'this agent is not registered: run `farshore-agent register` first');
+    const log = await openLog(config);
+    const fabric = await openFabric(config, surroundings);
+    const egress = openLedger(config.egress, surroundings);
+    const { core, renewal } = await compose(config, identity, surroundings, { log, fabric, egress });
+    log.info({ agentId: identity.agentId, siteId: identity.siteId, version: surroundings.version }, 'agent ready');
+    return {
+      async stop() {
+        log.info({ runningCommands: core.runningCommands }, 'agent stops');
+        renewal.stop();
+        await core.stop();
+        await fabric.close();
+        egress.close();
+        lock.release();
+        log.info({}, 'agent stopped');
+        log.flush();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+export function openLedger({ days, megabytes }: AgentConfig['egress'], { paths, clock }: Surroundings): EgressLedger {
+  return new EgressLedger({ folder: paths.egress, clock, days, totalBytes: megabytes * 1024 * 1024 });
+}
+
+async function compose(
+  config: AgentConfig,
+  identity: Identity,
+  { paths, version, clock, random, defer, environment }: Surroundings,
+  { log, fabric, egress }: { log: Logger; fabric: Fabric; egress: EgressLedger },
+): Promise<{ core: AgentCore; renewal: Renewal }> {
+  let present = identity;
+  const configured = config.proxy ?? null;
+  const wayOut = (): WayOut => ({ ...present, proxy: chooseProxy(present.channel, configured, environment) });
+  const startedAt = isoMoment(clock.now());
+  const core = startAgentCore({
+    identity,
+    agentVersion: version,
+    journal: await openJournal(paths.journal, defer),
+    fabric,
+    verifier: new IssuerKeys(identity.issuerKeys),
+    certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
+    dial: dialWebSocket(wayOut),
+    egress,
+    clock,
+    random,
+    log,
+    defer,
+    settings: {
+      inventoryEveryMs: config.inventoryEverySeconds * 1000,
+      fabricCallLimitMs: config.fabricCallSeconds * 1000,
+      fabricCallsAtOnce: config.fabricCallsAtOnce,
+    },
+    onStatus: (channel) => writeStatus(paths.status, { pid: process.pid, version, startedAt, channel }),
+  });
+  const renewalProxy = chooseProxy(identity.address, configured, environment);
+  const noteRenewal = () => egress.note(JSON.stringify({ type: 'enrol.renew', agentId: identity.agentId, csr: identity.requestPem }));
+  const renewal = new Renewal({
+    identity,
+    dataDir: paths.folder,
+    proxy: renewalProxy === null ? null : parseProxy(renewalProxy),
+    clock,
+    random,
+    onRenewed(renewed) {
+      noteRenewal();
+      present = renewed;
+      log.info({}, 'certificate renewed');
+      core.reconnect('the certificate was renewed');
+    },
+    onFailed(error, retryInMs) {
+      noteRenewal();
+      log.warn({ err: error, retryInMs }, 'certificate could not be renewed');
+    },
+  });
+  renewal.start();
+  return { core, renewal };
+}
+
+async function openLog(config: AgentConfig): Promise<Logger> {
+  const { pino } = await import('pino');
+  const { level, file } = config.log;
+  return pino({ level }, pino.destination({ dest: file ?? 1, mkdir: file !== undefined, sync: true }));
+}
+
+async function openFabric({ fabric }: AgentConfig, { paths, clock, random }: Surroundings): Promise<Fabric> {
+  const { SimulatedSite } = await import('./fabric/simulated/simulated-site.ts');
+  const { readSiteFile } = await import('./fabric/simulated/site-file.ts');
+  const file = resolve(paths.folder, fabric.site);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FarshoreError('ERR_NOT_FOUND', `the site file that agent.yaml names cannot be read: ${file}`, { cause });
+  });
+  return SimulatedSite.open({ definition: readSiteFile(text, file), databaseFile: paths.site, clock, random });
+}
