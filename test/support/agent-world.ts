@@ -13,13 +13,13 @@ import type { VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { openJournal } from '../../provider-agent/state/sqlite-journal.ts';
 import type { AgentId, CloudId, CommandId, JobId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
-import type { Random } from '../../shared/ports.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { AgentMessage, Outcome } from '../../shared/protocol/egress.ts';
 import { type Envelope, type SignedEnvelope, type Signer, sealEnvelope, type Verifier } from '../../shared/protocol/envelope.ts';
 import { type CloudMessage, encodeCloudMessage, readAgentMessage } from '../../shared/protocol/messages.ts';
 import { VirtualClock } from './agent-clock.ts';
 import { TestFabric } from './agent-fabric.ts';
+import { SeededRandom } from './seeded-random.ts';
 
 export const agentId = 'a0000000-0000-4000-8000-000000000001' as AgentId;
 export const vaultId = 'b0000000-0000-4000-8000-000000000001' as VaultId;
@@ -50,21 +50,6 @@ export function keyPair(): { signer: Signer; verifier: Verifier } {
   };
 }
 
-/** Always the same sequence of chance. */
-export function seededRandom(seed = 1): Random {
-  let state = seed;
-  const fraction = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const hex = (length: number) => Array.from({ length }, () => Math.floor(fraction() * 16).toString(16)).join('');
-  return {
-    fraction,
-    uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`,
-    bytes: (length) => Uint8Array.from({ length }, () => Math.floor(fraction() * 256)),
-  };
-}
-
 export interface WorldOptions {
   readonly settings?: Partial<AgentSettings>;
   /** Wraps the journal of every life. */
@@ -81,7 +66,7 @@ export class AgentWorld {
   readonly logged: { level: string; fields: Record<string, unknown>; text: string }[] = [];
   readonly #folder: string;
   readonly #options: WorldOptions;
-  readonly #random = seededRandom();
+  readonly #random = new SeededRandom(1);
   #wire: LinkEvents | null = null;
   #sequence = 0;
   #core: AgentCore | null = null;
