@@ -4,7 +4,7 @@ import { FabricError } from '../fabric-error.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
 import { cmdletClass } from './refusals.ts';
 import type { Work } from './task-runner.ts';
-import { type Adapter, type ReplicaPart, type VmRecord } from './vm-record.ts';
+import type { Adapter, ReplicaPart, VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
 
 export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: string | null): Work<void> {

@@ -79,13 +79,10 @@ export class FaultDesk {
       .map((row) => ({ ...row, fault: JSON.parse(row.fault) as Fault }));
   }
 
-  /** Reads again when another process has written. */
-  refresh(): void {
-    if (this.#database.pragma('data_version', { simple: true }) !== this.#dataVersion) this.#read();
-  }
-
   /** Lets faults begin whose moment has come and ends those that were lifted; the caller does to the world what they mean. */
   settle(): FaultsSettled {
+    // Another process wrote, and perhaps ordered a fault.
+    if (this.#database.pragma('data_version', { simple: true }) !== this.#dataVersion) this.#read();
     const now = this.#clock.now();
     const began: Fault[] = [];
     const ended: Fault[] = [];

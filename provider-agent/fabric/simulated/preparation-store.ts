@@ -5,6 +5,8 @@ import type { SqliteDatabase } from './database.ts';
 
 export class PreparationStore {
   readonly #sql;
+  /** As last read; null after a change. */
+  #known: readonly HostsPreparation[] | null = null;
 
   constructor(database: SqliteDatabase) {
     this.#sql = {
@@ -19,15 +21,17 @@ export class PreparationStore {
       ...certificate,
       pfx: Buffer.from(certificate.pfx).toString('base64'),
     }));
+    this.#known = null;
     this.#sql.put.run(preparation.pairingId, preparation.cloudId, JSON.stringify({ ...preparation, certificates }));
   }
 
   remove(pairingId: PairingId, cloudId: CloudId): void {
+    this.#known = null;
     this.#sql.remove.run(pairingId, cloudId);
   }
 
-  all(): HostsPreparation[] {
-    return this.#sql.all.all().map((row) => {
+  all(): readonly HostsPreparation[] {
+    this.#known ??= this.#sql.all.all().map((row) => {
       const stored = JSON.parse(row.preparation) as Omit<HostsPreparation, 'certificates'> & {
         certificates: { host: string; pfx: string; passphrase: string }[];
       };
@@ -37,5 +41,6 @@ export class PreparationStore {
       }));
       return { ...stored, certificates };
     });
+    return this.#known;
   }
 }

@@ -65,8 +65,8 @@ export function hostDown(operation: Operation, host: string): FabricError {
 }
 
 /** Text of ours. */
-export function accessDenied(operation: Operation, message: string): FabricError {
-  return new FabricError('ERR_NOT_PREPARED', 'AccessDenied', cmdletClass(operation), message);
+export function accessDenied(operation: Operation, message: string, cause?: unknown): FabricError {
+  return new FabricError('ERR_NOT_PREPARED', 'AccessDenied', cmdletClass(operation), message, { cause });
 }
 
 /** Text of ours. */

@@ -84,7 +84,6 @@ export class ReplicationSender {
   #turn(): void {
     this.#wakesAt = Number.POSITIVE_INFINITY;
     if (this.#isClosed) return;
-    this.#world.faults.refresh();
     this.#settleFaults();
     const batches = this.#world.transaction(() => this.#cut());
     for (const batch of batches) void this.#send(batch);
@@ -104,7 +103,10 @@ export class ReplicationSender {
       const open = batches.get(key) ?? [];
       batches.set(key, open);
       let last = open.at(-1);
-      if (last === undefined || last.points.length >= MAX_POINTS_PER_FRAME) open.push((last = { peer, points: [], primaries: [] }));
+      if (last === undefined || last.points.length >= MAX_POINTS_PER_FRAME) {
+        last = { peer, points: [], primaries: [] };
+        open.push(last);
+      }
       last.points.push(point);
       last.primaries.push(vm.ref);
     }

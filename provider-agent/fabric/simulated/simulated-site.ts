@@ -85,7 +85,7 @@ export class SimulatedSite implements Fabric {
       () => this.#settleFaults(),
       databaseFile === ':memory:' ? null : LOOK_FOR_FAULTS_MS,
     );
-    this.#runner = new TaskRunner(this.#world, wake);
+    this.#runner = new TaskRunner(this.#world, () => this.#settleFaults(), wake);
     this.#door = new ReplicationDoor(
       this.#world,
       transport,
@@ -248,6 +248,7 @@ export class SimulatedSite implements Fabric {
   #settleFaults(): void {
     if (this.#isClosed) return;
     const { began, ended } = this.#world.faults.settle();
+    if (began.length === 0 && ended.length === 0) return;
     for (const fault of began) {
       if (fault.kind === 'hostDies') this.#world.hostDies(fault.host);
       if (fault.kind === 'siteDark') this.#door.closeSoon();

@@ -27,16 +27,19 @@ export interface Work<T> {
 
 export class TaskRunner {
   readonly #world: World;
+  readonly #onBegin: () => void;
   readonly #onEffect: () => void;
   readonly #closed = new AbortController();
 
-  constructor(world: World, onEffect: () => void) {
+  constructor(world: World, onBegin: () => void, onEffect: () => void) {
     this.#world = world;
+    this.#onBegin = onBegin;
     this.#onEffect = onEffect;
   }
 
   async run<T>(work: Work<T>, act: Act): Promise<T> {
     const { tasks, clock } = this.#world;
+    this.#onBegin();
     const task = tasks.begin(work.operation, work.subject, act, clock.now());
     try {
       const { result, outcome } = await this.#perform(work, act, task);
@@ -55,7 +58,7 @@ export class TaskRunner {
   }
 
   async #perform<T>(work: Work<T>, act: Act, task: number): Promise<{ result: T; outcome: 'done' | 'lied' }> {
-    const { clock, faults, tasks } = this.#world;
+    const { clock, tasks } = this.#world;
     const signal = act.signal === undefined ? this.#closed.signal : AbortSignal.any([act.signal, this.#closed.signal]);
     if (signal.aborted) throw this.#aborted(work, signal);
     work.check();
@@ -73,7 +76,6 @@ export class TaskRunner {
     });
     this.#onEffect();
     await this.#suffer(work, act, 'afterEffect', signal);
-    faults.refresh();
     return { result, outcome: 'done' };
   }
 

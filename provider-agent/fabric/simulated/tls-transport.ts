@@ -3,16 +3,16 @@
  * serves pairings of several vaults, each with its own certificate and root. Frames and what waits for an answer are
  * limited on both sides; no session outlives its connection, so a certificate withdrawn is withdrawn.
  */
-import { constants, type X509Certificate } from 'node:crypto';
+import { constants } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import { connect, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { FarshoreError, type ErrorCode } from '../../../shared/errors.ts';
 import { PairingId } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import type { HostsPreparation } from '../fabric.ts';
 import { readFrames, writeFrame } from './frame-stream.ts';
 import { AnswerFrame, parseFrame, type ReplicationAnswer, type ReplicationRequest, RequestFrame } from './replication-frames.ts';
-import { openIdentity, provenSite, type ReplicationIdentity } from './replication-identity.ts';
+import { openIdentity, provenSite } from './replication-identity.ts';
 import type { ReceiveReplication, ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
 
 const CONNECT_MS = 5_000;
@@ -32,7 +32,7 @@ interface Connection {
 
 export class TlsReplicationTransport implements ReplicationTransport {
   readonly #clock: Clock;
-  #identities = new Map<PairingId, ReplicationIdentity>();
+  #identities = new Map<PairingId, SecureContext>();
   #server: Server | null = null;
   readonly #incoming = new Set<TLSSocket>();
   readonly #outgoing = new Map<string, Promise<Connection>>();
@@ -43,7 +43,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
   }
 
   usePreparations(preparations: readonly HostsPreparation[]): void {
-    const identities = new Map<PairingId, ReplicationIdentity>();
+    const identities = new Map<PairingId, SecureContext>();
     // Of a pairing between two clouds of one site there are two; the receiving one serves both ends.
     for (const preparation of preparations.toSorted((a, b) => a.role.localeCompare(b.role)))
       identities.set(preparation.pairingId, openIdentity(preparation));
@@ -60,7 +60,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
       secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: CONNECT_MS,
       SNICallback: (name, done) => {
-        const context = this.#identityFor(name)?.context;
+        const context = this.#identityFor(name);
         done(context === undefined ? new Error('no such pairing') : null, context);
       },
     });
@@ -100,7 +100,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
     });
   }
 
-  #identityFor(serverName: string): ReplicationIdentity | undefined {
+  #identityFor(serverName: string): SecureContext | undefined {
     const pairingId = PairingId.safeParse(serverName.slice(0, -NAME_SUFFIX.length));
     return pairingId.success ? this.#identities.get(pairingId.data) : undefined;
   }
@@ -111,9 +111,8 @@ export class TlsReplicationTransport implements ReplicationTransport {
     socket.on('error', () => socket.destroy());
     const name = typeof socket.servername === 'string' ? socket.servername : '';
     const pairingId = PairingId.safeParse(name.slice(0, -NAME_SUFFIX.length));
-    const identity = this.#identityFor(name);
-    const siteId = identity === undefined ? null : provenSite(peerCertificate(socket), identity.root);
-    if (siteId === null || !pairingId.success) return void socket.destroy();
+    const siteId = provenSite(socket.getPeerX509Certificate());
+    if (siteId === null || !pairingId.success || !socket.authorized) return void socket.destroy();
     readFrames(socket, (text) => {
       const frame = parseFrame(RequestFrame, text);
       if (frame.pairingId !== pairingId.data)
@@ -144,7 +143,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
         host,
         port,
         servername: `${peer.pairingId}${NAME_SUFFIX}`,
-        secureContext: identity.context,
+        secureContext: identity,
         minVersion: 'TLSv1.3',
         rejectUnauthorized: true,
         // The name in the handshake picks the pairing; who answers is told by the site in its certificate, below.
@@ -171,7 +170,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
       });
       socket.on('secureConnect', () => {
         cancelTimer();
-        if (provenSite(peerCertificate(socket), identity.root) !== peer.siteId) {
+        if (provenSite(socket.getPeerX509Certificate()) !== peer.siteId) {
           return void socket.destroy(Object.assign(new Error('the certificate is not that of the site'), { code: 'ERR_TLS_WRONG_SITE' }));
         }
         readFrames(socket, (text) => settle(connection, text));
@@ -187,10 +186,6 @@ function settle(connection: Connection, text: string): void {
   connection.waiting.delete(id);
   waiting?.cancelTimer();
   waiting?.resolve(answer);
-}
-
-function peerCertificate(socket: TLSSocket): X509Certificate | undefined {
-  return socket.getPeerX509Certificate();
 }
 
 function addressOf(server: Server, host: string): string {

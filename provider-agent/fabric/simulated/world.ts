@@ -128,7 +128,8 @@ export class World {
       this.hosts.setUp(host, true);
       for (const vm of this.vms.onHost(host)) {
         const crashed = vm.crashed ? nextReplication(vm.replication, 'primaryCrashed') : null;
-        const replication = { ...vm.replication, ...crashed };
+        const health = vm.replication.mode === 'none' ? vm.replication.health : ('warning' as const);
+        const replication = { ...vm.replication, health, ...crashed };
         const dueAt = crashed === null && vm.replication.mode !== 'none' ? now : null;
         this.vms.put({ ...vm, power: 'off', crashed: false, written: { bytes: vm.written.bytes, at: now }, replication, dueAt });
       }

@@ -1,0 +1,269 @@
+/**
+ * What every driver of the fabric port must do, told over the port alone. A driver's test hands in a pair (two sites,
+ * or one site with two clouds) and gets these sentences; whatever a driver does beyond them is its own affair.
+ */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type {
+  Act,
+  Fabric,
+  HostCertificate,
+  HostsPreparation,
+  ReplicaTarget,
+  ReplicationHost,
+  VmView,
+} from '../../provider-agent/fabric/fabric.ts';
+import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { type CloudId, CommandId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
+
+export interface ContractSide {
+  readonly fabric: Fabric;
+  readonly siteId: SiteId;
+  readonly cloudId: CloudId;
+  readonly networkId: NetworkId;
+  issue(hosts: readonly ReplicationHost[]): Promise<readonly HostCertificate[]>;
+}
+
+export interface ContractPair {
+  /** Carries the VMs. */
+  readonly primary: ContractSide;
+  readonly recovery: ContractSide;
+  /** Two running VMs of the primary cloud, each with an adapter on the primary network. */
+  readonly vms: readonly [VmRef, VmRef];
+  readonly rootPem: string;
+  /** Waits until it is true, in the time of the pair, with a limit. */
+  until(condition: () => Promise<boolean>): Promise<void>;
+  close(): Promise<void>;
+}
+
+const policy = { ...defaultPolicy, copyFrequencySeconds: 30 as const };
+const pairingId = PairingId.parse('4c8d34c1-0a3e-4f0c-8c46-9ac2dfb4d6a0');
+
+export function describeFabricContract(name: string, makePair: () => Promise<ContractPair>): void {
+  describe(`the fabric port, ${name}`, () => {
+    let pair: ContractPair;
+    let acts = 0;
+    const act = (): Act => ({ commandId: CommandId.parse(`job/step/${++acts}`), epoch: 1 });
+    const atRecovery = (ref: VmRef): VmRef => ({ cloudId: pair.recovery.cloudId, vmId: ref.vmId });
+    const viewOf = async (side: ContractSide, ref: VmRef): Promise<VmView> => {
+      const view = await side.fabric.findVm(ref);
+      assert.ok(view, 'the VM is there');
+      return view;
+    };
+
+    beforeEach(async () => {
+      pair = await makePair();
+    });
+    afterEach(() => pair.close());
+
+    async function preparationOf(side: ContractSide, other: ContractSide, role: 'primary' | 'recovery'): Promise<HostsPreparation> {
+      const certificates = await side.issue(await side.fabric.replicationHosts(side.cloudId));
+      return {
+        pairingId,
+        cloudId: side.cloudId,
+        role,
+        authentication: 'certificate',
+        port: null,
+        certificates,
+        rootPem: pair.rootPem,
+        peerSiteId: other.siteId,
+      };
+    }
+
+    async function prepare(): Promise<ReplicaTarget> {
+      const { primary, recovery } = pair;
+      await primary.fabric.prepareHosts(await preparationOf(primary, recovery, 'primary'), act());
+      const { address } = await recovery.fabric.prepareHosts(await preparationOf(recovery, primary, 'recovery'), act());
+      assert.ok(address, 'the recovery side says where it receives replicas');
+      return { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
+    }
+
+    async function enable(ref: VmRef): Promise<VmRef> {
+      await pair.primary.fabric.enableReplication(ref, await prepare(), policy, act());
+      return atRecovery(ref);
+    }
+
+    async function replicate(ref: VmRef): Promise<VmRef> {
+      const replica = await enable(ref);
+      await pair.recovery.fabric.configureReplica(replica, [{ from: pair.primary.networkId, to: pair.recovery.networkId }], act());
+      await pair.primary.fabric.startInitialReplication(ref, act());
+      await pair.until(async () => (await viewOf(pair.primary, ref)).replication.state === 'replicating');
+      return replica;
+    }
+
+    async function unchangedBy(side: ContractSide, ref: VmRef, call: () => Promise<unknown>, code: string): Promise<void> {
+      const before = await side.fabric.findVm(ref);
+      await assert.rejects(call, { code });
+      assert.deepEqual(await side.fabric.findVm(ref), before, 'a refused call changes nothing');
+    }
+
+    it('reads everything first and then only what changed', async () => {
+      const first = await pair.primary.fabric.readInventory(null);
+      assert.equal(first.full, true);
+      assert.ok(first.clouds.some(({ id }) => id === pair.primary.cloudId));
+      assert.ok(first.networks.some(({ id }) => id === pair.primary.networkId));
+      for (const { vmId } of pair.vms) assert.ok(first.vms.some(({ ref }) => ref.vmId === vmId));
+
+      const [ref] = pair.vms;
+      await pair.primary.fabric.writeEpoch(ref, 4, act());
+      const next = await pair.primary.fabric.readInventory(first.cursor);
+      assert.equal(next.full, false);
+      assert.deepEqual(next.vms, [await viewOf(pair.primary, ref)]);
+      assert.deepEqual((await pair.primary.fabric.readInventory(next.cursor)).vms, []);
+    });
+
+    it('reads everything again for a cursor it does not know', async () => {
+      assert.equal((await pair.primary.fabric.readInventory('of another time')).full, true);
+    });
+
+    it('keeps the highest epoch that was written to a VM', async () => {
+      const [ref] = pair.vms;
+      await pair.primary.fabric.writeEpoch(ref, 7, act());
+      await pair.primary.fabric.writeEpoch(ref, 3, act());
+      assert.equal((await viewOf(pair.primary, ref)).epoch, 7);
+    });
+
+    it('prepares hosts twice like once', async () => {
+      const first = await prepare();
+      assert.deepEqual(await prepare(), first);
+    });
+
+    it('makes the replica off and unconnected when replication is enabled', async () => {
+      const [ref] = pair.vms;
+      const replica = await enable(ref);
+      const primary = await viewOf(pair.primary, ref);
+      assert.deepEqual(
+        [primary.replication.mode, primary.replication.state, primary.replication.health],
+        ['primary', 'readyForInitialReplication', 'warning'],
+      );
+      assert.equal(primary.power, 'running');
+      const made = await viewOf(pair.recovery, replica);
+      assert.deepEqual(
+        [made.power, made.networkIds.length, made.replication.mode, made.replication.state],
+        ['off', 0, 'replica', 'waitingForInitialReplication'],
+      );
+      assert.equal(made.name, primary.name);
+    });
+
+    it('refuses to replicate to a site that the hosts are not prepared for', async () => {
+      const [ref] = pair.vms;
+      const target = { siteId: pair.recovery.siteId, cloudId: pair.recovery.cloudId, address: '127.0.0.1:9' };
+      await unchangedBy(pair.primary, ref, () => pair.primary.fabric.enableReplication(ref, target, policy, act()), 'ERR_NOT_PREPARED');
+      assert.equal(await pair.recovery.fabric.findVm(atRecovery(ref)), null);
+    });
+
+    it('no longer takes replicas after its hosts were released', async () => {
+      const [ref] = pair.vms;
+      const target = await prepare();
+      await pair.recovery.fabric.releaseHosts(pairingId, pair.recovery.cloudId, act());
+      await assert.rejects(pair.primary.fabric.enableReplication(ref, target, policy, act()));
+      assert.equal(await pair.recovery.fabric.findVm(atRecovery(ref)), null);
+      assert.equal((await viewOf(pair.primary, ref)).replication.mode, 'none');
+    });
+
+    it('replicates by itself once the first copy was started, and has a recovery point then', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const view = await viewOf(pair.recovery, replica);
+      assert.deepEqual([view.replication.state, view.replication.health, view.power], ['replicating', 'normal', 'off']);
+      const [point] = await pair.recovery.fabric.recoveryPoints(replica);
+      assert.ok(point);
+      assert.equal(view.replication.lastPointAt, point.at);
+      assert.equal((await viewOf(pair.primary, ref)).replication.health, 'normal');
+    });
+
+    it('fails a replica over to an off VM on its networks, and leaves the primary alone', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      await pair.recovery.fabric.startFailover(replica, null, act());
+      const view = await viewOf(pair.recovery, replica);
+      assert.deepEqual(
+        [view.replication.state, view.power, view.networkIds],
+        ['failedOverWaitingCompletion', 'off', [pair.recovery.networkId]],
+      );
+      assert.equal((await viewOf(pair.primary, ref)).power, 'running');
+    });
+
+    it('takes a failover back, off and unconnected, and can do it again', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      await fabric.startFailover(replica, null, act());
+      await fabric.startVm(replica, act());
+      await fabric.stopFailover(replica, act());
+      const view = await viewOf(pair.recovery, replica);
+      assert.deepEqual([view.replication.state, view.power, view.networkIds], ['replicating', 'off', []]);
+      assert.ok((await fabric.recoveryPoints(replica)).length > 0, 'its recovery points are still there');
+      await fabric.startFailover(replica, null, act());
+      assert.equal((await viewOf(pair.recovery, replica)).replication.state, 'failedOverWaitingCompletion');
+    });
+
+    it('gives up all recovery points when the failover is completed, and cannot take it back then', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      await fabric.startFailover(replica, null, act());
+      await fabric.startVm(replica, act());
+      await fabric.completeFailover(replica, act());
+      assert.deepEqual(
+        [(await viewOf(pair.recovery, replica)).replication.state, await fabric.recoveryPoints(replica)],
+        ['failedOver', []],
+      );
+      await unchangedBy(pair.recovery, replica, () => fabric.stopFailover(replica, act()), 'ERR_WRONG_STATE');
+      assert.equal((await viewOf(pair.recovery, replica)).power, 'running');
+    });
+
+    it('answers for the guest only while the VM runs', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      await fabric.startFailover(replica, null, act());
+      assert.equal(await fabric.guestAnswers(replica), false);
+      await fabric.startVm(replica, act());
+      await pair.until(() => fabric.guestAnswers(replica));
+    });
+
+    it('refuses each call in a state that does not allow it, and changes nothing', async () => {
+      const [ref, other] = pair.vms;
+      const replica = await replicate(ref);
+      const { fabric } = pair.recovery;
+      const target = await prepare();
+      const primary = pair.primary.fabric;
+      await unchangedBy(pair.primary, ref, () => primary.startVm(ref, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => primary.enableReplication(ref, target, policy, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => primary.startInitialReplication(ref, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => primary.startFailover(ref, null, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => primary.deleteVm(ref, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, other, () => primary.removeReplication(other, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.recovery, replica, () => fabric.startVm(replica, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.recovery, replica, () => fabric.stopFailover(replica, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.recovery, replica, () => fabric.completeFailover(replica, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.recovery, replica, () => fabric.deleteVm(replica, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.recovery, replica, () => fabric.startFailover(replica, 'no such point', act()), 'ERR_NO_RECOVERY_POINT');
+      await fabric.startFailover(replica, null, act());
+      await unchangedBy(pair.recovery, replica, () => fabric.startFailover(replica, null, act()), 'ERR_WRONG_STATE');
+      await fabric.startVm(replica, act());
+      await unchangedBy(pair.recovery, replica, () => fabric.startVm(replica, act()), 'ERR_WRONG_STATE');
+    });
+
+    it('removes replication on the side that is asked and keeps the VM there', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      await pair.primary.fabric.removeReplication(ref, act());
+      assert.equal((await viewOf(pair.primary, ref)).replication.mode, 'none');
+      assert.equal((await viewOf(pair.recovery, replica)).replication.mode, 'replica');
+      await pair.recovery.fabric.removeReplication(replica, act());
+      assert.equal((await viewOf(pair.recovery, replica)).replication.mode, 'none');
+    });
+
+    it('deletes a VM that is off and no longer replicates, and reports it as removed', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const { fabric } = pair.recovery;
+      await pair.primary.fabric.removeReplication(ref, act());
+      await fabric.removeReplication(replica, act());
+      const { cursor } = await fabric.readInventory(null);
+      await fabric.deleteVm(replica, act());
+      assert.equal(await fabric.findVm(replica), null);
+      assert.deepEqual((await fabric.readInventory(cursor)).removedVms, [replica]);
+      await assert.rejects(fabric.deleteVm(replica, act()), { code: 'ERR_VM_NOT_FOUND' });
+    });
+  });
+}
