@@ -7,6 +7,7 @@ import type { Act, Fabric, HostsPreparation, InventoryChanges, RecoveryPoint, Vm
 import { FabricError } from '../../provider-agent/fabric/fabric-error.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
+import type { Clock } from '../../shared/ports.ts';
 
 type Mutation = Exclude<keyof Fabric, 'readInventory' | 'findVm' | 'recoveryPoints' | 'replicationHosts' | 'guestAnswers' | 'close'>;
 export type Fault = 'failsBefore' | 'failsAfter' | 'hangs' | 'hangsAfter' | 'lies';
@@ -33,9 +34,26 @@ export class TestFabric implements Fabric {
   readonly #faults = new Map<Mutation, Fault[]>();
   /** Cursor of the inventory: the keys changed at each version. */
   readonly #log: string[] = [];
+  #epochOfCursors = 0;
+  #onSeeding: (ref: VmRef) => void = () => {};
+
+  /** From now on an initial replication that began completes by itself after so long. */
+  seedsAfterStart(clock: Clock, ms: number): void {
+    this.#onSeeding = (ref) => {
+      clock.after(ms, () => {
+        const { replication } = this.#get(ref);
+        this.change(ref, { replication: { ...replication, state: 'replicating' } });
+      });
+    };
+  }
 
   add(vm: VmView): void {
     this.#put(vm);
+  }
+
+  /** As after a fault at the site: the next reading is a full one. */
+  forgetCursors(): void {
+    this.#epochOfCursors++;
   }
 
   change(ref: VmRef, change: Partial<VmView>): void {
@@ -57,10 +75,12 @@ export class TestFabric implements Fabric {
 
   async readInventory(cursor: string | null): Promise<InventoryChanges> {
     this.inventoryReads++;
-    const next = String(this.#log.length);
+    const next = `${this.#epochOfCursors} ${this.#log.length}`;
+    const [epoch, since] = (cursor ?? '').split(' ');
     const { clouds, networks } = this;
-    if (cursor === null) return { cursor: next, full: true, clouds, networks, vms: [...this.#vms.values()], removedVms: [] };
-    const keys = [...new Set(this.#log.slice(Number(cursor)))];
+    if (epoch !== String(this.#epochOfCursors))
+      return { cursor: next, full: true, clouds, networks, vms: [...this.#vms.values()], removedVms: [] };
+    const keys = [...new Set(this.#log.slice(Number(since)))];
     const vms = keys.flatMap((key) => this.#vms.get(key) ?? []);
     const removedVms = keys.filter((key) => !this.#vms.has(key)).map((vmId) => ({ cloudId: this.clouds[0]?.id, vmId }) as VmRef);
     return { cursor: next, full: false, clouds: [], networks: [], vms, removedVms };
@@ -148,6 +168,7 @@ export class TestFabric implements Fabric {
       const vm = this.#get(ref);
       if (from !== null && vm.replication.state !== from) throw wrong(call);
       this.change(ref, { ...also, replication: { ...vm.replication, ...to } });
+      if (to.state === 'initialReplicationInProgress') this.#onSeeding(ref);
     });
   }
 
