@@ -2,6 +2,7 @@
  * One agent a data folder: two would hold one identity and act twice. The lock is that of an open database, which the
  * system takes back however the process ends.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FarshoreError } from '../../shared/errors.ts';
 import { loadDriver } from './open-database.ts';
@@ -13,6 +14,7 @@ export interface DataLock {
 /** Throws ERR_CONFLICT when another agent holds the folder. */
 export async function lockDataFolder(folder: string): Promise<DataLock> {
   const Sqlite = await loadDriver();
+  if (!existsSync(folder)) throw new FarshoreError('ERR_NOT_FOUND', `there is no data folder ${folder}`);
   const database = new Sqlite(join(folder, 'agent.lock'), { timeout: 0 });
   try {
     database.exec('BEGIN EXCLUSIVE');

@@ -305,3 +305,23 @@ test('a journal that cannot be written begins nothing, and the control plane is 
   world.send(startCommand(1));
   assert.equal((await world.outcome()).status, 'done');
 });
+
+test('a result that cannot be written is not told until it is, and the work is not done again', async (t) => {
+  let failures = 0;
+  const world = await AgentWorld.make(t, {
+    journal: (journal) =>
+      withWrites(journal, {
+        conclude: (...args) =>
+          ++failures <= 3 ? Promise.reject(new FarshoreError('ERR_STORE_FAILED', 'disk full')) : journal.conclude(...args),
+      }),
+  });
+  world.fabric.add(replica(1));
+  await world.start();
+  world.send(startCommand(1));
+  await world.clock.until(() => failures === 3, 'three failures');
+  world.send(startCommand(1));
+  await world.clock.settle();
+  assert.equal(world.outcomes().length, 0);
+  assert.equal((await world.outcome()).status, 'done');
+  assert.equal(world.fabric.count('startVm'), 1);
+});

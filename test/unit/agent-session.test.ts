@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { FarshoreError } from '../../shared/errors.ts';
 import type { CommandId, NetworkId } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import { cloudItem, InventoryDigest, networkItem, vmItem } from '../../shared/protocol/inventory-digest.ts';
@@ -212,5 +213,5 @@ test('another version of the protocol is refused with a code', async (t) => {
   world.say({ type: 'welcome', protocol: 2, heartbeatSeconds: 20, inventory: 'inStep' });
   await world.clock.until(() => world.dials === 2, 'another dial');
   const refused = world.logged.find(({ text }) => text === 'message from the control plane refused');
-  assert.match(JSON.stringify((refused?.fields.err as { code: string }).code), /ERR_PROTOCOL_VERSION/);
+  assert.equal((refused?.fields.err as FarshoreError | undefined)?.code, 'ERR_PROTOCOL_VERSION');
 });

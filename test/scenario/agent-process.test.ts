@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text as readAll } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { makeAgentRequest } from '../../certs/agent-request.ts';
+import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
+import { type Identity, storeIdentity } from '../../provider-agent/enroll/identity.ts';
+import type { CloudId, CommandId, JobId, SiteId, StepId, VmId } from '../../shared/ids.ts';
+import type { Command } from '../../shared/protocol/commands.ts';
+import { sealEnvelope } from '../../shared/protocol/envelope.ts';
+import { systemRandom } from '../../shared/system-ports.ts';
+import { AgentServer } from '../support/agent-server.ts';
+import { agentId, vaultId } from '../support/agent-world.ts';
+import { generated, siteText } from '../support/simulated-sites.ts';
+import { until } from '../support/until.ts';
+
+type AgentProcess = ChildProcessByStdio<null, Readable, Readable>;
+
+const PROGRAM = join(import.meta.dirname, '../../provider-agent/main.ts');
+
+/** A registered agent's data folder with a simulated site, and the control plane's end of its channel. */
+class Host {
+  readonly folder: string;
+  readonly server: AgentServer;
+  readonly issuer = new IssuerKey(makeIssuerKey());
+  readonly #processes: AgentProcess[] = [];
+  #sequence = 0;
+
+  static async make(t: TestContext, vmCount = 3): Promise<Host> {
+    const server = await AgentServer.start();
+    const folder = await mkdtemp(join(tmpdir(), 'farshore-host-'));
+    const host = new Host(folder, server);
+    t.after(async () => {
+      for (const process of host.#processes) process.kill('SIGKILL');
+      await server.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const { keyPem, certificatePem, authorityPem, channel } = await server.wayOut();
+    const identity: Identity = {
+      agentId,
+      vaultId,
+      siteId: systemRandom.uuid() as SiteId,
+      address: `https://127.0.0.1:${server.port}`,
+      channel,
+      issuerKeys: [host.issuer.publicPem],
+      keyPem,
+      requestPem: await makeAgentRequest(keyPem),
+      certificatePem,
+      authorityPem,
+    };
+    await storeIdentity(folder, identity);
+    await writeFile(join(folder, 'agent.yaml'), 'fabric: { kind: simulated, site: site.yaml }\n');
+    await writeFile(join(folder, 'site.yaml'), siteText('reading', { gold: generated('gold', vmCount) }));
+    return host;
+  }
+
+  constructor(folder: string, server: AgentServer) {
+    this.folder = folder;
+    this.server = server;
+  }
+
+  /** A command of the program; resolves with its end. */
+  async run(...args: string[]): Promise<{ code: number | null; out: string; error: string }> {
+    const child = this.#spawn(args);
+    const ended = once(child, 'exit');
+    const [out, error] = await Promise.all([readAll(child.stdout), readAll(child.stderr)]);
+    const [code] = (await ended) as [number | null];
+    return { code, out, error };
+  }
+
+  /** `run`, until it says that it is ready. */
+  async start(): Promise<AgentProcess> {
+    const child = this.#spawn(['run', '--data', this.folder]);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await until('the agent is ready', () => output.includes('"agent ready"') || child.exitCode !== null, 15_000);
+    assert.equal(child.exitCode, null, output);
+    return child;
+  }
+
+  send(command: Command, commandId: string): void {
+    const head = { commandId: commandId as CommandId, agentId, vaultId, jobId: systemRandom.uuid() as JobId, stepId: 'step' as StepId };
+    const envelope = { ...head, epoch: 2, sequence: ++this.#sequence, deadline: Date.now() + 60_000, command };
+    this.server.say({ type: 'commands', envelopes: [sealEnvelope(envelope, this.issuer)] });
+  }
+
+  #spawn(args: string[]): AgentProcess {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      env: { ...process.env, HTTPS_PROXY: '' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#processes.push(child);
+    return child;
+  }
+}
+
+test('the agent runs as a process: reports its site, does a command, tells the host, and stops when asked', async (t) => {
+  const host = await Host.make(t);
+  const child = await host.start();
+  const inventory = await host.server.message('inventory.changed');
+  assert.deepEqual([inventory.full, inventory.vms.length, inventory.vms[0]?.power], [true, 3, 'running']);
+
+  const [vm] = inventory.vms;
+  assert.ok(vm);
+  host.send({ kind: 'vm.start', args: { vm: vm.ref, guestAnswersWithinSeconds: 30 } }, 'job/start/1');
+  const { finished } = await host.server.message('command.finished');
+  assert.equal(finished[0]?.outcome.status, 'done');
+
+  const second = await host.run('run', '--data', host.folder);
+  assert.equal(second.code, 5);
+  assert.match(second.error, /another agent runs/);
+
+  const status = JSON.parse((await host.run('status', '--data', host.folder, '--json')).out);
+  assert.deepEqual([status.isRunning, status.last.channel.state, status.commands.unconfirmed], [true, 'connected', 1]);
+
+  const egress = (await host.run('egress', '--data', host.folder)).out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    egress.map(({ message }) => message).filter(({ type }) => type !== 'enrol.renew'),
+    host.server.received,
+  );
+
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'exit')) as [number];
+  assert.equal(code, 0);
+  const after = JSON.parse((await host.run('status', '--data', host.folder, '--json')).out);
+  assert.deepEqual([after.isRunning, after.last.channel.state], [false, 'stopped']);
+});
+
+test('an agent killed in the middle of a start finishes it in its next life, and starts the VM once', async (t) => {
+  const host = await Host.make(t);
+  const slow = siteText(
+    'reading',
+    { gold: generated('gold', 1).replace('cores: 1', 'power: off, cores: 1') },
+    'timings: { startVm: 1500 ms }',
+  );
+  await writeFile(join(host.folder, 'site.yaml'), slow);
+  const child = await host.start();
+  const inventory = await host.server.message('inventory.changed');
+  const ref = inventory.vms[0]?.ref ?? { cloudId: '' as CloudId, vmId: '' as VmId };
+  host.send({ kind: 'vm.start', args: { vm: ref, guestAnswersWithinSeconds: 30 } }, 'job/start/1');
+  await host.server.message('command.progress');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.equal(
+    host.server.received.some(({ type }) => type === 'command.finished'),
+    false,
+  );
+
+  const second = await host.start();
+  const { finished } = await host.server.message('command.finished');
+  assert.equal(finished[0]?.outcome.status, 'done');
+  second.kill('SIGTERM');
+  await once(second, 'exit');
+  const site = await openDatabase(join(host.folder, 'site.db'), { readonly: true });
+  const starts = site.prepare("SELECT count(*) AS n FROM power_change WHERE change = 'on'").get();
+  site.close();
+  assert.deepEqual(starts, { n: 1 });
+});
+
+test('a fault is ordered at the running site from the command line, and is met', async (t) => {
+  const host = await Host.make(t);
+  await host.start();
+  const inventory = await host.server.message('inventory.changed');
+  const ordered = await host.run('fault', 'order', '--data', host.folder, '{ kind: fails, operation: writeEpoch, times: 1 }');
+  assert.deepEqual([ordered.code, ordered.out], [0, 'fault 1 is ordered\n']);
+  const { ref } = inventory.vms[0] ?? assert.fail('no VM');
+  await until('the site has seen the fault', () => {
+    host.send({ kind: 'vm.start', args: { vm: ref, guestAnswersWithinSeconds: 0 } }, `job/start/${systemRandom.uuid()}`);
+    const outcomes = host.server.received.flatMap((m) => (m.type === 'command.finished' ? m.finished : []));
+    return outcomes.some(({ outcome }) => outcome.status === 'failed' && outcome.code === 'ERR_FABRIC_FAILED');
+  });
+
+  const mistake = await host.run('fault', 'order', '--data', host.folder, '{ kind: explodes }');
+  assert.equal(mistake.code, 2);
+  assert.match(mistake.error, /kind/);
+});
+
+test('mistakes in agent.yaml are told all at once with their lines, and nothing is started', async (t) => {
+  const host = await Host.make(t);
+  await writeFile(
+    join(host.folder, 'agent.yaml'),
+    'fabric: { kind: simulated, site: site.yaml }\ninventoryEverySeconds: often\nport: 443\n',
+  );
+  const { code, error } = await host.run('run', '--data', host.folder);
+  assert.equal(code, 2);
+  assert.match(error, /agent\.yaml:2:\d+ {2}inventoryEverySeconds/);
+  assert.match(error, /agent\.yaml:3:\d+ {2}port/);
+});
+
+test('a proxy with credentials is not taken from an argument', async (t) => {
+  const host = await Host.make(t);
+  const identity = await readFile(join(host.folder, 'identity.json'), 'utf8');
+  const keyFile = join(host.folder, 'key.txt');
+  await writeFile(keyFile, 'FS1.e30');
+  const { code, error } = await host.run(
+    'register',
+    '--data',
+    host.folder,
+    '--key-file',
+    keyFile,
+    '--proxy',
+    'http://me:CANARY@proxy:3128',
+  );
+  assert.equal(code, 2);
+  assert.match(error, /not taken from an argument/);
+  assert.doesNotMatch(error, /CANARY/);
+  assert.equal(await readFile(join(host.folder, 'identity.json'), 'utf8'), identity);
+});
