@@ -3,8 +3,7 @@
  * server's certificate fits the address and leads to the authority whose digest the registration key carries. A proxy
  * that opens TLS cannot show that: it may have the authority's certificate, and has not its signature on its own.
  */
-import type { X509Certificate } from 'node:crypto';
-import { X509Certificate as Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { certificateDigest } from '../../certs/digest.ts';
@@ -14,7 +13,6 @@ import { bareHost, dial, type OutboundProxy } from './proxy.ts';
 
 const LOOK_MS = 20_000;
 const LONGEST_CHAIN = 8;
-const SERVER_USE = '1.3.6.1.5.5.7.3.1';
 
 export interface Look {
   readonly address: string;
@@ -66,7 +64,7 @@ function readChain(socket: Socket, host: string, signal: AbortSignal): Promise<X
 function listChain(peer: DetailedPeerCertificate): X509Certificate[] {
   const chain: X509Certificate[] = [];
   for (let at = peer; at?.raw !== undefined && chain.length < LONGEST_CHAIN; at = at.issuerCertificate) {
-    chain.push(new Certificate(at.raw));
+    chain.push(new X509Certificate(at.raw));
     if (at.issuerCertificate === at) break;
   }
   return chain;
@@ -83,7 +81,6 @@ function findAuthority(chain: readonly X509Certificate[], host: string, digest: 
     if (certificateDigest(authority) === digest) {
       const fits = isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host);
       if (fits === undefined) throw foreign('its certificate is for another name');
-      if (!leaf.keyUsage?.includes(SERVER_USE)) throw foreign('its certificate is not for a server');
       return authority;
     }
     signed = authority;

@@ -178,6 +178,7 @@ export async function startSink(pair: KeyPair): Promise<Sink> {
     socket.on('error', () => socket.destroy());
     socket.on('data', (data: Buffer) => {
       bytes += data.length;
+      socket.destroy();
     });
   });
   server.on('connection', () => {
