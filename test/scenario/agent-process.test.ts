@@ -10,6 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { makeAgentRequest } from '../../certs/agent-request.ts';
 import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
 import { type Identity, storeIdentity } from '../../provider-agent/enroll/identity.ts';
+import { openDatabase } from '../../provider-agent/state/open-database.ts';
 import type { CloudId, CommandId, JobId, SiteId, StepId, VmId } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import { sealEnvelope } from '../../shared/protocol/envelope.ts';
