@@ -1,0 +1,172 @@
+/**
+ * Runs one graph of steps. Every fact is durable before anything is done because of it: a step is handed out only after
+ * its `started` is in the log, and an outcome is confirmed only after it is. A restart makes a new engine from the
+ * graph and the log, which hands out again what was under way; whoever does the work must bear a repeat.
+ *
+ * The control plane and the agent run this same engine; they differ in the dispatcher.
+ */
+import { type ErrorCode, errorCodes, FarshoreError } from '../errors.ts';
+import type { StepId } from '../ids.ts';
+import type { Clock } from '../ports.ts';
+import type { Fact, StepError } from './facts.ts';
+import type { Graph, Step } from './graph.ts';
+import { RunState } from './run-state.ts';
+
+export type Direction = 'do' | 'undo';
+
+/** A step handed out. */
+export interface Assignment<Work> {
+  readonly step: Step<Work>;
+  readonly direction: Direction;
+  readonly attempt: number;
+}
+
+export type StepOutcome = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: StepError };
+
+export interface EnginePorts<Work> {
+  readonly clock: Clock;
+  /** Makes the facts durable, all or none, in the order of the calls. */
+  append(facts: readonly Fact[]): Promise<void>;
+  /** Sees that the step is done at least once and that `settle` is called with its outcome. Never throws. */
+  dispatch(assignments: readonly Assignment<Work>[]): void;
+  /** The log could not be written: this engine has stopped, and the owner loads the job anew. */
+  onHalted(reason: unknown): void;
+  /** The job has ended. */
+  onEnded(): void;
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_MOST_MS = 30_000;
+
+export class Engine<Work> {
+  readonly state: RunState<Work>;
+  readonly #ports: EnginePorts<Work>;
+  /** Steps that keep a distance before they are tried again: how to cancel the wait, or that it is over. */
+  readonly #distances = new Map<StepId, (() => void) | 'over'>();
+  #isHalted = false;
+
+  constructor(graph: Graph<Work>, log: Iterable<Fact>, ports: EnginePorts<Work>) {
+    this.state = new RunState(graph, log);
+    this.#ports = ports;
+  }
+
+  /** Hands out again what the log says is under way, and goes on. Resolves when what follows from it is durable. */
+  async resume(): Promise<void> {
+    const open: Assignment<Work>[] = [];
+    for (const { step, status, attempt } of this.state.views()) {
+      if (status === 'running') open.push({ step, direction: 'do', attempt });
+      if (status === 'undoing') open.push({ step, direction: 'undo', attempt });
+    }
+    if (open.length > 0) this.#ports.dispatch(open);
+    await this.#advance([]);
+  }
+
+  /**
+   * Takes the outcome of an attempt; resolves when it is durable. An outcome that is known already, or of an attempt that
+   * is not under way, changes nothing.
+   */
+  async settle(id: StepId, direction: Direction, attempt: number, outcome: StepOutcome): Promise<void> {
+    const view = this.state.view(id);
+    if (!view || view.attempt !== attempt || view.status !== (direction === 'do' ? 'running' : 'undoing')) return;
+    await this.#advance([this.#factOf(view.step, direction, attempt, outcome)]);
+  }
+
+  /** A person decides a step that waits for them. Throws ERR_OPERATION_NOT_ALLOWED when it does not. */
+  async decide(id: StepId, decision: 'retry' | 'skip', by: string, reason: string): Promise<void> {
+    const status = this.state.view(id)?.status;
+    const isStuck = status === 'undoFailed' || (status === 'failed' && this.state.isStuck(id));
+    if (!isStuck) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
+    if (decision === 'retry') this.#distances.set(id, 'over');
+    await this.#advance([{ type: 'decided', at: this.#now(), step: id, decision, by, reason }]);
+  }
+
+  /** Nothing new starts; what has not passed its pivot is undone. */
+  async cancel(by: string, reason: string): Promise<void> {
+    await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }]);
+  }
+
+  /** Forgets what waits on the clock; for a shutdown. Nothing durable depends on it. */
+  stop(): void {
+    this.#isHalted = true;
+    for (const cancel of this.#distances.values()) if (cancel !== 'over') cancel();
+  }
+
+  /** Folds the facts in, adds those that follow from them, writes all as one, and only then acts. */
+  async #advance(facts: Fact[]): Promise<void> {
+    if (this.#isHalted || isOver(this.state)) return;
+    const before = this.state.state;
+    for (const fact of facts) this.state.apply(fact);
+    const assignments = this.#startReady(facts);
+    const verdict = this.state.verdict();
+    if (verdict === 'parked' && before !== 'parked') this.#note(facts, { type: 'parked', at: this.#now() });
+    else if (verdict !== null && verdict !== 'parked') this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
+    if (facts.length === 0) return;
+    try {
+      await this.#ports.append(facts);
+    } catch (reason) {
+      this.stop();
+      this.#ports.onHalted(reason);
+      throw reason;
+    }
+    if (this.#isHalted) return;
+    if (assignments.length > 0) this.#ports.dispatch(assignments);
+    if (facts.at(-1)?.type === 'ended') this.#ports.onEnded();
+  }
+
+  #startReady(facts: Fact[]): Assignment<Work>[] {
+    const assignments: Assignment<Work>[] = [];
+    const start = (step: Step<Work>, direction: Direction) => {
+      const earlier = this.state.view(step.id)?.attempt ?? 0;
+      const isRepeat = direction === 'do' ? earlier > 0 : this.state.view(step.id)?.status === 'undoFailed';
+      if (isRepeat && this.#mustWait(step.id, earlier)) return;
+      const attempt = direction === 'do' || isRepeat ? earlier + 1 : 1;
+      this.#note(facts, { type: direction === 'do' ? 'started' : 'undoStarted', at: this.#now(), step: step.id, attempt });
+      assignments.push({ step, direction, attempt });
+    };
+    for (const step of this.state.ready()) start(step, 'do');
+    for (const step of this.state.undoable()) start(step, 'undo');
+    return assignments;
+  }
+
+  /** The second and later attempts keep a growing distance, which begins when the step is first found ready again. */
+  #mustWait(id: StepId, attempts: number): boolean {
+    const distance = this.#distances.get(id);
+    if (distance === 'over') {
+      this.#distances.delete(id);
+      return false;
+    }
+    if (distance) return true;
+    const cancel = this.#ports.clock.after(Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (attempts - 1)), () => {
+      this.#distances.set(id, 'over');
+      this.#advance([]).catch(() => {}); // onHalted has told the owner
+    });
+    this.#distances.set(id, cancel);
+    return true;
+  }
+
+  #note(facts: Fact[], fact: Fact): void {
+    this.state.apply(fact);
+    facts.push(fact);
+  }
+
+  #factOf(step: Step<Work>, direction: Direction, attempt: number, outcome: StepOutcome): Fact {
+    const head = { at: this.#now(), step: step.id, attempt };
+    if (outcome.ok) {
+      return direction === 'do' ? { type: 'done', ...head, result: outcome.result } : { type: 'undone', ...head };
+    }
+    const retry = attempt < (step.attempts ?? 1) && isRetryable(outcome.error.code);
+    return { type: direction === 'do' ? 'failed' : 'undoFailed', ...head, error: outcome.error, retry };
+  }
+
+  #now(): number {
+    return this.#ports.clock.now();
+  }
+}
+
+function isRetryable(code: ErrorCode): boolean {
+  return errorCodes[code].retryable;
+}
+
+function isOver(state: RunState<unknown>): boolean {
+  return state.state !== 'inProgress' && state.state !== 'parked';
+}

@@ -1,0 +1,42 @@
+/**
+ * The facts of a job. Its log of facts is the only truth of a job: progress, the state of every step, the report and
+ * the restart are all read from it. A fact is written down before anything is done because of it.
+ */
+import { z } from 'zod';
+import { ERROR_CODES } from '../errors.ts';
+import { StepId } from '../ids.ts';
+
+const StepError = z.strictObject({
+  code: z.enum(ERROR_CODES),
+  /** Where the log of the agent tells more; empty where there is no more. */
+  logRef: z.string().max(36),
+});
+export type StepError = z.infer<typeof StepError>;
+
+export const JobEnd = z.enum(['succeeded', 'completedWithFailures', 'failed', 'cancelled']);
+export type JobEnd = z.infer<typeof JobEnd>;
+
+export const JobState = z.enum(['inProgress', 'parked', ...JobEnd.options]);
+export type JobState = z.infer<typeof JobState>;
+
+const at = { at: z.int().min(0) };
+const attempt = z.int().min(1);
+
+/** `at` is the moment on the engine's clock, milliseconds since 1970. */
+export const Fact = z.discriminatedUnion('type', [
+  /** The step is handed out. Nothing is sent before this is durable. */
+  z.strictObject({ ...at, type: z.literal('started'), step: StepId, attempt }),
+  z.strictObject({ ...at, type: z.literal('done'), step: StepId, attempt, result: z.unknown() }),
+  /** `retry`: it will be tried again by itself. */
+  z.strictObject({ ...at, type: z.literal('failed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),
+  z.strictObject({ ...at, type: z.literal('undoStarted'), step: StepId, attempt }),
+  z.strictObject({ ...at, type: z.literal('undone'), step: StepId, attempt }),
+  z.strictObject({ ...at, type: z.literal('undoFailed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),
+  /** Nothing more can be done without a person. */
+  z.strictObject({ ...at, type: z.literal('parked') }),
+  /** A person decided a step that waits for them, or cancelled the job. */
+  z.strictObject({ ...at, type: z.literal('decided'), decision: z.enum(['retry', 'skip']), step: StepId, by: z.string(), reason: z.string() }),
+  z.strictObject({ ...at, type: z.literal('cancelled'), by: z.string(), reason: z.string() }),
+  z.strictObject({ ...at, type: z.literal('ended'), state: JobEnd }),
+]);
+export type Fact = z.infer<typeof Fact>;

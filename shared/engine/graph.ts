@@ -1,0 +1,80 @@
+/**
+ * A graph of steps: what a compiler makes of an operation and the engine runs. It knows nothing of VMs: `work` is
+ * opaque to it. Everything in it is data, so it is stored with the job, and an agent can be handed the same graph.
+ *
+ * Steps of one *scope* stand or fall together. When a step fails before a pivot of its scope was begun, what the
+ * scope has done is undone, last first; from a pivot on there is no way back, and the scope waits for a person.
+ * Between scopes a step may need only what is not undone once it is done: a pivot, or what comes behind one.
+ */
+import { FarshoreError, type Problem } from '../errors.ts';
+import type { StepId } from '../ids.ts';
+
+export interface Step<Work> {
+  readonly id: StepId;
+  /** What a person reads in the progress view. */
+  readonly title: string;
+  /** Absent: a gate, which settles by itself when all before it have settled. */
+  readonly work?: Work;
+  /** Safe to run when `work` never started or stopped half way. Absent: there is nothing to undo. */
+  readonly undo?: Work;
+  /** Must be done before this step starts; when one never will be, this step's scope fails. */
+  readonly needs: readonly StepId[];
+  /** Must have settled, well or not, before this step starts. */
+  readonly after: readonly StepId[];
+  /** Steps with the same scope stand or fall together; a gate has its own. */
+  readonly scope: string;
+  /** From the moment it starts its scope is not undone any more. */
+  readonly pivot?: boolean;
+  /** How often it is tried while its failures are retryable; 1 when absent. */
+  readonly attempts?: number;
+}
+
+export interface Graph<Work> {
+  readonly steps: readonly Step<Work>[];
+}
+
+/**
+ * Throws ERR_INTERNAL with every mistake of the graph: ids used twice, unknown predecessors, cycles. Compilers make
+ * graphs from checked input, so a mistake here is ours.
+ */
+export function checkGraph(graph: Graph<unknown>): void {
+  const problems: Problem[] = [];
+  const steps = new Map<StepId, Step<unknown>>();
+  for (const step of graph.steps) {
+    if (steps.has(step.id)) problems.push({ message: `step ${step.id} is there twice` });
+    steps.set(step.id, step);
+  }
+  for (const step of graph.steps) {
+    for (const before of [...step.needs, ...step.after]) {
+      if (!steps.has(before)) problems.push({ message: `step ${step.id} waits for ${before}, which is not there` });
+    }
+  }
+  if (problems.length === 0) problems.push(...cycles(graph, steps));
+  if (problems.length > 0) throw new FarshoreError('ERR_INTERNAL', 'the graph of steps is not sound', { problems });
+}
+
+/** Kahn's algorithm: what cannot be ordered lies on a cycle or behind one. */
+function cycles(graph: Graph<unknown>, steps: ReadonlyMap<StepId, Step<unknown>>): Problem[] {
+  const waitsFor = new Map<StepId, number>();
+  const followers = new Map<StepId, StepId[]>();
+  for (const step of graph.steps) {
+    const before = [...step.needs, ...step.after];
+    waitsFor.set(step.id, before.length);
+    for (const id of before) {
+      const list = followers.get(id);
+      if (list) list.push(step.id);
+      else followers.set(id, [step.id]);
+    }
+  }
+  const free = graph.steps.filter((step) => waitsFor.get(step.id) === 0).map((step) => step.id);
+  for (let id = free.pop(); id !== undefined; id = free.pop()) {
+    waitsFor.delete(id);
+    for (const next of followers.get(id) ?? []) {
+      const left = (waitsFor.get(next) ?? 0) - 1;
+      waitsFor.set(next, left);
+      if (left === 0) free.push(next);
+    }
+  }
+  const stuck = [...waitsFor.keys()].filter((id) => steps.has(id));
+  return stuck.length === 0 ? [] : [{ message: `steps wait for each other: ${stuck.slice(0, 10).join(', ')}` }];
+}

@@ -1,0 +1,315 @@
+/**
+ * Where a job stands: its graph and the facts so far, folded. Pure: it decides nothing by itself and writes nothing.
+ * Each fact costs time in proportion to the steps it touches, so a job of ten thousand VMs stays quick.
+ */
+import type { StepId } from '../ids.ts';
+import type { Fact, JobEnd, JobState, StepError } from './facts.ts';
+import type { Graph, Step } from './graph.ts';
+
+/** `blocked`: it never starts, because its scope failed before it could. */
+export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
+
+export interface StepView<Work> {
+  readonly step: Step<Work>;
+  readonly status: StepStatus;
+  readonly attempt: number;
+  readonly result: unknown;
+  readonly error: StepError | null;
+}
+
+interface Node<Work> {
+  readonly step: Step<Work>;
+  readonly scope: Scope<Work>;
+  /** Steps that need this one, and steps that come after it either way. */
+  readonly neededBy: Node<Work>[];
+  readonly followers: Node<Work>[];
+  needsLeft: number;
+  afterLeft: number;
+  status: StepStatus;
+  attempt: number;
+  result: unknown;
+  error: StepError | null;
+  /** Its followers were told that it has settled. */
+  isSettled: boolean;
+}
+
+interface Scope<Work> {
+  readonly nodes: Node<Work>[];
+  /** What an undo has to take back, oldest first. */
+  readonly acted: Node<Work>[];
+  status: 'active' | 'unwinding' | 'undone' | 'stuck';
+  running: number;
+  isPastPivot: boolean;
+}
+
+export class RunState<Work> {
+  readonly #nodes = new Map<StepId, Node<Work>>();
+  readonly #scopes = new Map<string, Scope<Work>>();
+  /** Work steps that may start now, and steps that may be undone now. */
+  readonly #ready = new Set<Node<Work>>();
+  readonly #undoable = new Set<Node<Work>>();
+  #running = 0;
+  #state: JobState = 'inProgress';
+  #isCancelled = false;
+
+  constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
+    for (const step of graph.steps) this.#addNode(step);
+    for (const node of this.#nodes.values()) this.#link(node);
+    this.#release([...this.#nodes.values()]);
+    for (const fact of facts) this.apply(fact);
+  }
+
+  get state(): JobState {
+    return this.#state;
+  }
+
+  /** Steps to start now, in the order of the graph as far as they became ready together. */
+  ready(): Step<Work>[] {
+    return [...this.#ready].map((node) => node.step);
+  }
+
+  undoable(): Step<Work>[] {
+    return [...this.#undoable].map((node) => node.step);
+  }
+
+  /** Undefined for an id that is not in the graph. */
+  view(id: StepId): StepView<Work> | undefined {
+    return this.#nodes.get(id);
+  }
+
+  views(): Iterable<StepView<Work>> {
+    return this.#nodes.values();
+  }
+
+  /** Whether the step's scope waits for a person. */
+  isStuck(id: StepId): boolean {
+    return this.#nodes.get(id)?.scope.status === 'stuck';
+  }
+
+  /** What the facts so far lead to when nothing runs any more; null while something still can. */
+  verdict(): JobEnd | 'parked' | null {
+    if (this.#running > 0 || this.#ready.size > 0 || this.#undoable.size > 0) return null;
+    let done = 0;
+    let lost = 0;
+    for (const scope of this.#scopes.values()) {
+      // An active scope with a step still waiting waits for one that is stuck.
+      if (scope.status === 'stuck' || scope.nodes.some((node) => node.status === 'waiting')) return 'parked';
+      if (!scope.nodes.some((node) => node.step.work !== undefined)) continue;
+      if (scope.status === 'undone' || scope.nodes.some((node) => node.status === 'skipped')) lost++;
+      else done++;
+    }
+    if (this.#isCancelled && lost > 0) return 'cancelled';
+    if (lost === 0) return 'succeeded';
+    return done === 0 ? 'failed' : 'completedWithFailures';
+  }
+
+  apply(fact: Fact): void {
+    switch (fact.type) {
+      case 'cancelled':
+        this.#isCancelled = true;
+        // What is past its pivot runs to its end.
+        for (const scope of this.#scopes.values()) {
+          if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope)) this.#failScope(scope);
+        }
+        return;
+      case 'parked':
+        this.#state = 'parked';
+        return;
+      case 'ended':
+        this.#state = fact.state;
+        return;
+    }
+    const node = this.#nodes.get(fact.step);
+    if (!node) return;
+    switch (fact.type) {
+      case 'started':
+        return this.#begin(node, 'running', fact.attempt);
+      case 'undoStarted':
+        return this.#begin(node, 'undoing', fact.attempt);
+      case 'done':
+        node.result = fact.result;
+        node.error = null;
+        this.#end(node, 'done');
+        node.scope.acted.push(node);
+        this.#meet(node);
+        return this.#unwind(node.scope);
+      case 'failed':
+        return this.#fail(node, fact.error, fact.retry);
+      case 'undone':
+        return this.#wasUndone(node, 'undone');
+      case 'undoFailed':
+        node.error = fact.error;
+        this.#end(node, 'undoFailed');
+        if (fact.retry) this.#undoable.add(node);
+        else node.scope.status = 'stuck';
+        return;
+      case 'decided':
+        this.#state = 'inProgress';
+        return fact.decision === 'retry' ? this.#retry(node) : this.#skip(node);
+    }
+  }
+
+  #addNode(step: Step<Work>): void {
+    let scope = this.#scopes.get(step.scope);
+    if (!scope) {
+      scope = { nodes: [], acted: [], status: 'active', running: 0, isPastPivot: false };
+      this.#scopes.set(step.scope, scope);
+    }
+    const node: Node<Work> = {
+      step, scope, neededBy: [], followers: [], needsLeft: step.needs.length, afterLeft: step.after.length,
+      status: 'waiting', attempt: 0, result: undefined, error: null, isSettled: false,
+    };
+    scope.nodes.push(node);
+    this.#nodes.set(step.id, node);
+  }
+
+  #link(node: Node<Work>): void {
+    for (const id of node.step.needs) this.#nodes.get(id)?.neededBy.push(node);
+    for (const id of node.step.after) this.#nodes.get(id)?.followers.push(node);
+  }
+
+  #begin(node: Node<Work>, status: 'running' | 'undoing', attempt: number): void {
+    this.#ready.delete(node);
+    this.#undoable.delete(node);
+    node.status = status;
+    node.attempt = attempt;
+    node.scope.running++;
+    this.#running++;
+    if (status === 'running' && node.step.pivot) node.scope.isPastPivot = true;
+  }
+
+  #end(node: Node<Work>, status: StepStatus): void {
+    node.status = status;
+    node.scope.running--;
+    this.#running--;
+  }
+
+  #fail(node: Node<Work>, error: StepError, retry: boolean): void {
+    const { scope } = node;
+    node.error = error;
+    this.#end(node, 'waiting');
+    if (retry && scope.status === 'active') {
+      this.#ready.add(node);
+      return;
+    }
+    // What it did before it failed is not known, so an undo begins with it.
+    node.status = 'failed';
+    scope.acted.push(node);
+    if (scope.status === 'active') this.#failScope(scope);
+    this.#settle(node);
+    this.#unwind(scope);
+  }
+
+  /** Nothing more starts in it. Before its pivot it is unwound; past it, it waits for a person. */
+  #failScope(scope: Scope<Work>): void {
+    scope.status = scope.isPastPivot ? 'stuck' : 'unwinding';
+    for (const node of scope.nodes) {
+      if (node.status === 'waiting') node.status = 'blocked';
+      this.#ready.delete(node);
+    }
+    for (const node of scope.nodes) {
+      if (node.status === 'blocked') this.#settle(node);
+      // A stuck scope may still be decided, so what needs it waits; an unwound one never will do its work.
+      if (scope.status === 'unwinding' && node.status !== 'running') this.#deny(node);
+    }
+    this.#unwind(scope);
+  }
+
+  #unwind(scope: Scope<Work>): void {
+    if (scope.status !== 'unwinding' || scope.running > 0) return;
+    for (let last = scope.acted.at(-1); last; last = scope.acted.at(-1)) {
+      if (last.step.undo !== undefined) {
+        this.#undoable.add(last);
+        return;
+      }
+      scope.acted.pop();
+      if (last.status === 'done') last.status = 'undone';
+    }
+    scope.status = 'undone';
+  }
+
+  #wasUndone(node: Node<Work>, status: 'undone' | 'skipped'): void {
+    if (node.status === 'undoing') this.#end(node, status);
+    node.status = status;
+    node.scope.acted.pop();
+    this.#unwind(node.scope);
+  }
+
+  #retry(node: Node<Work>): void {
+    if (node.status === 'undoFailed') {
+      node.scope.status = 'unwinding';
+      this.#undoable.add(node);
+    } else if (node.status === 'failed' && node.scope.status === 'stuck') {
+      node.status = 'waiting';
+      this.#ready.add(node);
+      this.#reopen(node);
+    }
+  }
+
+  #skip(node: Node<Work>): void {
+    if (node.status === 'undoFailed') {
+      node.scope.status = 'unwinding';
+      this.#wasUndone(node, 'skipped');
+    } else if (node.status === 'failed' && node.scope.status === 'stuck') {
+      node.status = 'skipped';
+      this.#reopen(node);
+      this.#meet(node);
+    }
+  }
+
+  /** A decided scope goes on, unless another of its steps still waits for a person. */
+  #reopen({ scope, step }: Node<Work>): void {
+    scope.acted.splice(0, scope.acted.length, ...scope.acted.filter((node) => node.step !== step));
+    if (scope.nodes.some((node) => node.status === 'failed')) return;
+    scope.status = 'active';
+    for (const node of scope.nodes) if (node.status === 'blocked') node.status = 'waiting';
+    this.#release(scope.nodes);
+  }
+
+  /** Tells those that come after it, once, that they need not wait for it any more. */
+  #settle(node: Node<Work>): void {
+    if (node.isSettled) return;
+    node.isSettled = true;
+    for (const follower of node.followers) follower.afterLeft--;
+    this.#release(node.followers);
+  }
+
+  /** It is done, or a person decided to go on as if it were. */
+  #meet(node: Node<Work>): void {
+    for (const dependent of node.neededBy) dependent.needsLeft--;
+    this.#release(node.neededBy);
+    this.#settle(node);
+  }
+
+  /** It will never be done: what needs it in other scopes fails there. */
+  #deny(node: Node<Work>): void {
+    for (const dependent of node.neededBy) {
+      if (dependent.scope.status !== 'active' || dependent.status !== 'waiting') continue;
+      dependent.status = 'failed';
+      dependent.error = { code: 'ERR_PREDECESSOR_FAILED', logRef: '' };
+      this.#failScope(dependent.scope);
+      this.#settle(dependent);
+    }
+  }
+
+  /** Marks what may start; gates settle on the spot. A work list, because a chain of gates may be long. */
+  #release(candidates: readonly Node<Work>[]): void {
+    const queue = [...candidates];
+    for (const node of queue) {
+      if (node.status !== 'waiting' || node.needsLeft > 0 || node.afterLeft > 0 || node.scope.status !== 'active') continue;
+      if (node.step.work !== undefined) {
+        this.#ready.add(node);
+        continue;
+      }
+      node.status = 'done';
+      node.isSettled = true;
+      for (const follower of node.followers) follower.afterLeft--;
+      for (const dependent of node.neededBy) dependent.needsLeft--;
+      queue.push(...node.followers, ...node.neededBy);
+    }
+  }
+}
+
+function isOver(scope: Scope<unknown>): boolean {
+  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped');
+}
