@@ -1,0 +1,268 @@
+/**
+ * The store port: all that the control plane remembers. Every row lies under a vault. `operations`, `channel` and `api`
+ * know only these interfaces; `sqlite.ts` is the embedded database behind them.
+ *
+ * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
+ * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
+ */
+import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
+import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import type { Fact, JobState } from '../../shared/engine/facts.ts';
+import type { Graph } from '../../shared/engine/graph.ts';
+import type {
+  AgentId, CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, UserId, VaultId, VmId,
+} from '../../shared/ids.ts';
+import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
+import type { StepWork } from '../operations/work.ts';
+
+export type Role = 'owner' | 'operator' | 'viewer';
+
+/** Moments are milliseconds since 1970 throughout. */
+export interface Vault {
+  readonly id: VaultId;
+  readonly name: string;
+  readonly createdAt: number;
+}
+
+export interface User {
+  readonly id: UserId;
+  readonly vaultId: VaultId;
+  readonly name: string;
+  readonly role: Role;
+  /** As `hashPassword` wrote it. */
+  readonly passwordHash: string;
+  readonly createdAt: number;
+}
+
+/** A browser session or an API token: what lets a request in. Only the SHA-256 of its secret is stored. */
+export interface Credential {
+  readonly hash: string;
+  readonly vaultId: VaultId;
+  readonly userId: UserId;
+  readonly kind: 'session' | 'token';
+  readonly name: string;
+  /** At most the user's role; a token may have less. */
+  readonly role: Role;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export interface Site {
+  readonly id: SiteId;
+  readonly vaultId: VaultId;
+  readonly name: string;
+  readonly createdAt: number;
+}
+
+export interface RegistrationKeyRow {
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+  readonly vaultId: VaultId;
+  readonly siteId: SiteId;
+  readonly createdAt: number;
+  readonly createdBy: UserId;
+  readonly expiresAt: number;
+  readonly usedAt: number | null;
+}
+
+export interface Agent {
+  readonly id: AgentId;
+  readonly vaultId: VaultId;
+  readonly siteId: SiteId;
+  readonly registeredAt: number;
+  readonly revokedAt: number | null;
+  readonly lastSeenAt: number | null;
+  readonly version: string;
+}
+
+export interface Cloud {
+  readonly siteId: SiteId;
+  readonly id: CloudId;
+  readonly name: string;
+}
+
+export interface Network {
+  readonly siteId: SiteId;
+  readonly id: NetworkId;
+  readonly name: string;
+}
+
+/** The last report of one VM at one site, and when it came. */
+export interface VmObservation {
+  readonly siteId: SiteId;
+  readonly report: VmReport;
+  readonly observedAt: number;
+}
+
+/** One end of a pairing. */
+export interface CloudRef {
+  readonly siteId: SiteId;
+  readonly cloudId: CloudId;
+}
+
+export interface Pairing {
+  readonly id: PairingId;
+  readonly vaultId: VaultId;
+  readonly name: string;
+  readonly primary: CloudRef;
+  readonly recovery: CloudRef;
+  readonly policy: ProtectionPolicy;
+  readonly networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[];
+  readonly state: 'pairing' | 'paired' | 'failed';
+  /** Where the recovery side receives replicas; known once paired. */
+  readonly replicaAddress: string | null;
+  readonly createdAt: number;
+}
+
+export interface ProtectedVm {
+  readonly id: ProtectedVmId;
+  readonly vaultId: VaultId;
+  readonly pairingId: PairingId;
+  readonly vmId: VmId;
+  readonly name: string;
+  readonly phase: Phase;
+  readonly activeLocation: ActiveLocation;
+  readonly epoch: number;
+  /** The job that works on it now. */
+  readonly busyWith: JobId | null;
+  readonly createdAt: number;
+}
+
+export interface Plan {
+  readonly id: PlanId;
+  readonly vaultId: VaultId;
+  readonly name: string;
+  readonly version: number;
+  readonly document: RecoveryPlan;
+  readonly createdAt: number;
+  readonly createdBy: UserId;
+}
+
+export type JobKind = 'pair' | 'protect' | 'unplannedFailover' | 'commit' | 'unprotect';
+
+export interface Job {
+  readonly id: JobId;
+  readonly vaultId: VaultId;
+  readonly kind: JobKind;
+  /** What it works on, for people: the name of a pairing, a plan, a VM. */
+  readonly target: string;
+  readonly startedBy: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly state: JobState;
+  /** SHA-256 over kind and input, hex: the same id with another content is refused. */
+  readonly requestDigest: string;
+  /** What the report needs to know that no fact tells: see operations/input.ts. */
+  readonly input: unknown;
+}
+
+/** A job as it is opened: with its graph and what it claims. */
+export interface NewJob {
+  readonly job: Omit<Job, 'endedAt' | 'state'>;
+  readonly graph: Graph<StepWork>;
+  /** VMs that exist: claimed, in the phase given, and raised to the epoch given where one is. */
+  readonly claims: readonly { readonly id: ProtectedVmId; readonly phases: readonly Phase[]; readonly epoch?: number }[];
+  /** VMs that this job brings into being, claimed by it from the start. */
+  readonly newVms: readonly Omit<ProtectedVm, 'busyWith'>[];
+  readonly newPairing?: Pairing;
+}
+
+export interface StoredFact {
+  /** 1, 2, 3 ... within the job. */
+  readonly seq: number;
+  readonly fact: Fact;
+}
+
+/** What becomes of a promise when a fact is written; in the same transaction. */
+export type Projection =
+  | { readonly vm: ProtectedVmId; readonly event: VmEvent }
+  | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddress?: string };
+
+export interface JobStore {
+  /**
+   * The one place where races are settled, in one transaction. The same id with the same digest answers `existing`.
+   * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already).
+   */
+  open(job: NewJob): Promise<'opened' | 'existing'>;
+  /** Appends facts with their projections, all or none. An `ended` fact ends the job and releases what it claimed. */
+  append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void>;
+  find(vaultId: VaultId, id: JobId): Promise<Job | null>;
+  /** Newest first. */
+  list(vaultId: VaultId, filter: { readonly state?: JobState; readonly limit: number; readonly before?: number }): Promise<Job[]>;
+  graph(vaultId: VaultId, id: JobId): Promise<Graph<StepWork>>;
+  facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
+  /** Jobs of every vault that have not ended, oldest first: what a restart continues. */
+  unended(): Promise<Job[]>;
+}
+
+export interface SiteStore {
+  create(site: Site): Promise<void>;
+  list(vaultId: VaultId): Promise<Site[]>;
+  find(vaultId: VaultId, id: SiteId): Promise<Site | null>;
+  addRegistrationKey(row: RegistrationKeyRow): Promise<void>;
+  registrationKeys(vaultId: VaultId, siteId: SiteId): Promise<RegistrationKeyRow[]>;
+  agents(vaultId: VaultId): Promise<Agent[]>;
+  /** The agent that speaks for the site: the newest that is not revoked. */
+  agentOf(vaultId: VaultId, siteId: SiteId): Promise<Agent | null>;
+  findAgent(id: AgentId): Promise<Agent | null>;
+  noteSeen(id: AgentId, at: number, version: string): Promise<void>;
+  /** Idempotent. False when there is no such agent in the vault. */
+  revokeAgent(vaultId: VaultId, id: AgentId, at: number): Promise<boolean>;
+}
+
+type InventoryMessage = Extract<AgentMessage, { type: 'inventory.changed' }>;
+
+export interface ObservationStore {
+  /** Takes a report of changes over; `full` forgets first what the site reported before. Answers the digest over all of the site. */
+  take(vaultId: VaultId, siteId: SiteId, message: InventoryMessage, at: number): Promise<{ readonly digest: string }>;
+  digest(vaultId: VaultId, siteId: SiteId): Promise<string | null>;
+  clouds(vaultId: VaultId): Promise<Cloud[]>;
+  networks(vaultId: VaultId): Promise<Network[]>;
+  vms(vaultId: VaultId, where?: { readonly siteId?: SiteId; readonly cloudId?: CloudId; readonly vmIds?: readonly VmId[] }): Promise<VmObservation[]>;
+}
+
+export interface WishStore {
+  savePlan(plan: Omit<Plan, 'version'>): Promise<Plan>;
+  /** The newest version, or the one given. */
+  findPlan(vaultId: VaultId, idOrName: string, version?: number): Promise<Plan | null>;
+  plans(vaultId: VaultId): Promise<Plan[]>;
+}
+
+export interface PromiseStore {
+  pairings(vaultId: VaultId): Promise<Pairing[]>;
+  findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null>;
+  protectedVms(vaultId: VaultId, where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] }): Promise<ProtectedVm[]>;
+}
+
+export interface AccountStore {
+  /** Makes vault and owner if there is no vault yet; false when somebody was faster. */
+  createFirst(vault: Vault, owner: User): Promise<boolean>;
+  vaults(): Promise<Vault[]>;
+  addUser(user: User): Promise<void>;
+  users(vaultId: VaultId): Promise<User[]>;
+  /** Names of users are unique over all vaults. */
+  findUserByName(name: string): Promise<User | null>;
+  findUser(vaultId: VaultId, id: UserId): Promise<User | null>;
+  addCredential(credential: Credential): Promise<void>;
+  findCredential(hash: string): Promise<Credential | null>;
+  credentials(vaultId: VaultId, kind: Credential['kind']): Promise<Credential[]>;
+  removeCredential(vaultId: VaultId, hash: string): Promise<boolean>;
+}
+
+/** Small documents of the installation that outlive a restart: the set-up secret's hash, key material by name. */
+export interface SettingStore {
+  get(name: string): Promise<string | null>;
+  set(name: string, value: string): Promise<void>;
+}
+
+export interface Store {
+  readonly accounts: AccountStore;
+  readonly sites: SiteStore;
+  readonly observations: ObservationStore;
+  readonly wishes: WishStore;
+  readonly promises: PromiseStore;
+  readonly jobs: JobStore;
+  readonly settings: SettingStore;
+  close(): Promise<void>;
+}

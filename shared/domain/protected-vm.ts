@@ -1,0 +1,99 @@
+/**
+ * The life of one protected VM, as the control plane promises it. Pure.
+ *
+ * A phase is a promise about the world and causes nothing by itself; work is done on the way from one phase to the
+ * next, by the steps of a job. How far that work has come is told by the job, never by another phase.
+ */
+import { FarshoreError } from '../errors.ts';
+
+export const phases = {
+  enabling: 'replication is being switched on; there is nothing to recover from',
+  seeding: 'replication is on; the first full copy has not arrived',
+  protected: 'runs on the active side, and the other holds a recovery point',
+  failingOver: 'a job is moving it; which side will run it is not settled',
+  failedOver: 'runs on the recovery side; the other recovery points are kept until commit',
+  committed: 'runs on the recovery side for good, and nothing protects it there',
+  disabling: 'protection is being ended',
+} as const;
+export type Phase = keyof typeof phases;
+export const PHASES = Object.keys(phases) as [Phase, ...Phase[]];
+
+export type ActiveLocation = 'primary' | 'recovery';
+
+export type VmEvent =
+  | 'replicationEnabled'
+  | 'firstCopyArrived'
+  | 'failoverStarted'
+  | 'failoverUndone'
+  | 'replicaStarted'
+  | 'failoverCommitted'
+  | 'protectionEnding'
+  | 'protectionEnded';
+
+interface Transition {
+  readonly from: Phase;
+  readonly on: VmEvent;
+  /** Null: it is no longer a protected VM. */
+  readonly to: Phase | null;
+  readonly activeLocation?: ActiveLocation;
+  readonly why: string;
+}
+
+/** The whole life; docs/states.md is drawn from it. A protected VM is born `enabling`. */
+export const transitions: readonly Transition[] = [
+  { from: 'enabling', on: 'replicationEnabled', to: 'seeding', why: 'both sides replicate; the first copy is on its way' },
+  { from: 'enabling', on: 'protectionEnded', to: null, why: 'enabling failed and was undone' },
+  { from: 'seeding', on: 'firstCopyArrived', to: 'protected', why: 'a recovery point exists' },
+  { from: 'seeding', on: 'protectionEnded', to: null, why: 'the first copy failed and enabling was undone' },
+  { from: 'seeding', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
+  { from: 'protected', on: 'failoverStarted', to: 'failingOver', why: 'a person or a plan asked' },
+  { from: 'protected', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
+  { from: 'failingOver', on: 'failoverUndone', to: 'protected', why: 'every finished step was undone' },
+  { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', activeLocation: 'recovery', why: 'the replica runs; commit is pending' },
+  { from: 'failedOver', on: 'failoverCommitted', to: 'committed', why: 'the other recovery points were given up' },
+  { from: 'committed', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
+  { from: 'disabling', on: 'protectionEnded', to: null, why: 'neither side replicates any more' },
+];
+
+/** The kinds of job that work on protected VMs, and the phases each may start from. */
+export const operationPhases = {
+  unplannedFailover: ['protected'],
+  commit: ['failedOver'],
+  unprotect: ['seeding', 'protected', 'committed'],
+} as const satisfies Record<string, readonly Phase[]>;
+export type VmOperation = keyof typeof operationPhases;
+export const VM_OPERATIONS = Object.keys(operationPhases) as [VmOperation, ...VmOperation[]];
+
+export interface VmLife {
+  readonly phase: Phase;
+  readonly activeLocation: ActiveLocation;
+}
+
+/** Null: protection has ended. Throws ERR_OPERATION_NOT_ALLOWED for an event that the phase does not know. */
+export function applyEvent(vm: VmLife, event: VmEvent): VmLife | null {
+  const row = transitions.find((t) => t.from === vm.phase && t.on === event);
+  if (!row) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `${event} while ${vm.phase}`);
+  return row.to === null ? null : { phase: row.to, activeLocation: row.activeLocation ?? vm.activeLocation };
+}
+
+export interface OperationAllowance {
+  readonly operation: VmOperation;
+  readonly isAllowed: boolean;
+  /** Why not, in words for a person; empty when it is allowed. */
+  readonly reason: string;
+}
+
+/** Sent with every VM, so that no client works the rules out again. */
+export function allowedOperations(vm: VmLife & { readonly busyWith: string | null }): OperationAllowance[] {
+  return VM_OPERATIONS.map((operation) => {
+    const reason = whyNot(vm, operation);
+    return { operation, isAllowed: reason === '', reason };
+  });
+}
+
+/** The reason why an operation may not start on the VM now; empty when it may. */
+export function whyNot(vm: VmLife & { readonly busyWith: string | null }, operation: VmOperation): string {
+  if (vm.busyWith) return `job ${vm.busyWith} works on it`;
+  const from: readonly Phase[] = operationPhases[operation];
+  return from.includes(vm.phase) ? '' : `it is ${vm.phase}: ${phases[vm.phase]}; ${operation} starts from ${from.join(' or ')}`;
+}

@@ -1,0 +1,46 @@
+/**
+ * A recovery plan: ordered groups whose members start in parallel. It is a text file as well as an API document; members
+ * are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
+ */
+import { z } from 'zod';
+
+const Name = z.string().trim().min(1).max(100);
+
+export const PlanMember = z.strictObject({
+  vm: z.string().trim().min(1).max(255).meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
+  guestAnswersWithinSeconds: z.int().min(0).max(3600).optional().meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
+});
+export type PlanMember = z.infer<typeof PlanMember>;
+
+export const PlanGroup = z.strictObject({
+  name: Name,
+  members: z.array(PlanMember).min(1).max(10_000),
+});
+export type PlanGroup = z.infer<typeof PlanGroup>;
+
+export const RecoveryPlan = z
+  .strictObject({
+    name: Name,
+    description: z.string().max(2000).optional(),
+    guestAnswersWithinSeconds: z.int().min(0).max(3600).default(300).meta({ description: 'default for members' }),
+    groups: z.array(PlanGroup).min(1).max(1_000),
+  })
+  .superRefine((plan, context) => {
+    const groupAt = new Map<string, number>();
+    const memberAt = new Map<string, string>();
+    plan.groups.forEach((group, g) => {
+      const earlier = groupAt.get(group.name);
+      if (earlier !== undefined) {
+        context.addIssue({ code: 'custom', path: ['groups', g, 'name'], message: `group ${earlier + 1} is called "${group.name}" too` });
+      }
+      groupAt.set(group.name, g);
+      group.members.forEach((member, m) => {
+        const other = memberAt.get(member.vm);
+        if (other !== undefined) {
+          context.addIssue({ code: 'custom', path: ['groups', g, 'members', m, 'vm'], message: `"${member.vm}" is in group "${other}" already` });
+        }
+        memberAt.set(member.vm, group.name);
+      });
+    });
+  });
+export type RecoveryPlan = z.infer<typeof RecoveryPlan>;
