@@ -86,9 +86,13 @@ async function pointedTo(dataDir: string): Promise<AgentId | null> {
   return text === null ? null : (IdentityFile.safeParse(parseJson(text)).data?.agentId ?? null);
 }
 
-/** Stores a renewed certificate and answers the identity with it. */
+/** Stores a renewed certificate and answers the identity with it. Throws ERR_STORE_FAILED. */
 export async function storeCertificate(dataDir: string, identity: Identity, certificatePem: string): Promise<Identity> {
-  await writeFileDurably(join(dataDir, identity.agentId, files.certificatePem), certificatePem);
+  try {
+    await writeFileDurably(join(dataDir, identity.agentId, files.certificatePem), certificatePem);
+  } catch (cause) {
+    throw new FarshoreError('ERR_STORE_FAILED', `the renewed certificate cannot be written to ${dataDir}`, { cause });
+  }
   return { ...identity, certificatePem };
 }
 

@@ -1,7 +1,7 @@
 /** Renewal over real TLS: before and long after the certificate's end, by proof of the enrolled key and by nothing else. */
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
@@ -100,6 +100,16 @@ describe('a renewal', () => {
     const unseen = enrolled().certificateSerial;
     const renewed = await renew();
     assert.notEqual(enrolled().certificateSerial, unseen);
+    assert.deepEqual(await loadIdentity(dataDir), renewed);
+  });
+
+  it('that cannot be written leaves the certificate that was there, and is asked again soon', async () => {
+    const inTheWay = join(dataDir, identity.agentId, 'certificate.pem.new');
+    await mkdir(join(inTheWay, 'not empty'), { recursive: true });
+    await assert.rejects(renew(), { code: 'ERR_STORE_FAILED' });
+    assert.deepEqual(await loadIdentity(dataDir), identity);
+    await rm(inTheWay, { recursive: true });
+    const renewed = await renew();
     assert.deepEqual(await loadIdentity(dataDir), renewed);
   });
 
