@@ -14,7 +14,7 @@ import type {
   AgentId, CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, UserId, VaultId, VmId,
 } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
-import type { StepWork } from '../operations/work.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
 

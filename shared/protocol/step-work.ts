@@ -2,9 +2,9 @@
  * What a step of a job does: one command at one site. It is data and stored with the job's graph. Arguments that only an
  * earlier step can give are filled in when the step is handed out (`complete` of the operation's kind).
  */
-import type { VmEvent } from '../../shared/domain/protected-vm.ts';
-import type { PairingId, ProtectedVmId, SiteId, StepId } from '../../shared/ids.ts';
-import type { ArgsOf, CommandKind } from '../../shared/protocol/commands.ts';
+import type { VmEvent } from '../domain/protected-vm.ts';
+import type { PairingId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
+import type { ArgsOf, CommandKind } from './commands.ts';
 
 /** The command as far as it is known when the job is compiled. */
 type KnownArgs = { [K in CommandKind]: { readonly kind: K; readonly args: Partial<ArgsOf<K>> } }[CommandKind];

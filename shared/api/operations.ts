@@ -1,0 +1,48 @@
+/** What a client may ask to be run. It chooses the id, so a repeated request is the same job and never a second one. */
+import { z } from 'zod';
+import { ProtectionPolicy } from '../domain/policy.ts';
+import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
+import { RecoveryPointChoice } from '../protocol/commands.ts';
+
+const CloudAt = z.strictObject({ siteId: SiteId, cloudId: CloudId });
+
+/** A plan in one of its versions (the newest when none is given), or VMs by themselves as one group. */
+export const Target = z.union([
+  z.strictObject({ plan: PlanId, version: z.int().min(1).optional() }),
+  z.strictObject({ vms: z.array(ProtectedVmId).min(1).max(10_000) }),
+]);
+export type Target = z.infer<typeof Target>;
+
+/**
+ * Why it is safe to start the VMs elsewhere: the site is `unreachable` (the control plane checks that its agent is gone), or
+ * a person `attested` that they are down. Kept with the job.
+ */
+export const PrimaryEvidence = z.strictObject({
+  evidence: z.enum(['unreachable', 'attested']),
+  reason: z.string().trim().min(1).max(1000),
+});
+export type PrimaryEvidence = z.infer<typeof PrimaryEvidence>;
+
+export const OperationRequest = z.discriminatedUnion('kind', [
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('pair'),
+    name: z.string().trim().min(1).max(100),
+    primary: CloudAt,
+    recovery: CloudAt,
+    policy: ProtectionPolicy,
+    networks: z.array(z.strictObject({ from: NetworkId, to: NetworkId })).max(200),
+  }),
+  z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('unplannedFailover'),
+    target: Target,
+    recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
+    primary: PrimaryEvidence,
+  }),
+  z.strictObject({ id: JobId, kind: z.literal('commit'), target: Target }),
+  z.strictObject({ id: JobId, kind: z.literal('unprotect'), target: Target }),
+]);
+export type OperationRequest = z.infer<typeof OperationRequest>;
+export type OperationRequestOf<K extends OperationRequest['kind']> = Extract<OperationRequest, { kind: K }>;
