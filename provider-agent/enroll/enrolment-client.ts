@@ -29,14 +29,16 @@ export interface EnrolmentServer {
   readonly proxy: OutboundProxy | null;
 }
 
-/** Posts and reads the answer by its schema. Throws the code that the control plane refused with, or why it was not reached. */
+/** Posts, tells the server's time, and reads the answer by its schema. Throws the code that the control plane refused with, or why it was not reached. */
 export async function postEnrolment<S extends z.ZodType>(
   server: EnrolmentServer,
   path: '/enrol/v1/register' | '/enrol/v1/renew',
   body: object,
   answerSchema: S,
+  onServerTime: (at: number) => void = () => {},
 ): Promise<z.infer<S>> {
-  const { status, text } = await post(server, path, body);
+  const { status, text, date } = await post(server, path, body);
+  if (!Number.isNaN(date)) onServerTime(date);
   const answer = parseJson(text);
   if (status !== 200) throw refusal(status, answer);
   const parsed = answerSchema.safeParse(answer);
@@ -44,7 +46,7 @@ export async function postEnrolment<S extends z.ZodType>(
   return parsed.data;
 }
 
-async function post(server: EnrolmentServer, path: string, body: object): Promise<{ status: number; text: string }> {
+async function post(server: EnrolmentServer, path: string, body: object): Promise<{ status: number; text: string; date: number }> {
   const { default: axios } = await import('axios');
   const { proxy } = server;
   const agent = new Agent({ ca: server.authorityPem, minVersion: 'TLSv1.3', rejectUnauthorized: true, keepAlive: false });
@@ -62,7 +64,7 @@ async function post(server: EnrolmentServer, path: string, body: object): Promis
       transformResponse: [(text: string) => text],
       validateStatus: () => true,
     });
-    return { status: response.status, text: response.data };
+    return { status: response.status, text: response.data, date: Date.parse(String(response.headers.date)) };
   } catch (error) {
     const code = (error as { code?: unknown }).code;
     const word = typeof code === 'string' ? code : 'no answer';

@@ -15,6 +15,8 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const FIRST_RETRY = 15_000;
+/** The control plane allows five minutes. */
+const CLOCKS_APART = 4 * MINUTE;
 
 export interface RenewalParts {
   readonly identity: Identity;
@@ -92,24 +94,40 @@ export class Renewal {
 
 export type RenewOnce = Pick<RenewalParts, 'dataDir' | 'proxy' | 'clock' | 'random'>;
 
-/** One renewal, stored. Throws what the control plane refused with, or why it was not reached. */
+/**
+ * One renewal, stored. Where the clocks are apart, the proof is dated by the control plane's own: it is the judge of
+ * how old a proof is, and an agent must not be locked out by a wrong clock at its site.
+ *
+ * Throws what the control plane refused with, why it was not reached, ERR_MESSAGE_INVALID or ERR_STORE_FAILED.
+ */
 export async function renewCertificate(identity: Identity, parts: RenewOnce): Promise<Identity> {
-  const { dataDir, proxy, clock, random } = parts;
+  const now = parts.clock.now();
+  let serverTime = now;
+  const attempt = (at: number) => askForCertificate(identity, parts, at, (told) => (serverTime = told));
+  const certificate = await attempt(now).catch((error: unknown) => {
+    const isApart = Math.abs(serverTime - now) >= CLOCKS_APART;
+    if (error instanceof FarshoreError && error.code === 'ERR_PROOF_INVALID' && isApart) return attempt(serverTime);
+    throw error;
+  });
+  return storeCertificate(parts.dataDir, identity, certificate);
+}
+
+async function askForCertificate(identity: Identity, parts: RenewOnce, at: number, onServerTime: (told: number) => void): Promise<string> {
   const claims: RenewClaims = {
     aud: 'farshore:renew',
     agentId: identity.agentId,
     csr: identity.requestPem,
-    iat: Math.floor(clock.now() / 1000),
-    jti: random.uuid(),
+    iat: Math.floor(at / 1000),
+    jti: parts.random.uuid(),
   };
   const proof = await proveRenewal(claims, identity.keyPem);
-  const server = { address: identity.address, authorityPem: identity.authorityPem, proxy };
-  const answer = await postEnrolment(server, '/enrol/v1/renew', { proof }, RenewAnswer);
+  const server = { address: identity.address, authorityPem: identity.authorityPem, proxy: parts.proxy };
+  const answer = await postEnrolment(server, '/enrol/v1/renew', { proof }, RenewAnswer, onServerTime);
   // The authority in the answer is not taken: what was pinned at registration stays pinned.
   if (!isOwnCertificate(answer.certificate, identity)) {
     throw new FarshoreError('ERR_MESSAGE_INVALID', 'the certificate that the control plane sent is not for this agent');
   }
-  return storeCertificate(dataDir, identity, answer.certificate);
+  return answer.certificate;
 }
 
 /** The compact JWS (ES256) of a renewal. */

@@ -181,6 +181,12 @@ describe('a renewal', () => {
     }
   });
 
+  it('comes through although the clock of the site is hours off', async () => {
+    const requests = world.listener.requests();
+    for (const hours of [-7, 7]) await renew(new ManualClock(world.clock.now() + hours * 60 * MINUTE));
+    assert.equal(world.listener.requests() - requests, 4, 'each was refused once, and dated anew');
+  });
+
   it('is refused for another key: a new key is a new registration', async () => {
     const csr = await makeAgentRequest(await makeP256Key());
     const proof = await proveRenewal(claimsNow({ csr }), identity.keyPem);
