@@ -1,11 +1,11 @@
 /**
- * The operations port: what `api` can ask to be run, and what `channel` reports back. `runner.ts` is behind it.
+ * The operations port: what `api` can ask to be run, and what operations need of the channel, which main gives them.
+ * `runner.ts` is behind it. The channel in turn asks for what it needs in its own words (channel/hub.ts).
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
-import type { AgentId, CommandId, JobId, SiteId, StepId, VaultId } from '../../shared/ids.ts';
-import type { Envelope } from '../../shared/protocol/envelope.ts';
-import type { Outcome } from '../../shared/protocol/egress.ts';
+import type { JobId, SiteId, StepId, VaultId } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
+import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Job } from '../store/store.ts';
 
 /** Who asks: the vault is the boundary, the name goes into the log of the job. */
@@ -23,10 +23,7 @@ export interface Operations {
   stageOf(job: JobId, step: StepId): Stage | null;
 }
 
-/** A command for a site as operations hand it over; the channel adds the agent, the sequence and the signature. */
-export type CommandToSend = Omit<Envelope, 'agentId' | 'sequence'>;
-
-/** The channel's side, given to operations by main. */
+/** Hands commands to the channel. */
 export interface Dispatcher {
   /** Sends now if the site is connected, in the order given; else nothing: on connect the channel asks for `openCommands`. */
   send(siteId: SiteId, commands: readonly CommandToSend[]): void;
@@ -37,13 +34,4 @@ export interface Presence {
   isConnected(siteId: SiteId): boolean;
   /** When the agent of the site was last heard; null since the start of this process if never. */
   lastHeardAt(siteId: SiteId): number | null;
-}
-
-/** What operations offer to the channel, given to it by main. */
-export interface OutcomeSink {
-  /** All commands handed out for the site that have no outcome, oldest first: the outgoing queue. */
-  openCommands(siteId: SiteId): readonly CommandToSend[];
-  /** Resolves when the outcome is durable, or is known already, or names nothing that we know: then it may be confirmed. */
-  onFinished(siteId: SiteId, agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void>;
-  onProgress(siteId: SiteId, commandId: CommandId, stage: Stage): void;
 }

@@ -39,6 +39,9 @@ const EnvelopeHead = z.strictObject({
 
 export type Envelope = Omit<z.infer<typeof EnvelopeHead>, 'kind' | 'args'> & { readonly command: Command };
 
+/** A command as an operation hands it over; the channel adds the agent, the sequence and the signature. */
+export type CommandToSend = Omit<Envelope, 'agentId' | 'sequence'>;
+
 /** Signs bytes with the issuer key of the vault. */
 export interface Signer {
   readonly issuer: string;
