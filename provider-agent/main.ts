@@ -7,11 +7,16 @@ import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Command, InvalidArgumentError } from 'commander';
 import { type ErrorCode, errorCodes, FarshoreError, toFarshoreError } from '../shared/errors.ts';
 import { systemClock, systemRandom } from '../shared/system-ports.ts';
 import { agentPaths } from './config.ts';
 import type { RunningAgent, Surroundings } from './run-agent.ts';
+
+const AFTER_START_MS = 3_000;
+const HOUR_MS = 3_600_000;
 
 const EXIT_CODES = `
 Exit codes:
@@ -65,6 +70,7 @@ withData(program.command('run'))
   .action(async (options: { data: string }) => {
     const { runAgent } = await import('./run-agent.ts');
     stopOnSignals(await runAgent(surroundings(options.data)));
+    giveMemoryBack(AFTER_START_MS);
   });
 
 withData(program.command('status'))
@@ -140,6 +146,16 @@ function stopOnSignals(agent: RunningAgent): void {
     );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, stop);
+}
+
+/** Starting, and each daily renewal, takes memory that an agent at rest does not need, and V8 keeps it unless told. */
+function giveMemoryBack(inMs: number): void {
+  systemClock.after(inMs, () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as (how: object) => void;
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    giveMemoryBack(HOUR_MS);
+  });
 }
 
 function surroundings(dataDir: string): Surroundings {

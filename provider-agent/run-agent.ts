@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { FarshoreError } from '../shared/errors.ts';
 import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
-import { dialWebSocket, type WayOut } from './channel/dial.ts';
+import { dialWebSocket, type WayOut, wayThroughProxy } from './channel/dial.ts';
 import { chooseProxy, type Environment } from './channel/proxy-choice.ts';
 import { type AgentConfig, type AgentPaths, readConfig } from './config.ts';
 import { type AgentCore, startAgentCore } from './core.ts';
@@ -80,7 +80,8 @@ async function compose(
 ): Promise<{ core: AgentCore; renewal: Renewal }> {
   let present = identity;
   const configured = config.proxy ?? null;
-  const wayOut = (): WayOut => ({ ...present, proxy: chooseProxy(present.channel, configured, environment) });
+  const proxy = await wayThroughProxy(chooseProxy(identity.channel, configured, environment));
+  const wayOut = (): WayOut => ({ ...present, proxy });
   const startedAt = isoMoment(clock.now());
   const core = startAgentCore({
     identity,

@@ -3,7 +3,7 @@
  * alone, through a proxy by CONNECT where there is one. What comes in is held to the limits of the channel before it
  * is put together.
  */
-import { HttpsProxyAgent } from 'https-proxy-agent';
+import type { Agent } from 'node:http';
 import { WebSocket } from 'ws';
 import { limits } from '../../shared/protocol/limits.ts';
 import type { Dial, Link, LinkEvents } from './link.ts';
@@ -15,8 +15,15 @@ export interface WayOut {
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly authorityPem: string;
-  /** `http://user:password@host:port`, or null for a direct way. */
-  readonly proxy: string | null;
+  /** Null for a direct way. */
+  readonly proxy: Agent | null;
+}
+
+/** The way through a proxy, `http://user:password@host:port`; loaded only where there is one. */
+export async function wayThroughProxy(proxy: string | null): Promise<Agent | null> {
+  if (proxy === null) return null;
+  const { HttpsProxyAgent } = await import('https-proxy-agent');
+  return new HttpsProxyAgent(proxy, { keepAlive: false });
 }
 
 export function dialWebSocket(wayOut: () => WayOut): Dial {
@@ -46,7 +53,7 @@ function openSocket({ channel, certificatePem, keyPem, authorityPem, proxy }: Wa
     maxPayload: limits.messageBytes,
     maxFragments: 64,
     maxBufferedChunks: 1_024,
-    ...(proxy !== null && { agent: new HttpsProxyAgent(proxy, { keepAlive: false }) }),
+    ...(proxy !== null && { agent: proxy }),
   });
 }
 

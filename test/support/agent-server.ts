@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { makeAgentRequest, makeP256Key, readAgentRequest } from '../../certs/agent-request.ts';
 import { Authority, makeAuthority } from '../../certs/authority.ts';
-import type { WayOut } from '../../provider-agent/channel/dial.ts';
+import { type WayOut, wayThroughProxy } from '../../provider-agent/channel/dial.ts';
 import type { AgentMessage } from '../../shared/protocol/egress.ts';
 import { type CloudMessage, encodeCloudMessage, readAgentMessage } from '../../shared/protocol/messages.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
@@ -71,7 +71,7 @@ export class AgentServer {
       keyPem,
       certificatePem: certificate,
       authorityPem: this.authority.certificate,
-      proxy,
+      proxy: await wayThroughProxy(proxy),
     };
   }
 
