@@ -69,54 +69,11 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
   const settings = { ...defaultSettings, ...ports.settings };
   const life = new Lifeline();
   const clock = life.clock(ports.clock);
-  const defer = (callback: () => void) => ports.defer(() => life.isCut || callback());
-  const { journal, log, random, fabric } = ports;
-
-  const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
-  const observer = new Observer({
-    fabric: calls.limited(() => {}),
-    clock,
-    log,
-    everyMs: settings.inventoryEveryMs,
-    onChanged: () => channel.inventoryChanged(),
-  });
-  const runner = new CommandRunner({
-    identity: ports.identity,
-    verifier: ports.verifier,
-    certificates: ports.certificates,
-    journal,
-    calls,
-    clock,
-    random,
-    log,
-    onFinished: (finished) => channel.finished(finished),
-    onProgress: (commandId, stage) => channel.progress(commandId, stage),
-    onRefused: (code) => channel.refused(code),
-    onNotTaken: () => channel.drop('a command could not be written down'),
-  });
-  const channel = new AgentChannel({
-    agentId: ports.identity.agentId,
-    agentVersion: ports.agentVersion,
-    intake: runner,
-    outcomes: journal,
-    inventory: observer,
-    egress: ports.egress,
-    dial: ports.dial,
-    clock,
-    random,
-    log,
-    defer,
-    onStatus: (status) => ports.onStatus?.(status),
-  });
-
-  const prune = () => {
-    journal.prune(clock.now() - settings.rememberMs).catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
-    clock.after(DAY_MS, prune);
-  };
-  prune();
+  const { runner, channel } = connectParts(ports, settings, life, clock);
+  const { journal } = ports;
+  forgetDaily(journal, clock, settings.rememberMs, ports.log);
   runner.resume();
   channel.start();
-
   return {
     reconnect: (reason) => channel.reconnect(reason),
     async stop() {
@@ -134,4 +91,38 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
       return runner.runningCount;
     },
   };
+}
+
+function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Lifeline, clock: Clock) {
+  const { identity, agentVersion, journal, fabric, verifier, certificates, egress, dial, random, log } = ports;
+  const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
+  const observer = new Observer({
+    fabric: calls.limited(() => {}),
+    clock,
+    log,
+    everyMs: settings.inventoryEveryMs,
+    onChanged: () => channel.inventoryChanged(),
+  });
+  const runner = new CommandRunner({
+    ...{ identity, verifier, journal, calls, certificates, clock, random, log },
+    onFinished: (finished) => channel.finished(finished),
+    onProgress: (commandId, stage) => channel.progress(commandId, stage),
+    onRefused: (code) => channel.refused(code),
+    onNotTaken: () => channel.drop('a command could not be written down'),
+  });
+  const channel = new AgentChannel({
+    ...{ agentVersion, egress, dial, clock, random, log },
+    agentId: identity.agentId,
+    intake: runner,
+    outcomes: journal,
+    inventory: observer,
+    defer: (callback) => ports.defer(() => life.isCut || callback()),
+    onStatus: (status) => ports.onStatus?.(status),
+  });
+  return { runner, channel };
+}
+
+function forgetDaily(journal: Journal, clock: Clock, rememberMs: number, log: Log): void {
+  journal.prune(clock.now() - rememberMs).catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
+  clock.after(DAY_MS, () => forgetDaily(journal, clock, rememberMs, log));
 }

@@ -76,27 +76,20 @@ export class AgentChannel {
   }
 
   finished(outcome: FinishedOutcome): void {
-    this.#whenUp((session) => session.outbox.finished(outcome));
+    this.#session?.finished(outcome);
   }
 
   progress(commandId: CommandId, stage: Stage): void {
-    this.#whenUp((session) => session.outbox.progress(commandId, stage));
+    this.#session?.progress(commandId, stage);
   }
 
   refused(code: ErrorCode): void {
-    this.#whenUp((session) => session.outbox.refused(code));
+    this.#session?.refused(code);
   }
 
   /** The inventory has something new to tell. */
   inventoryChanged(): void {
     this.#session?.wake();
-  }
-
-  #whenUp(tell: (session: Session) => void): void {
-    const session = this.#session;
-    if (session === null || !session.isUp) return;
-    tell(session);
-    session.wake();
   }
 
   #connect(): void {

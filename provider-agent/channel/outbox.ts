@@ -22,15 +22,23 @@ const MOST_REFUSALS = 100;
 export class Outbox {
   readonly #outcomes = new Map<CommandId, FinishedOutcome>();
   readonly #progress = new Map<CommandId, Stage>();
+  readonly #ripeProgress = new Map<CommandId, Stage>();
   #refusals: ErrorCode[] = [];
 
   finished(outcome: FinishedOutcome): void {
     this.#outcomes.set(outcome.commandId, outcome);
     this.#progress.delete(outcome.commandId);
+    this.#ripeProgress.delete(outcome.commandId);
   }
 
+  /** Waits until `ripen`: of a command that ends meanwhile nobody needs to know how far it was. */
   progress(commandId: CommandId, stage: Stage): void {
     this.#progress.set(commandId, stage);
+  }
+
+  ripen(): void {
+    for (const [commandId, stage] of this.#progress) this.#ripeProgress.set(commandId, stage);
+    this.#progress.clear();
   }
 
   refused(code: ErrorCode): void {
@@ -45,6 +53,7 @@ export class Outbox {
   clear(): void {
     this.#outcomes.clear();
     this.#progress.clear();
+    this.#ripeProgress.clear();
     this.#refusals = [];
   }
 
@@ -65,8 +74,8 @@ export class Outbox {
   }
 
   #nextProgress(): AgentMessage | null {
-    for (const [commandId, stage] of this.#progress) {
-      this.#progress.delete(commandId);
+    for (const [commandId, stage] of this.#ripeProgress) {
+      this.#ripeProgress.delete(commandId);
       return { type: 'command.progress', commandId, stage };
     }
     return null;

@@ -5,9 +5,10 @@
  * changed at the site. The other end is treated as hostile: a message over a limit or out of form ends the
  * connection and is counted. Everything that leaves passes the egress allow-list and stands in the ledger first.
  */
-import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
+import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
+import type { Stage } from '../../shared/protocol/commands.ts';
 import { type AgentMessage, encodeEgress } from '../../shared/protocol/egress.ts';
 import type { SignedEnvelope } from '../../shared/protocol/envelope.ts';
 import { limits, RateLimit } from '../../shared/protocol/limits.ts';
@@ -64,17 +65,19 @@ const WELCOME_WITHIN_MS = 30_000;
 const SILENT_HEARTBEATS = 2.5;
 const WAITING_BYTES_MOST = 1024 * 1024;
 const LOOK_AGAIN_MS = 25;
+const PROGRESS_AFTER_MS = 250;
 
 export class Session {
-  readonly outbox = new Outbox();
   readonly #ports: SessionPorts;
   readonly #link: Link;
+  readonly #outbox = new Outbox();
   readonly #incoming: RateLimit;
   readonly #outgoing: RateLimit;
   #state: 'opening' | 'greeting' | 'up' | 'ended' = 'opening';
   #unsent: AgentMessage | null = null;
   #heardAt: number;
   #isPumpDue = false;
+  #isProgressDue = false;
   #cancelTimer: () => void;
 
   constructor(link: Link, ports: SessionPorts) {
@@ -85,10 +88,6 @@ export class Session {
     this.#cancelTimer = ports.clock.after(WELCOME_WITHIN_MS, () => link.close('no welcome came in time'));
     this.#incoming = new RateLimit(now);
     this.#outgoing = new RateLimit(now, limits.messagesPerSecond * 0.8, limits.messagesAtOnce * 0.5);
-  }
-
-  get isUp(): boolean {
-    return this.#state === 'up';
   }
 
   opened(): void {
@@ -122,10 +121,35 @@ export class Session {
     if (this.#state === 'up') this.#ports.inventory.disconnected();
     this.#state = 'ended';
     this.#cancelTimer();
-    this.outbox.clear();
+    this.#outbox.clear();
   }
 
-  /** Something new waits in the outbox or at the inventory. */
+  /** What is told before the welcome is dropped: every outcome is in the store, and is sent then. */
+  finished(outcome: FinishedOutcome): void {
+    if (this.#state !== 'up') return;
+    this.#outbox.finished(outcome);
+    this.wake();
+  }
+
+  refused(code: ErrorCode): void {
+    if (this.#state !== 'up') return;
+    this.#outbox.refused(code);
+    this.wake();
+  }
+
+  progress(commandId: CommandId, stage: Stage): void {
+    if (this.#state !== 'up') return;
+    this.#outbox.progress(commandId, stage);
+    if (this.#isProgressDue) return;
+    this.#isProgressDue = true;
+    this.#ports.clock.after(PROGRESS_AFTER_MS, () => {
+      this.#isProgressDue = false;
+      this.#outbox.ripen();
+      this.wake();
+    });
+  }
+
+  /** The inventory has something to send, or the outbox. */
   wake(): void {
     if (this.#state !== 'up' || this.#isPumpDue) return;
     this.#isPumpDue = true;
@@ -157,7 +181,7 @@ export class Session {
     this.#state = 'up';
     this.#cancelTimer();
     this.#beat(heartbeatSeconds * 1000);
-    for (const outcome of this.#ports.outcomes.unconfirmed()) this.outbox.finished(outcome);
+    for (const outcome of this.#ports.outcomes.unconfirmed()) this.#outbox.finished(outcome);
     this.#ports.inventory.connected(inventory);
     this.#ports.onWelcome();
     this.wake();
@@ -179,7 +203,7 @@ export class Session {
 
   #pump(): void {
     while (this.#state === 'up') {
-      this.#unsent ??= this.outbox.next() ?? this.#ports.inventory.next();
+      this.#unsent ??= this.#outbox.next() ?? this.#ports.inventory.next();
       if (this.#unsent === null) return;
       const mayPass = this.#link.waitingBytes <= WAITING_BYTES_MOST && this.#outgoing.take(this.#ports.clock.now());
       if (!mayPass) {

@@ -215,3 +215,17 @@ test('another version of the protocol is refused with a code', async (t) => {
   const refused = world.logged.find(({ text }) => text === 'message from the control plane refused');
   assert.equal((refused?.fields.err as FarshoreError | undefined)?.code, 'ERR_PROTOCOL_VERSION');
 });
+
+test('progress is told of a command that takes its time, and not of one that is done at once', async (t) => {
+  const world = await AgentWorld.make(t);
+  world.fabric.add(replica(1));
+  world.fabric.add(replica(2));
+  await world.start();
+  world.send(startCommand(1), { commandId: 'quick' as CommandId });
+  await world.outcome('quick');
+  world.fabric.guestAnswersAlways = false;
+  world.send(startCommand(2), { commandId: 'slow' as CommandId });
+  await world.outcome('slow');
+  const told = world.received.flatMap((message) => (message.type === 'command.progress' ? [`${message.commandId} ${message.stage}`] : []));
+  assert.deepEqual(told, ['slow waitingForGuest']);
+});
