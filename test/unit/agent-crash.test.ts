@@ -39,6 +39,7 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
     before: inState('replica', 'replicating'),
   },
   'hosts.release': { args: { pairingId, cloudId }, before: inState('replica', 'replicating') },
+  'replication.admit': { args: { vm: ref, role: 'primary' }, before: inState('none', 'disabled', { power: 'running' }) },
   'replication.enable': {
     args: { vm: ref, target: { siteId, cloudId, address: '127.0.0.1:443' }, policy: defaultPolicy },
     before: inState('none', 'disabled', { power: 'running' }),
