@@ -4,7 +4,9 @@ import type { ReplicationState, VmView } from '../fabric/fabric.ts';
 import type { Handlers } from './handlers.ts';
 import { findExisting, poll, reach, wrongState } from './reach.ts';
 
-type ReplicationKind = 'replication.enable' | 'replica.configure' | 'replication.seed' | 'replication.disable' | 'replica.remove';
+type ReplicationKind =
+  | 'replication.admit'
+  | 'replication.enable' | 'replica.configure' | 'replication.seed' | 'replication.disable' | 'replica.remove';
 
 const isDisabled = (vm: VmView | null) => vm === null || vm.replication.state === 'disabled';
 
@@ -17,6 +19,17 @@ const seeding: readonly ReplicationState[] = [
 ];
 
 export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
+  async 'replication.admit'({ vm: ref, role }, context) {
+    if (role === 'primary') {
+      const vm = await findExisting(ref, context);
+      if (!isDisabled(vm)) throw wrongState(vm, 'only a VM that does not replicate yet is protected');
+    } else {
+      const vm = await context.fabric.findVm(ref);
+      if (vm !== null) throw wrongState(vm, 'the recovery cloud holds a VM of that id already');
+    }
+    return {};
+  },
+
   async 'replication.enable'({ vm: ref, target, policy }, context) {
     await reach(
       {

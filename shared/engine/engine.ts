@@ -77,7 +77,8 @@ export class Engine<Work> {
     const isStuck = status === 'undoFailed' || (status === 'failed' && this.state.isStuck(id));
     if (!isStuck) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
     if (decision === 'retry') this.#distances.set(id, 'over');
-    await this.#advance([{ type: 'decided', at: this.#now(), step: id, decision, by, reason }]);
+    const direction = status === 'undoFailed' ? 'undo' : 'do';
+    await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason }]);
   }
 
   /** Nothing new starts; what has not passed its pivot is undone. */

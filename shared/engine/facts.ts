@@ -35,7 +35,16 @@ export const Fact = z.discriminatedUnion('type', [
   /** Nothing more can be done without a person. */
   z.strictObject({ ...at, type: z.literal('parked') }),
   /** A person decided a step that waits for them, or cancelled the job. */
-  z.strictObject({ ...at, type: z.literal('decided'), decision: z.enum(['retry', 'skip']), step: StepId, by: z.string(), reason: z.string() }),
+  z.strictObject({
+    ...at,
+    type: z.literal('decided'),
+    decision: z.enum(['retry', 'skip']),
+    step: StepId,
+    /** Whether its work or its undoing waited. */
+    direction: z.enum(['do', 'undo']),
+    by: z.string(),
+    reason: z.string(),
+  }),
   z.strictObject({ ...at, type: z.literal('cancelled'), by: z.string(), reason: z.string() }),
   z.strictObject({ ...at, type: z.literal('ended'), state: JobEnd }),
 ]);

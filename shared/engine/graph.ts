@@ -17,6 +17,8 @@ export interface Step<Work> {
   readonly work?: Work;
   /** Safe to run when `work` never started or stopped half way. Absent: there is nothing to undo. */
   readonly undo?: Work;
+  /** It only looks: when it fails it has changed nothing, and its undo, if any, is for what came after it. */
+  readonly looksOnly?: boolean;
   /** Must be done before this step starts; when one never will be, this step's scope fails. */
   readonly needs: readonly StepId[];
   /** Must have settled, well or not, before this step starts. */

@@ -194,7 +194,7 @@ export class RunState<Work> {
     }
     // What it did before it failed is not known, so an undo begins with it.
     node.status = 'failed';
-    scope.acted.push(node);
+    if (!node.step.looksOnly) scope.acted.push(node);
     if (scope.status === 'active') this.#failScope(scope);
     this.#settle(node);
     this.#unwind(scope);

@@ -55,6 +55,11 @@ export const commands = {
     args: z.strictObject({ pairingId: PairingId, cloudId: CloudId }),
     result: nothing,
   },
+  /** Either side, looks only: the primary exists and does not replicate yet; at the recovery side there is no VM of that id. */
+  'replication.admit': {
+    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'recovery']) }),
+    result: nothing,
+  },
   /** Primary: enable replication; the replica appears at the recovery site, off and unconnected. */
   'replication.enable': {
     args: z.strictObject({

@@ -1,13 +1,24 @@
 /**
- * What a step of a job does: one command at one site. It is data and stored with the job's graph. Arguments that only an
- * earlier step can give are filled in when the step is handed out (`complete` of the operation's kind).
+ * What a step of a job does: one command at one site, and what becomes of the VM it is about. It is data, stored with the
+ * job's graph, so that the same graph can be handed to an agent.
  */
 import type { VmEvent } from '../domain/protected-vm.ts';
-import type { PairingId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
+import type { ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import type { ArgsOf, CommandKind } from './commands.ts';
 
 /** The command as far as it is known when the job is compiled. */
 type KnownArgs = { [K in CommandKind]: { readonly kind: K; readonly args: Partial<ArgsOf<K>> } }[CommandKind];
+
+/** What is true of the VM when the step, for the first time, has come so far. */
+export interface StepMarks {
+  readonly started?: VmEvent;
+  readonly done?: VmEvent;
+  /** A person decided to go on as if it were done. */
+  readonly skipped?: VmEvent;
+  readonly undone?: VmEvent;
+  /** The job ended and it never started. */
+  readonly neverStarted?: VmEvent;
+}
 
 export type StepWork = KnownArgs & {
   readonly siteId: SiteId;
@@ -15,10 +26,8 @@ export type StepWork = KnownArgs & {
   readonly epoch: number;
   /** How long it may wait to be begun, from the moment it is handed out. */
   readonly beginWithinSeconds: number;
-  /** The VM it is about, and what becomes of it when the step starts and when it has ended. */
-  readonly vm?: ProtectedVmId;
-  readonly marks?: { readonly started?: VmEvent; readonly done?: VmEvent; readonly undone?: VmEvent };
-  /** Pairing steps: the pairing whose state the end of the job settles, and the steps that results are taken from. */
-  readonly pairingId?: PairingId;
+  /** Arguments that are taken from the result of an earlier step, where they have the same name. */
   readonly from?: { readonly [argument: string]: StepId };
+  /** The VM it is about, and what becomes of it. */
+  readonly vm?: { readonly id: ProtectedVmId; readonly marks: StepMarks };
 };

@@ -23,7 +23,7 @@ const schemas = ['zod', 'zod-openapi'];
 
 export const rooms: Readonly<Record<string, Room>> = {
   shared: { may: everyShared, packages: [...schemas, 'yaml'] },
-  'shared/domain': { may: ['shared', 'shared/domain'], packages: schemas },
+  'shared/domain': { may: ['shared', 'shared/domain', 'shared/engine'], packages: schemas },
   'shared/engine': { may: ['shared', 'shared/engine'], packages: schemas },
   'shared/protocol': { may: ['shared', 'shared/domain', 'shared/protocol'], packages: schemas },
   'shared/api': { may: everyShared, packages: schemas },
