@@ -18,7 +18,7 @@ const ConfigFile = z.strictObject({
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-      /** Left out: standard output. */
+      /** Beside this file unless absolute; left out: standard output. */
       file: z.string().min(1).optional(),
     })
     .default({ level: 'info' }),

@@ -3,8 +3,7 @@
  * The provider agent's command line, and the only place that gives it the system's time and chance. Each command loads
  * what it needs when it runs. No secret is taken from an argument: other users of the machine can read those.
  */
-import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
@@ -170,7 +169,8 @@ function surroundings(dataDir: string): Surroundings {
 }
 
 function agentVersion(): string {
-  const path = findPackageJSON(import.meta.url);
+  // Beside the sources, or beside the folder they were compiled into.
+  const path = ['../package.json', '../../package.json'].map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
   return path === undefined ? 'unknown' : (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 

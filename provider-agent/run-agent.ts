@@ -7,10 +7,11 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { FarshoreError } from '../shared/errors.ts';
 import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
+import type { ChannelStatus } from './channel/channel.ts';
 import { dialWebSocket, type WayOut, wayThroughProxy } from './channel/dial.ts';
 import { chooseProxy, type Environment } from './channel/proxy-choice.ts';
 import { type AgentConfig, type AgentPaths, readConfig } from './config.ts';
-import { type AgentCore, startAgentCore } from './core.ts';
+import { startAgentCore } from './core.ts';
 import { type Identity, loadIdentity } from './enroll/identity.ts';
 import { IssuerKeys } from './enroll/issuer-keys.ts';
 import { parseProxy } from './enroll/proxy.ts';
@@ -45,7 +46,7 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
     const identity = await loadIdentity(paths.folder);
     if (identity === null)
       throw new FarshoreError('ERR_CERTIFICATE_UNKNOWN', 'this agent is not registered: run `farshore-agent register` first');
-    const log = await openLog(config);
+    const log = await openLog(config, surroundings);
     const fabric = await openFabric(config, surroundings);
     const egress = openLedger(config.egress, surroundings);
     const { core, renewal } = await compose(config, identity, surroundings, { log, fabric, egress });
@@ -72,64 +73,80 @@ export function openLedger({ days, megabytes }: AgentConfig['egress'], { paths, 
   return new EgressLedger({ folder: paths.egress, clock, days, totalBytes: megabytes * 1024 * 1024 });
 }
 
-async function compose(
-  config: AgentConfig,
-  identity: Identity,
-  { paths, version, clock, random, defer, environment }: Surroundings,
-  { log, fabric, egress }: { log: Logger; fabric: Fabric; egress: EgressLedger },
-): Promise<{ core: AgentCore; renewal: Renewal }> {
+interface Parts {
+  readonly log: Logger;
+  readonly fabric: Fabric;
+  readonly egress: EgressLedger;
+}
+
+async function compose(config: AgentConfig, identity: Identity, surroundings: Surroundings, parts: Parts) {
+  const { paths, version, clock, random, defer, environment } = surroundings;
   let present = identity;
-  const configured = config.proxy ?? null;
-  const proxy = await wayThroughProxy(chooseProxy(identity.channel, configured, environment));
+  const proxy = await wayThroughProxy(chooseProxy(identity.channel, config.proxy ?? null, environment));
   const wayOut = (): WayOut => ({ ...present, proxy });
-  const startedAt = isoMoment(clock.now());
   const core = startAgentCore({
-    identity,
-    agentVersion: version,
+    ...parts,
+    ...{ identity, clock, random, defer, agentVersion: version },
     journal: await openJournal(paths.journal, defer),
-    fabric,
     verifier: new IssuerKeys(identity.issuerKeys),
     certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
     dial: dialWebSocket(wayOut),
-    egress,
-    clock,
-    random,
-    log,
-    defer,
     settings: {
       inventoryEveryMs: config.inventoryEverySeconds * 1000,
       fabricCallLimitMs: config.fabricCallSeconds * 1000,
       fabricCallsAtOnce: config.fabricCallsAtOnce,
     },
-    onStatus: (channel) => writeStatus(paths.status, { pid: process.pid, version, startedAt, channel }),
+    onStatus: tellStatus(surroundings, parts.log),
   });
-  const renewalProxy = chooseProxy(identity.address, configured, environment);
-  const noteRenewal = () => egress.note(JSON.stringify({ type: 'enrol.renew', agentId: identity.agentId, csr: identity.requestPem }));
-  const renewal = new Renewal({
-    identity,
-    dataDir: paths.folder,
-    proxy: renewalProxy === null ? null : parseProxy(renewalProxy),
-    clock,
-    random,
-    onRenewed(renewed) {
-      noteRenewal();
-      present = renewed;
-      log.info({}, 'certificate renewed');
-      core.reconnect('the certificate was renewed');
-    },
-    onFailed(error, retryInMs) {
-      noteRenewal();
-      log.warn({ err: error, retryInMs }, 'certificate could not be renewed');
-    },
+  const renewal = startRenewal(config, identity, surroundings, parts, (renewed) => {
+    present = renewed;
+    core.reconnect('the certificate was renewed');
   });
-  renewal.start();
   return { core, renewal };
 }
 
-async function openLog(config: AgentConfig): Promise<Logger> {
+function tellStatus({ paths, version, clock }: Surroundings, log: Logger): (channel: ChannelStatus) => void {
+  const startedAt = isoMoment(clock.now());
+  return (channel) => {
+    try {
+      writeStatus(paths.status, { pid: process.pid, version, startedAt, channel });
+    } catch (error) {
+      log.warn({ err: error }, 'status could not be written');
+    }
+  };
+}
+
+function startRenewal(
+  config: AgentConfig,
+  identity: Identity,
+  { paths, clock, random, environment }: Surroundings,
+  { log, egress }: Parts,
+  use: (renewed: Identity) => void,
+): Renewal {
+  const { address, agentId, requestPem } = identity;
+  const proxy = chooseProxy(address, config.proxy ?? null, environment);
+  const noteSent = () => egress.note(JSON.stringify({ type: 'enrol.renew', agentId, csr: requestPem }));
+  const renewal = new Renewal({
+    ...{ identity, clock, random, dataDir: paths.folder, proxy: proxy === null ? null : parseProxy(proxy) },
+    onRenewed(renewed) {
+      log.info({}, 'certificate renewed');
+      use(renewed);
+      noteSent();
+    },
+    onFailed(error, retryInMs) {
+      log.warn({ err: error, retryInMs }, 'certificate could not be renewed');
+      noteSent();
+    },
+  });
+  renewal.start();
+  return renewal;
+}
+
+async function openLog(config: AgentConfig, { paths }: Surroundings): Promise<Logger> {
   const { pino } = await import('pino');
   const { level, file } = config.log;
-  return pino({ level }, pino.destination({ dest: file ?? 1, mkdir: file !== undefined, sync: true }));
+  const dest = file === undefined ? 1 : resolve(paths.folder, file);
+  return pino({ level }, pino.destination({ dest, mkdir: true, sync: true }));
 }
 
 async function openFabric({ fabric }: AgentConfig, { paths, clock, random }: Surroundings): Promise<Fabric> {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { LinkEvents } from '../../provider-agent/channel/link.ts';
 import { type AgentCore, type AgentSettings, startAgentCore } from '../../provider-agent/core.ts';
-import type { VmView } from '../../provider-agent/fabric/fabric.ts';
+import type { Fabric, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { openJournal } from '../../provider-agent/state/sqlite-journal.ts';
 import type { AgentId, CloudId, CommandId, JobId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
@@ -51,13 +51,15 @@ export function keyPair(): { signer: Signer; verifier: Verifier } {
 }
 
 export interface WorldOptions {
+  /** In place of the small test fabric and a clock of its own. */
+  readonly site?: { readonly fabric: Fabric; readonly clock: VirtualClock };
   readonly settings?: Partial<AgentSettings>;
   /** Wraps the journal of every life. */
   readonly journal?: (journal: Journal) => Journal;
 }
 
 export class AgentWorld {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly fabric = new TestFabric();
   readonly keys = keyPair();
   readonly received: AgentMessage[] = [];
@@ -90,6 +92,7 @@ export class AgentWorld {
   constructor(folder: string, options: WorldOptions) {
     this.#folder = folder;
     this.#options = options;
+    this.clock = options.site?.clock ?? new VirtualClock();
   }
 
   get core(): AgentCore {
@@ -111,9 +114,13 @@ export class AgentWorld {
       identity: { agentId, vaultId },
       agentVersion: 'test',
       journal: this.#journal,
-      fabric: this.fabric,
+      fabric: this.#options.site?.fabric ?? this.fabric,
       verifier: this.keys.verifier,
-      certificates: { requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n', issueHostCertificates: async () => [] },
+      certificates: {
+        requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n',
+        issueHostCertificates: async (_authority, _root, hosts) =>
+          hosts.map(({ host }) => ({ host, pfx: new Uint8Array([1]), passphrase: 'none' })),
+      },
       dial: (events) => this.#dial(events),
       egress: { note: (text) => void this.ledger.push(text) },
       clock: this.clock,

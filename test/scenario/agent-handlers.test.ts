@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
+import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
+import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { SiteId } from '../../shared/ids.ts';
+import type { Command } from '../../shared/protocol/commands.ts';
+import type { Outcome } from '../../shared/protocol/egress.ts';
+import { VirtualClock } from '../support/agent-clock.ts';
+import { AgentWorld } from '../support/agent-world.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
+import { definition, generated, pairingId, uuidOf } from '../support/simulated-sites.ts';
+
+const pem = '-----BEGIN CERTIFICATE-----\n';
+let commandCount = 0;
+
+/** Two sites that replicate in memory, each with its agent, and a control plane that sends one command after another. */
+class Pair {
+  readonly #agents: { readonly primary: AgentWorld; readonly recovery: AgentWorld };
+  readonly primary: SimulatedSite;
+  readonly recovery: SimulatedSite;
+
+  static async open(t: TestContext): Promise<Pair> {
+    const clock = new VirtualClock();
+    const network = new InMemoryReplicationNetwork();
+    const open = (name: 'reading' | 'slough', clouds: Record<string, string>) => {
+      const transport = network.join(SiteId.parse(uuidOf(name)));
+      return SimulatedSite.open({
+        definition: definition(name, clouds),
+        databaseFile: ':memory:',
+        clock,
+        random: new SeededRandom(1),
+        transport,
+      });
+    };
+    const primary = await open('reading', { Gold: generated('Gold', 1, 'web-{0}') });
+    const recovery = await open('slough', { Silver: '' });
+    const agents = {
+      primary: await AgentWorld.make(t, { site: { fabric: primary, clock } }),
+      recovery: await AgentWorld.make(t, { site: { fabric: recovery, clock } }),
+    };
+    t.after(async () => {
+      await primary.close();
+      await recovery.close();
+    });
+    await agents.primary.start();
+    await agents.recovery.start();
+    return new Pair(agents, primary, recovery);
+  }
+
+  constructor(agents: { primary: AgentWorld; recovery: AgentWorld }, primary: SimulatedSite, recovery: SimulatedSite) {
+    this.#agents = agents;
+    this.primary = primary;
+    this.recovery = recovery;
+  }
+
+  async ask(side: 'primary' | 'recovery', command: Command, epoch = 0): Promise<Outcome> {
+    const commandId = `job/step/${++commandCount}`;
+    this.#agents[side].send(command, { commandId: commandId as never, epoch });
+    return this.#agents[side].outcome(commandId);
+  }
+
+  /** Asks twice, under two ids, as a retry does; both must be done. */
+  async done(side: 'primary' | 'recovery', command: Command, epoch = 0): Promise<Extract<Outcome, { status: 'done' }>> {
+    const first = await this.ask(side, command, epoch);
+    const retry = await this.ask(side, command, epoch);
+    assert.deepEqual([first.status, retry.status], ['done', 'done'], `${command.kind}: ${JSON.stringify([first, retry])}`);
+    return first as Extract<Outcome, { status: 'done' }>;
+  }
+
+  sentBytes(): string {
+    return [...this.#agents.primary.sentTexts, ...this.#agents.recovery.sentTexts].join('\n');
+  }
+}
+
+test('the handlers take a VM from pairing to a committed failover on simulated sites, every command asked for twice', async (t) => {
+  const pair = await Pair.open(t);
+  const [gold] = (await pair.primary.readInventory(null)).clouds;
+  const [silver] = (await pair.recovery.readInventory(null)).clouds;
+  const [vm] = (await pair.primary.readInventory(null)).vms;
+  assert.ok(gold && silver && vm);
+  const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
+  const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
+
+  await pair.done('primary', { kind: 'hosts.prepare', args: { ...prepare, cloudId: gold.id, role: 'primary', peerSiteId: recoverySite } });
+  const prepared = await pair.done('recovery', {
+    kind: 'hosts.prepare',
+    args: { ...prepare, cloudId: silver.id, role: 'recovery', peerSiteId: primarySite },
+  });
+  const address = prepared.kind === 'hosts.prepare' ? prepared.result.address : null;
+  assert.ok(address);
+
+  const replica = { cloudId: silver.id, vmId: vm.ref.vmId };
+  const target = { siteId: recoverySite, cloudId: silver.id, address };
+  await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
+  await pair.done('recovery', { kind: 'replica.configure', args: { vm: replica, networks: [] } }, 1);
+  const seeded = await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
+  assert.ok(seeded.kind === 'replication.seed' && seeded.result.recoveryPointAt > '2026');
+
+  const executed = await pair.done('recovery', { kind: 'failover.execute', args: { vm: replica, recoveryPoint: { choose: 'latest' } } }, 2);
+  const [point] = await pair.recovery.recoveryPoints(replica);
+  assert.equal(executed.kind === 'failover.execute' && executed.result.recoveryPointId, point?.id);
+  await pair.done('recovery', { kind: 'vm.start', args: { vm: replica, guestAnswersWithinSeconds: 300 } }, 2);
+  const started = await pair.recovery.findVm(replica);
+  assert.deepEqual([started?.power, started?.epoch], ['running', 2]);
+
+  await pair.done('recovery', { kind: 'failover.commit', args: { vm: replica } }, 2);
+  const late = await pair.ask('recovery', { kind: 'failover.cancel', args: { vm: replica } }, 2);
+  assert.equal('code' in late && late.code, 'ERR_WRONG_STATE');
+  const lost = await pair.ask('recovery', { kind: 'replica.remove', args: { vm: replica, deleteReplica: true } }, 2);
+  assert.equal('code' in lost && lost.code, 'ERR_WRONG_STATE', 'a replica that production runs on is not deleted');
+  assert.equal(pair.recovery.powerLog().filter(({ change }) => change === 'on').length, 1);
+});
+
+test('a failover is taken back, and protection ends with the replica deleted', async (t) => {
+  const pair = await Pair.open(t);
+  const [gold] = (await pair.primary.readInventory(null)).clouds;
+  const [silver] = (await pair.recovery.readInventory(null)).clouds;
+  const [vm] = (await pair.primary.readInventory(null)).vms;
+  assert.ok(gold && silver && vm);
+  const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
+  const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
+  await pair.done('primary', { kind: 'hosts.prepare', args: { ...prepare, cloudId: gold.id, role: 'primary', peerSiteId: recoverySite } });
+  const prepared = await pair.done('recovery', {
+    kind: 'hosts.prepare',
+    args: { ...prepare, cloudId: silver.id, role: 'recovery', peerSiteId: primarySite },
+  });
+  const address = (prepared.kind === 'hosts.prepare' && prepared.result.address) || '';
+  const replica = { cloudId: silver.id, vmId: vm.ref.vmId };
+  const target = { siteId: recoverySite, cloudId: silver.id, address };
+  await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
+  await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
+
+  await pair.done('recovery', { kind: 'failover.execute', args: { vm: replica, recoveryPoint: { choose: 'latest' } } }, 2);
+  await pair.done('recovery', { kind: 'failover.cancel', args: { vm: replica } }, 3);
+  assert.equal((await pair.recovery.findVm(replica))?.replication.state, 'replicating');
+
+  await pair.done('primary', { kind: 'replication.disable', args: { vm: vm.ref } }, 3);
+  await pair.done('recovery', { kind: 'replica.remove', args: { vm: replica, deleteReplica: true } }, 3);
+  assert.equal(await pair.recovery.findVm(replica), null);
+  await pair.done('primary', { kind: 'hosts.release', args: { pairingId, cloudId: gold.id } });
+  await pair.done('recovery', { kind: 'hosts.release', args: { pairingId, cloudId: silver.id } });
+  assert.equal((await pair.primary.findVm(vm.ref))?.power, 'running');
+  assert.doesNotMatch(pair.sentBytes(), /reading-1|slough-1|\.example/, 'names of hosts stay at the sites');
+});
