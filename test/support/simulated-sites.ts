@@ -34,8 +34,8 @@ clouds: [${Object.keys(clouds)
     .map((cloud) => `{ name: ${cloud} }`)
     .join(', ')}]
 hosts:
-  - { name: ${name}-1, cores: 64, memory: 4 TB }
-  - { name: ${name}-2, cores: 64, memory: 4 TB }
+  - { name: ${name}-1, cores: 4096, memory: 400 TB }
+  - { name: ${name}-2, cores: 4096, memory: 400 TB }
 storage: [{ name: Gold, capacity: 2000 TB }]
 networks:
   - name: LAN
