@@ -125,9 +125,11 @@ try {
   const { formatProblems } = await import('../shared/document.ts');
   process.stderr.write(`farshore-agent: ${error.message}\n`);
   if (error.problems.length > 0) process.stderr.write(`${formatProblems(error)}\n`);
+  const exitCode = exitCodes[error.code] ?? 1;
   if (error.code === 'ERR_INTERNAL') process.stderr.write(`${String((error.cause as Error | undefined)?.stack ?? error.stack)}\n`);
-  else process.stderr.write(`${error.code}: ${errorCodes[error.code].remedy}\n`);
-  process.exitCode = exitCodes[error.code] ?? 1;
+  // Of enrolment the table knows the remedy; the other messages carry their own.
+  else process.stderr.write(exitCode === 3 || exitCode === 4 ? `${errorCodes[error.code].remedy} (${error.code})\n` : `(${error.code})\n`);
+  process.exitCode = exitCode;
 }
 
 function stopOnSignals(agent: RunningAgent): void {

@@ -86,7 +86,11 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
   const wayOut = (): WayOut => ({ ...present, proxy });
   const core = startAgentCore({
     ...parts,
-    ...{ identity, clock, random, defer, agentVersion: version },
+    identity,
+    clock,
+    random,
+    defer,
+    agentVersion: version,
     journal: await openJournal(paths.journal, defer),
     verifier: new IssuerKeys(identity.issuerKeys),
     certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
@@ -127,7 +131,11 @@ function startRenewal(
   const proxy = chooseProxy(address, config.proxy ?? null, environment);
   const noteSent = () => egress.note(JSON.stringify({ type: 'enrol.renew', agentId, csr: requestPem }));
   const renewal = new Renewal({
-    ...{ identity, clock, random, dataDir: paths.folder, proxy: proxy === null ? null : parseProxy(proxy) },
+    identity,
+    clock,
+    random,
+    dataDir: paths.folder,
+    proxy: proxy === null ? null : parseProxy(proxy),
     onRenewed(renewed) {
       log.info({}, 'certificate renewed');
       use(renewed);
