@@ -1,0 +1,80 @@
+/**
+ * Jobs as people see them: groups of members with their steps, all read from the log of facts. Gates and the commands
+ * behind a step stay inside.
+ */
+import { z } from 'zod';
+import { Fact, JobState } from '../engine/facts.ts';
+import { ERROR_CODES } from '../errors.ts';
+import { JobId, ProtectedVmId, StepId } from '../ids.ts';
+import { Stage } from '../protocol/commands.ts';
+import { Moment, Reason } from './fields.ts';
+
+export const JOB_KINDS = ['pair', 'protect', 'unplannedFailover', 'commit', 'unprotect'] as const;
+
+export const JobAnswer = z
+  .object({
+    id: JobId,
+    kind: z.enum(JOB_KINDS),
+    target: z.string().meta({ description: 'what it works on, in words' }),
+    startedBy: z.string(),
+    startedAt: Moment,
+    endedAt: Moment.nullable(),
+    state: JobState,
+  })
+  .meta({ id: 'Job' });
+export type JobAnswer = z.infer<typeof JobAnswer>;
+
+export const StepFault = z
+  .object({
+    code: z.enum(ERROR_CODES),
+    cause: z.string(),
+    remedy: z.string(),
+    logRef: z.string().meta({ description: 'where the log of the agent tells more' }),
+  })
+  .meta({ id: 'StepFault' });
+export type StepFault = z.infer<typeof StepFault>;
+
+export const STEP_STATUSES = ['waiting', 'running', 'done', 'failed', 'blocked', 'skipped', 'undoing', 'undone', 'undoFailed'] as const;
+
+export const StepAnswer = z
+  .object({
+    id: StepId,
+    title: z.string(),
+    status: z.enum(STEP_STATUSES),
+    attempt: z.int(),
+    startedAt: Moment.nullable().meta({ description: 'of its first attempt' }),
+    endedAt: Moment.nullable(),
+    stage: Stage.nullable().meta({ description: 'how far it is, while it runs' }),
+    error: StepFault.nullable(),
+    waitsForPerson: z.boolean().meta({ description: 'decide it: retry or skip' }),
+  })
+  .meta({ id: 'Step' });
+export type StepAnswer = z.infer<typeof StepAnswer>;
+
+export const MEMBER_STATUSES = ['waiting', 'running', 'done', 'failed', 'undone', 'skipped', 'waitsForPerson'] as const;
+export type MemberStatus = (typeof MEMBER_STATUSES)[number];
+
+export const MemberAnswer = z
+  .object({
+    vm: ProtectedVmId.nullable().meta({ description: 'null: the member is no VM' }),
+    name: z.string(),
+    status: z.enum(MEMBER_STATUSES),
+    steps: z.array(StepAnswer),
+  })
+  .meta({ id: 'JobMember' });
+export type MemberAnswer = z.infer<typeof MemberAnswer>;
+
+export const JobDetailAnswer = JobAnswer.extend({
+  lastSeq: z.int().meta({ description: 'of the newest fact that this answer tells of' }),
+  groups: z.array(z.object({ name: z.string(), members: z.array(MemberAnswer) })),
+  leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
+}).meta({ id: 'JobDetail' });
+export type JobDetailAnswer = z.infer<typeof JobDetailAnswer>;
+
+export const StoredFactAnswer = z
+  .object({ seq: z.int().min(1), fact: Fact.meta({ description: '`at` is in milliseconds since 1970, as it was logged' }) })
+  .meta({ id: 'StoredFact' });
+export type StoredFactAnswer = z.infer<typeof StoredFactAnswer>;
+
+export const DecisionBody = z.strictObject({ step: StepId, decision: z.enum(['retry', 'skip']), reason: Reason });
+export const CancelBody = z.strictObject({ reason: Reason });

@@ -1,0 +1,53 @@
+/** Recovery plans: kept as versions of a document that a person wrote, and checked against the protected VMs there are. */
+import { z } from 'zod';
+import { PHASES } from '../domain/protected-vm.ts';
+import { RecoveryPlan } from '../domain/recovery-plan.ts';
+import { PlanId, ProtectedVmId } from '../ids.ts';
+import { Moment } from './fields.ts';
+import { ProblemEntry } from './problem.ts';
+
+export const PLAN_LENGTH = 1024 * 1024;
+
+export const PlanTextBody = z.strictObject({
+  text: z.string().max(PLAN_LENGTH).meta({ description: 'YAML or JSON' }),
+  fileName: z.string().min(1).max(255).default('plan').meta({ description: 'problems name it' }),
+});
+
+export const PlanSummary = z
+  .object({
+    id: PlanId,
+    name: z.string(),
+    version: z.int(),
+    description: z.string(),
+    groups: z.int(),
+    members: z.int(),
+    createdAt: Moment,
+    createdBy: z.string().meta({ description: 'name of the user' }),
+  })
+  .meta({ id: 'PlanSummary' });
+
+export const PlanAnswer = PlanSummary.extend({ document: RecoveryPlan }).meta({ id: 'Plan' });
+export type PlanAnswer = z.infer<typeof PlanAnswer>;
+
+export const SavedPlanAnswer = PlanSummary.extend({
+  isChanged: z.boolean().meta({ description: 'false: the newest version says the same, and none was made' }),
+}).meta({ id: 'SavedPlan' });
+
+export const PlanCheckAnswer = z
+  .object({ name: z.string(), groups: z.int(), members: z.int() })
+  .meta({ id: 'PlanCheck', description: 'the document has no mistakes' });
+
+export const ResolvedPlanAnswer = z
+  .object({
+    id: PlanId,
+    name: z.string(),
+    version: z.int(),
+    groups: z.array(
+      z.object({
+        name: z.string(),
+        members: z.array(z.object({ vm: ProtectedVmId, name: z.string(), phase: z.enum(PHASES), guestAnswersWithinSeconds: z.int() })),
+      }),
+    ),
+    problems: z.array(ProblemEntry).meta({ description: 'members that mean no VM, or several' }),
+  })
+  .meta({ id: 'ResolvedPlan' });

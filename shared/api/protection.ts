@@ -1,0 +1,44 @@
+/** Pairings and protected VMs: the promises of the control plane, with what was observed beside them, never instead of them. */
+import { z } from 'zod';
+import { ProtectionPolicy } from '../domain/policy.ts';
+import { PHASES, VM_OPERATIONS } from '../domain/protected-vm.ts';
+import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
+import { Moment } from './fields.ts';
+import { Observation } from './sites.ts';
+
+const CloudEnd = z.object({ siteId: SiteId, siteName: z.string(), cloudId: CloudId, cloudName: z.string() });
+const NetworkEnd = z.object({ id: NetworkId, name: z.string() });
+
+export const PairingAnswer = z
+  .object({
+    id: PairingId,
+    name: z.string(),
+    state: z.enum(['pairing', 'paired', 'failed']),
+    primary: CloudEnd,
+    recovery: CloudEnd,
+    policy: ProtectionPolicy,
+    networks: z.array(z.object({ from: NetworkEnd, to: NetworkEnd })),
+    createdAt: Moment,
+  })
+  .meta({ id: 'Pairing' });
+export type PairingAnswer = z.infer<typeof PairingAnswer>;
+
+export const ProtectedVmAnswer = z
+  .object({
+    id: ProtectedVmId,
+    vmId: VmId,
+    name: z.string(),
+    pairing: z.object({ id: PairingId, name: z.string() }),
+    phase: z.enum(PHASES),
+    activeLocation: z.enum(['primary', 'recovery']),
+    epoch: z.int(),
+    busyWith: JobId.nullable(),
+    createdAt: Moment,
+    allowedOperations: z.array(
+      z.object({ operation: z.enum(VM_OPERATIONS), isAllowed: z.boolean(), reason: z.string().meta({ description: 'why not' }) }),
+    ),
+    primary: Observation.nullable().meta({ description: 'null: the site has never reported it' }),
+    recovery: Observation.nullable().meta({ description: 'null: the site has never reported it' }),
+  })
+  .meta({ id: 'ProtectedVm' });
+export type ProtectedVmAnswer = z.infer<typeof ProtectedVmAnswer>;

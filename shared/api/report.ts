@@ -1,0 +1,83 @@
+/**
+ * The report of a job: what it took and what was lost, measured, each number with the moments that it was computed from.
+ * It can be recomputed from the log of facts and the job's own record alone.
+ */
+import { z } from 'zod';
+import { JobState } from '../engine/facts.ts';
+import { JobId, ProtectedVmId, StepId } from '../ids.ts';
+import { Moment, Name } from './fields.ts';
+import { JOB_KINDS, StepFault } from './jobs.ts';
+
+const Seconds = z.number().min(0);
+
+/** Where the time went; the parts add up to the whole. */
+export const TimeSplit = z
+  .object({
+    queuedSeconds: Seconds.meta({ description: 'before the first step: earlier groups, and the orchestration' }),
+    siteSeconds: Seconds.meta({ description: 'a step was handed to a site and not yet answered' }),
+    personSeconds: Seconds.meta({ description: 'waiting for the decision of a person' }),
+    orchestrationSeconds: Seconds.meta({ description: 'the rest: between steps' }),
+  })
+  .meta({ id: 'TimeSplit' });
+export type TimeSplit = z.infer<typeof TimeSplit>;
+
+export const VmReportAnswer = z.object({
+  vm: ProtectedVmId.nullable(),
+  name: z.string(),
+  group: z.string(),
+  outcome: z.enum(['succeeded', 'failed', 'undone', 'waitsForPerson', 'inProgress']),
+  isByDecision: z.boolean().meta({ description: 'a person skipped a step of it' }),
+  beganAt: Moment.nullable(),
+  endedAt: Moment.nullable(),
+  rtoSeconds: Seconds.nullable().meta({ description: 'actual RTO: from the start of the job until it was known that the VM serves' }),
+  outageSeconds: Seconds.nullable().meta({ description: 'from the outage until it was known that the VM serves' }),
+  rpoSeconds: Seconds.nullable().meta({ description: 'actual RPO: from the recovery point to the outage' }),
+  recoveryPointId: z.string().nullable(),
+  recoveryPointAt: Moment.nullable().meta({ description: 'by the clock of the site' }),
+  runningAt: Moment.nullable().meta({ description: 'by the clock of the site' }),
+  answeredAt: Moment.nullable().meta({ description: 'when its guest answered, by the clock of the site; null: not waited for' }),
+  split: TimeSplit.nullable(),
+  failures: z.array(StepFault.extend({ step: StepId, title: z.string(), at: Moment, isFinal: z.boolean() })),
+});
+export type VmReportAnswer = z.infer<typeof VmReportAnswer>;
+
+export const ReportAnswer = z
+  .object({
+    job: z.object({
+      id: JobId,
+      kind: z.enum(JOB_KINDS),
+      target: Name,
+      state: JobState,
+      startedBy: z.string(),
+      startedAt: Moment,
+      endedAt: Moment.nullable(),
+    }),
+    plan: z.object({ name: z.string(), version: z.int() }).nullable(),
+    primary: z
+      .object({ evidence: z.enum(['unreachable', 'attested']), reason: z.string() })
+      .nullable()
+      .meta({ description: 'why it was safe to start the VMs elsewhere' }),
+    outageAt: Moment.nullable().meta({ description: 'when the agent of the primary site was last heard; null: it was not gone' }),
+    rpoFrom: z
+      .enum(['outage', 'start'])
+      .nullable()
+      .meta({ description: 'what the RPO is measured from: the outage, or else the start of the job' }),
+    total: z.object({
+      vms: z.int(),
+      succeeded: z.int(),
+      failed: z.int(),
+      leftOut: z.int(),
+      rtoSeconds: Seconds.nullable().meta({ description: 'until the last VM that made it' }),
+      outageSeconds: Seconds.nullable(),
+      rpoSeconds: Seconds.nullable().meta({ description: 'the worst of them' }),
+      split: TimeSplit.nullable(),
+    }),
+    vms: z.array(VmReportAnswer),
+    leftOut: z.array(z.object({ name: z.string(), reason: z.string() })),
+    decisions: z.array(
+      z.object({ at: Moment, by: z.string(), reason: z.string(), what: z.enum(['retry', 'skip', 'cancel']), step: StepId.nullable() }),
+    ),
+    facts: z.object({ count: z.int(), lastSeq: z.int() }).meta({ description: 'the log that this was computed from' }),
+  })
+  .meta({ id: 'Report' });
+export type ReportAnswer = z.infer<typeof ReportAnswer>;
