@@ -63,9 +63,10 @@ export class Engine<Work> {
 
   /**
    * Takes the outcome of an attempt; resolves when it is durable. An outcome that is known already, or of an attempt that
-   * is not under way, changes nothing.
+   * is not under way, changes nothing. Throws ERR_STORE_FAILED when it cannot be kept: it will be asked for again.
    */
   async settle(id: StepId, direction: Direction, attempt: number, outcome: StepOutcome): Promise<void> {
+    if (this.#isHalted) throw new FarshoreError('ERR_STORE_FAILED', 'the job is not running here now');
     const view = this.state.view(id);
     if (!view || view.attempt !== attempt || view.status !== (direction === 'do' ? 'running' : 'undoing')) return;
     await this.#advance([this.#factOf(view.step, direction, attempt, outcome)]);

@@ -86,6 +86,11 @@ export class RunState<Work> {
     return this.#nodes.get(id)?.scope.status === 'stuck';
   }
 
+  /** Whether the step's scope has taken back what it had done. */
+  isUndone(id: StepId): boolean {
+    return this.#nodes.get(id)?.scope.status === 'undone';
+  }
+
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
   verdict(): JobEnd | 'parked' | null {
     if (this.#running > 0 || this.#ready.size > 0 || this.#undoable.size > 0) return null;

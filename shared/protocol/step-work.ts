@@ -9,14 +9,16 @@ import type { ArgsOf, CommandKind } from './commands.ts';
 /** The command as far as it is known when the job is compiled. */
 type KnownArgs = { [K in CommandKind]: { readonly kind: K; readonly args: Partial<ArgsOf<K>> } }[CommandKind];
 
-/** What is true of the VM when the step, for the first time, has come so far. */
+/** What becomes of the VM when the step has come so far. */
 export interface StepMarks {
+  /** It is handed out for the first time. */
   readonly started?: VmEvent;
   readonly done?: VmEvent;
   /** A person decided to go on as if it were done. */
   readonly skipped?: VmEvent;
+  /** The job ended with the step's scope undone, and the step had been started. */
   readonly undone?: VmEvent;
-  /** The job ended and it never started. */
+  /** The same, and it had not. */
   readonly neverStarted?: VmEvent;
 }
 

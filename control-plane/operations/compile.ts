@@ -1,0 +1,131 @@
+/** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
+import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
+import { resolveMembers } from '../../shared/domain/plan-members.ts';
+import { whyNot, type VmOperation } from '../../shared/domain/protected-vm.ts';
+import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import type { PairingId, SiteId, VmRef } from '../../shared/ids.ts';
+import type { Clock, Random } from '../../shared/ports.ts';
+import type { JobKind, NewJob, Pairing, ProtectedVm, Store } from '../store/store.ts';
+import type { Actor, Presence } from './operations.ts';
+
+export interface CompilePorts {
+  readonly store: Store;
+  readonly presence: Presence;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The replication root that the vault's sites trust each other by. */
+  readonly replication: ReplicationAuthority;
+}
+
+export interface ReplicationAuthority {
+  readonly rootPem: string;
+  /** Answers the site's authority as PEM. Throws ERR_CSR_INVALID. */
+  signSite(csr: string, siteId: SiteId): Promise<string>;
+}
+
+/** A compiled request; the runner adds who asked and when. */
+export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing'> {
+  readonly target: string;
+  readonly input: unknown;
+}
+
+export type Compile<K extends JobKind> = (request: OperationRequestOf<K>, actor: Actor, ports: CompilePorts) => Promise<Compiled>;
+
+/** One compiler for every kind that can be asked for: a missing one does not compile. */
+export type Compilers = { readonly [K in OperationRequest['kind']]: Compile<K> };
+
+/** A plan's member, or a VM asked for by itself, with the pairing it belongs to. */
+export interface TargetVm {
+  readonly vm: ProtectedVm;
+  readonly pairing: Pairing;
+  readonly guestAnswersWithinSeconds: number;
+}
+
+export interface TargetGroup {
+  readonly name: string;
+  readonly vms: readonly TargetVm[];
+}
+
+export interface ResolvedTarget {
+  readonly title: string;
+  readonly plan: { readonly name: string; readonly version: number } | null;
+  readonly groups: readonly TargetGroup[];
+}
+
+const GUEST_DEFAULT_SECONDS = 300;
+
+/** Finds what a target names. Throws ERR_NOT_FOUND, or ERR_DOCUMENT_INVALID with every member that means no VM. */
+export async function resolveTarget(target: Target, actor: Actor, store: Store): Promise<ResolvedTarget> {
+  const pairings = new Map((await store.promises.pairings(actor.vaultId)).map((pairing) => [pairing.id, pairing]));
+  const withPairing = (vm: ProtectedVm, guestAnswersWithinSeconds: number): TargetVm => ({
+    vm,
+    pairing: pairingOf(vm.pairingId, pairings),
+    guestAnswersWithinSeconds,
+  });
+  if ('plan' in target) {
+    const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
+    if (!plan) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
+    const groups = await membersOf(plan.document, actor, store, pairings);
+    return {
+      title: plan.name,
+      plan: { name: plan.name, version: plan.version },
+      groups: groups.map((group) => ({ ...group, vms: group.vms.map(({ vm, seconds }) => withPairing(vm, seconds)) })),
+    };
+  }
+  const vms = await store.promises.protectedVms(actor.vaultId, { ids: target.vms });
+  const known = new Map(vms.map((vm) => [vm.id, vm]));
+  const missing = target.vms.filter((id) => !known.has(id)).map((id): Problem => ({ message: `there is no protected VM ${id}` }));
+  if (missing.length > 0) throw new FarshoreError('ERR_NOT_FOUND', 'not every VM asked for is protected', { problems: missing });
+  const title = vms.length === 1 ? (vms[0]?.name ?? '') : `${vms.length} VMs`;
+  return { title, plan: null, groups: [{ name: title, vms: [...known.values()].map((vm) => withPairing(vm, GUEST_DEFAULT_SECONDS)) }] };
+}
+
+async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairings: ReadonlyMap<PairingId, Pairing>) {
+  const clouds = new Map((await store.observations.clouds(actor.vaultId)).map((cloud) => [`${cloud.siteId}/${cloud.id}`, cloud.name]));
+  const vms = await store.promises.protectedVms(actor.vaultId);
+  const named = vms.map((vm) => {
+    const { primary } = pairingOf(vm.pairingId, pairings);
+    return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
+  });
+  const { members, problems } = resolveMembers(plan, named);
+  if (problems.length > 0) throw new FarshoreError('ERR_DOCUMENT_INVALID', 'the plan names VMs that are not protected', { problems });
+  const known = new Map(vms.map((vm) => [vm.id, vm]));
+  return plan.groups.map((group, index) => ({
+    name: group.name,
+    vms: members.flatMap((member) => {
+      const vm = member.group === index ? known.get(member.vmId) : undefined;
+      return vm ? [{ vm, seconds: member.guestAnswersWithinSeconds }] : [];
+    }),
+  }));
+}
+
+function pairingOf(id: PairingId, pairings: ReadonlyMap<PairingId, Pairing>): Pairing {
+  const pairing = pairings.get(id);
+  if (!pairing) throw new FarshoreError('ERR_INTERNAL', `pairing ${id} of a protected VM is not there`);
+  return pairing;
+}
+
+export const allVms = (target: ResolvedTarget): TargetVm[] => target.groups.flatMap((group) => group.vms);
+
+/** Throws ERR_OPERATION_NOT_ALLOWED naming every VM that the operation may not start on, or ERR_VM_BUSY when all are only busy. */
+export function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOperation): void {
+  const problems = vms.flatMap(({ vm }): Problem[] => {
+    const reason = whyNot(vm, operation);
+    return reason === '' ? [] : [{ field: vm.name, message: reason }];
+  });
+  if (problems.length === 0) return;
+  const isBusy = vms.some(({ vm }) => vm.busyWith !== null);
+  throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', `${operation} cannot start on every VM asked for`, { problems });
+}
+
+/** Throws ERR_AGENT_OFFLINE naming each site that an operation needs and whose agent is not connected. */
+export async function refuseUnlessConnected(sites: Iterable<SiteId>, actor: Actor, { store, presence }: CompilePorts): Promise<void> {
+  const away = [...new Set(sites)].filter((site) => !presence.isConnected(site));
+  if (away.length === 0) return;
+  const names = await Promise.all(away.map(async (id) => (await store.sites.find(actor.vaultId, id))?.name ?? id));
+  throw new FarshoreError('ERR_AGENT_OFFLINE', `no agent is connected at ${names.join(', ')}`);
+}
+
+export const primaryRef = ({ vm, pairing }: TargetVm): VmRef => ({ cloudId: pairing.primary.cloudId, vmId: vm.vmId });
+export const recoveryRef = ({ vm, pairing }: TargetVm): VmRef => ({ cloudId: pairing.recovery.cloudId, vmId: vm.vmId });

@@ -1,0 +1,129 @@
+/**
+ * One job under way: its engine, the commands it has handed out, and what its facts make of VMs and pairings. The promise of
+ * a VM changes in the same transaction as the fact that changes it.
+ */
+import { type Assignment, type Direction, Engine, type StepOutcome } from '../../shared/engine/engine.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
+import type { Graph } from '../../shared/engine/graph.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import { CommandId, PairingId, type SiteId, type StepId } from '../../shared/ids.ts';
+import type { Clock } from '../../shared/ports.ts';
+import type { Command } from '../../shared/protocol/commands.ts';
+import type { CommandToSend } from '../../shared/protocol/envelope.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { Job, JobStore, Projection } from '../store/store.ts';
+import { PREPARE_RECOVERY } from './pair.ts';
+
+/** A command handed out, and the attempt of the step it belongs to. */
+export interface OpenCommand {
+  readonly siteId: SiteId;
+  readonly command: CommandToSend;
+  readonly step: StepId;
+  readonly direction: Direction;
+  readonly attempt: number;
+  readonly run: JobRun;
+}
+
+export interface JobRunPorts {
+  readonly clock: Clock;
+  readonly jobs: JobStore;
+  /** Takes commands that are durable in the log, in order. */
+  onCommands(commands: readonly OpenCommand[]): void;
+  /** Facts are durable; VMs or the pairing may have changed with them. */
+  onFacts(job: Job): void;
+  onHalted(job: Job, reason: unknown): void;
+  onEnded(job: Job): void;
+}
+
+export class JobRun {
+  readonly job: Job;
+  readonly engine: Engine<StepWork>;
+  readonly #ports: JobRunPorts;
+  /** When each step that is under way was handed out: its deadline counts from there, across restarts. */
+  readonly #handedOutAt = new Map<StepId, number>();
+
+  constructor(job: Job, graph: Graph<StepWork>, facts: readonly Fact[], ports: JobRunPorts) {
+    this.job = job;
+    this.#ports = ports;
+    for (const fact of facts) this.#noteHandOut(fact);
+    this.engine = new Engine(graph, facts, {
+      clock: ports.clock,
+      append: (added) => this.#append(added),
+      dispatch: (assignments) => ports.onCommands(assignments.map((assignment) => this.#commandOf(assignment))),
+      onHalted: (reason) => ports.onHalted(job, reason),
+      onEnded: () => ports.onEnded(job),
+    });
+  }
+
+  settle({ step, direction, attempt }: OpenCommand, outcome: StepOutcome): Promise<void> {
+    return this.engine.settle(step, direction, attempt, outcome);
+  }
+
+  async #append(facts: readonly Fact[]): Promise<void> {
+    for (const fact of facts) this.#noteHandOut(fact);
+    await this.#ports.jobs.append(this.job.vaultId, this.job.id, facts, facts.flatMap((fact) => this.#projectionsOf(fact)));
+    this.#ports.onFacts(this.job);
+  }
+
+  #noteHandOut(fact: Fact): void {
+    if (fact.type === 'started' || fact.type === 'undoStarted') this.#handedOutAt.set(fact.step, fact.at);
+  }
+
+  #projectionsOf(fact: Fact): Projection[] {
+    if (fact.type === 'ended') return [...this.#undoneVms(), ...this.#pairingEnd(fact.state === 'succeeded')];
+    if (!('step' in fact)) return [];
+    const vm = this.engine.state.view(fact.step)?.step.work?.vm;
+    if (!vm) return [];
+    const { marks } = vm;
+    const event =
+      (fact.type === 'started' && fact.attempt === 1 && marks.started) ||
+      (fact.type === 'done' && marks.done) ||
+      (fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do' && marks.skipped);
+    return event ? [{ vm: vm.id, event }] : [];
+  }
+
+  #undoneVms(): Projection[] {
+    const { state } = this.engine;
+    return [...state.views()].flatMap(({ step, attempt }) => {
+      const vm = step.work?.vm;
+      if (!vm || !state.isUndone(step.id)) return [];
+      const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
+      return event ? [{ vm: vm.id, event }] : [];
+    });
+  }
+
+  #pairingEnd(isPaired: boolean): Projection[] {
+    if (this.job.kind !== 'pair') return [];
+    const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
+    if (!isPaired) return [{ pairing, state: 'failed' }];
+    const { address } = this.engine.state.view(PREPARE_RECOVERY)?.result as { address: string | null };
+    return [{ pairing, state: 'paired', ...(address === null ? {} : { replicaAddress: address }) }];
+  }
+
+  /** The same for every delivery: nothing in it depends on when or how often it is made. */
+  #commandOf({ step, direction, attempt }: Assignment<StepWork>): OpenCommand {
+    const work = direction === 'do' ? step.work : step.undo;
+    if (!work) throw new FarshoreError('ERR_INTERNAL', `step ${step.id} has nothing to ${direction}`);
+    const { id: jobId, vaultId } = this.job;
+    const handedOutAt = this.#handedOutAt.get(step.id) ?? this.#ports.clock.now();
+    const command: CommandToSend = {
+      commandId: CommandId.parse(`${jobId}/${step.id}/${attempt}${direction === 'undo' ? '/undo' : ''}`),
+      vaultId,
+      jobId,
+      stepId: step.id,
+      epoch: work.epoch,
+      deadline: handedOutAt + work.beginWithinSeconds * 1000,
+      command: { kind: work.kind, args: { ...work.args, ...this.#argsFromResults(work) } } as Command,
+    };
+    return { siteId: work.siteId, command, step: step.id, direction, attempt, run: this };
+  }
+
+  #argsFromResults({ from = {} }: StepWork): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.entries(from).map(([argument, step]) => {
+        const result = this.engine.state.view(step)?.result as Record<string, unknown>;
+        return [argument, result[argument]];
+      }),
+    );
+  }
+}

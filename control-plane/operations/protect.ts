@@ -1,0 +1,131 @@
+/**
+ * Protect VMs under a pairing: look on both sides, enable replication, give the replica its networks and addresses, send the
+ * first copy. VMs stand or fall one by one; one that fails is undone and leaves nothing behind on either side.
+ */
+import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { Pairing, ProtectedVm } from '../store/store.ts';
+import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import type { Actor } from './operations.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileProtect: Compile<'protect'> = async (request, actor, ports) => {
+  const pairing = await ports.store.promises.findPairing(actor.vaultId, request.pairing);
+  if (!pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
+  if (pairing.state !== 'paired' || pairing.replicaAddress === null) {
+    throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
+  }
+  await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
+  const names = await namesOf(request.vms, pairing, actor, ports);
+  const newVms = [...names].map(([vmId, name]) => newVm(vmId, name, pairing, ports));
+  const address = pairing.replicaAddress;
+  return {
+    target: newVms.length === 1 ? (newVms[0]?.name ?? '') : `${newVms.length} VMs of ${pairing.name}`,
+    input: { pairing: pairing.id, vms: newVms.map(({ id, name }) => ({ vm: id, name })) },
+    graph: { steps: newVms.flatMap((vm) => protectSteps(vm, pairing, address)) },
+    claims: [],
+    newVms,
+  };
+};
+
+/** Throws ERR_VM_NOT_FOUND with every VM that the primary cloud has not reported. */
+async function namesOf(vmIds: readonly VmId[], { primary }: Pairing, { vaultId }: Actor, { store }: CompilePorts): Promise<Map<VmId, string>> {
+  const seen = await store.observations.vms(vaultId, { siteId: primary.siteId, cloudId: primary.cloudId, vmIds });
+  const known = new Map(seen.map(({ report }) => [report.ref.vmId, report.name]));
+  const problems = vmIds.filter((id) => !known.has(id)).map((id): Problem => ({ message: `the primary cloud has no VM ${id}` }));
+  if (problems.length > 0) throw new FarshoreError('ERR_VM_NOT_FOUND', 'not every VM asked for is in the primary cloud', { problems });
+  return known;
+}
+
+function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): Omit<ProtectedVm, 'busyWith'> {
+  return {
+    id: ProtectedVmId.parse(random.uuid()),
+    vaultId: pairing.vaultId,
+    pairingId: pairing.id,
+    vmId,
+    name,
+    phase: 'enabling',
+    activeLocation: 'primary',
+    epoch: 0,
+    createdAt: clock.now(),
+  };
+}
+
+function protectSteps({ id, vmId, name }: Omit<ProtectedVm, 'busyWith'>, pairing: Pairing, address: string): Step<StepWork>[] {
+  const { primary, recovery } = pairing;
+  const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
+  const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
+  const common = { epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
+  const [enable, configure] = [stepOf('enable', id), stepOf('configure', id)];
+  const step = { after: [], scope: id, attempts: 3 };
+  return [
+    {
+      ...step,
+      id: lookHere,
+      title: `look at ${name} at the primary site`,
+      work: {
+        ...common,
+        siteId: primary.siteId,
+        kind: 'replication.admit',
+        args: { vm: atPrimary, role: 'primary' },
+        vm: { id, marks: { undone: 'protectionEnded', neverStarted: 'protectionEnded' } },
+      },
+      looksOnly: true,
+      needs: [],
+    },
+    {
+      ...step,
+      id: lookThere,
+      title: `look for ${name} at the recovery site`,
+      work: { ...common, siteId: recovery.siteId, kind: 'replication.admit', args: { vm: atRecovery, role: 'recovery' } },
+      // There was no VM of that id before, so what is there now came by us.
+      undo: { ...common, siteId: recovery.siteId, kind: 'replica.remove', args: { vm: atRecovery, deleteReplica: true } },
+      looksOnly: true,
+      needs: [lookHere],
+    },
+    {
+      ...step,
+      id: enable,
+      title: `enable replication of ${name}`,
+      work: {
+        ...common,
+        siteId: primary.siteId,
+        kind: 'replication.enable',
+        args: { vm: atPrimary, target: { siteId: recovery.siteId, cloudId: recovery.cloudId, address }, policy: pairing.policy },
+      },
+      undo: { ...common, siteId: primary.siteId, kind: 'replication.disable', args: { vm: atPrimary } },
+      needs: [lookThere],
+    },
+    {
+      ...step,
+      id: configure,
+      title: `set networks and addresses of ${name}`,
+      work: {
+        ...common,
+        siteId: recovery.siteId,
+        kind: 'replica.configure',
+        args: { vm: atRecovery, networks: [...pairing.networks] },
+        vm: { id, marks: { done: 'replicationEnabled' } },
+      },
+      needs: [enable],
+    },
+    {
+      ...step,
+      id: stepOf('seed', id),
+      title: `send the first copy of ${name}`,
+      work: {
+        ...common,
+        siteId: primary.siteId,
+        kind: 'replication.seed',
+        args: { vm: atPrimary },
+        vm: { id, marks: { done: 'firstCopyArrived' } },
+      },
+      needs: [configure],
+    },
+  ];
+}

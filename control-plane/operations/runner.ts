@@ -1,0 +1,204 @@
+/**
+ * Runs jobs: opens them in the store, hands their steps to the channel, takes outcomes, decides and resumes. It holds what is
+ * under way and nothing that the log could not tell again.
+ */
+import { createHash } from 'node:crypto';
+import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { StepOutcome } from '../../shared/engine/engine.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
+import type { Log } from '../../shared/ports.ts';
+import type { ResultOf, Stage } from '../../shared/protocol/commands.ts';
+import type { Outcome } from '../../shared/protocol/egress.ts';
+import type { CommandToSend } from '../../shared/protocol/envelope.ts';
+import type { Bell } from '../store/bell.ts';
+import type { Job } from '../store/store.ts';
+import { compileCommit } from './commit.ts';
+import type { Compile, Compilers, CompilePorts } from './compile.ts';
+import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
+import type { Actor, Dispatcher, Operations } from './operations.ts';
+import { compilePair } from './pair.ts';
+import { compileProtect } from './protect.ts';
+import { compileUnplannedFailover } from './unplanned-failover.ts';
+import { compileUnprotect } from './unprotect.ts';
+
+const compilers: Compilers = {
+  pair: compilePair,
+  protect: compileProtect,
+  unplannedFailover: compileUnplannedFailover,
+  commit: compileCommit,
+  unprotect: compileUnprotect,
+};
+
+/** How long a job rests when the store could not write, before it is loaded anew. */
+const REST_MS = 2_000;
+
+export interface RunnerPorts extends CompilePorts {
+  readonly dispatcher: Dispatcher;
+  readonly bell: Bell;
+  readonly log: Log;
+}
+
+export class OperationRunner implements Operations {
+  readonly #ports: RunnerPorts;
+  readonly #runs = new Map<JobId, JobRun>();
+  /** By site, in the order they were handed out. */
+  readonly #open = new Map<SiteId, Map<CommandId, OpenCommand>>();
+  readonly #stages = new Map<CommandId, Stage>();
+  readonly #jobPorts: JobRunPorts;
+  #isStopped = false;
+
+  constructor(ports: RunnerPorts) {
+    this.#ports = ports;
+    this.#jobPorts = {
+      clock: ports.clock,
+      jobs: ports.store.jobs,
+      onCommands: (commands) => this.#handOut(commands),
+      onFacts: ({ vaultId, id }) => {
+        ports.bell.ring(vaultId, { type: 'job', jobId: id });
+        ports.bell.ring(vaultId, { type: 'vms' });
+      },
+      onHalted: (job, reason) => this.#halted(job, reason),
+      onEnded: (job) => this.#forget(job.id),
+    };
+  }
+
+  /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
+  async resume(): Promise<void> {
+    for (const job of await this.#ports.store.jobs.unended()) {
+      await this.#load(job).catch((error: unknown) => this.#halted(job, error));
+    }
+  }
+
+  /** Stops acting; what is under way at the sites goes on, and a later start takes its outcomes. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const run of this.#runs.values()) run.engine.stop();
+  }
+
+  async start(request: OperationRequest, actor: Actor): Promise<{ job: Job; isNew: boolean }> {
+    const { store, clock } = this.#ports;
+    const requestDigest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
+    const known = await store.jobs.find(actor.vaultId, request.id);
+    if (known) return { job: sameRequest(known, requestDigest), isNew: false };
+
+    // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
+    const compile = compilers[request.kind] as Compile<typeof request.kind>;
+    const { target, input, ...parts } = await compile(request as never, actor, this.#ports);
+    const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input };
+    const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
+    const opened = await store.jobs.open({ job, ...parts });
+    const stored = await this.#find(actor, request.id);
+    if (opened === 'existing') return { job: stored, isNew: false };
+    await this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts));
+    return { job: stored, isNew: true };
+  }
+
+  async decide(actor: Actor, id: JobId, step: StepId, decision: 'retry' | 'skip', reason: string): Promise<void> {
+    await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
+  }
+
+  async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {
+    await (await this.#runOf(actor, id)).engine.cancel(actor.name, reason);
+  }
+
+  stageOf(job: JobId, step: StepId): Stage | null {
+    const view = this.#runs.get(job)?.engine.state.view(step);
+    if (!view || (view.status !== 'running' && view.status !== 'undoing')) return null;
+    const suffix = view.status === 'undoing' ? '/undo' : '';
+    return this.#stages.get(`${job}/${step}/${view.attempt}${suffix}` as CommandId) ?? null;
+  }
+
+  openCommands(siteId: SiteId): readonly CommandToSend[] {
+    return [...(this.#open.get(siteId)?.values() ?? [])].map(({ command }) => command);
+  }
+
+  async onFinished(siteId: SiteId, _agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void> {
+    // Only the site that was asked can answer; an outcome we do not wait for is known already or means nothing.
+    const open = this.#open.get(siteId)?.get(commandId);
+    if (!open) return;
+    await open.run.settle(open, await this.#outcomeOf(open, outcome));
+    this.#open.get(siteId)?.delete(commandId);
+    this.#stages.delete(commandId);
+  }
+
+  onProgress(siteId: SiteId, commandId: CommandId, stage: Stage): void {
+    const open = this.#open.get(siteId)?.get(commandId);
+    if (!open) return;
+    this.#stages.set(commandId, stage);
+    this.#ports.bell.ring(open.run.job.vaultId, { type: 'job', jobId: open.run.job.id });
+  }
+
+  async #outcomeOf({ command, siteId }: OpenCommand, outcome: Outcome): Promise<StepOutcome> {
+    if (outcome.status !== 'done') return { ok: false, error: { code: outcome.code, logRef: outcome.logRef } };
+    if (outcome.kind !== command.command.kind) return { ok: false, error: { code: 'ERR_COMMAND_MISMATCH', logRef: '' } };
+    if (outcome.kind !== 'hosts.requestAuthority') return { ok: true, result: outcome.result };
+    try {
+      // Signed once and kept with the outcome, so that every delivery of what follows carries the same certificate.
+      const { csr } = outcome.result as ResultOf<'hosts.requestAuthority'>;
+      return { ok: true, result: { authority: await this.#ports.replication.signSite(csr, siteId) } };
+    } catch (error) {
+      this.#ports.log.error({ err: error, siteId }, "a site's replication authority could not be signed");
+      return { ok: false, error: { code: error instanceof FarshoreError ? error.code : 'ERR_INTERNAL', logRef: '' } };
+    }
+  }
+
+  #handOut(commands: readonly OpenCommand[]): void {
+    const bySite = new Map<SiteId, CommandToSend[]>();
+    for (const open of commands) {
+      const ofSite = this.#open.get(open.siteId) ?? new Map<CommandId, OpenCommand>();
+      this.#open.set(open.siteId, ofSite.set(open.command.commandId, open));
+      const list = bySite.get(open.siteId);
+      if (list) list.push(open.command);
+      else bySite.set(open.siteId, [open.command]);
+    }
+    for (const [siteId, list] of bySite) this.#ports.dispatcher.send(siteId, list);
+  }
+
+  async #begin(run: JobRun): Promise<void> {
+    this.#runs.set(run.job.id, run);
+    await run.engine.resume();
+  }
+
+  async #load(job: Job): Promise<void> {
+    const { jobs } = this.#ports.store;
+    const [graph, facts] = await Promise.all([jobs.graph(job.vaultId, job.id), jobs.facts(job.vaultId, job.id)]);
+    await this.#begin(new JobRun(job, graph, facts.map(({ fact }) => fact), this.#jobPorts));
+  }
+
+  /** The store could not write. The log is the truth: the job is read again and goes on from there. */
+  #halted(job: Job, reason: unknown): void {
+    this.#forget(job.id);
+    if (this.#isStopped) return;
+    this.#ports.log.error({ err: reason, jobId: job.id }, 'a job could not write its log and will be loaded again');
+    this.#ports.clock.after(REST_MS, () => {
+      if (!this.#isStopped) this.#load(job).catch((error: unknown) => this.#halted(job, error));
+    });
+  }
+
+  #forget(id: JobId): void {
+    this.#runs.get(id)?.engine.stop();
+    this.#runs.delete(id);
+    for (const ofSite of this.#open.values()) {
+      for (const [commandId, open] of ofSite) if (open.run.job.id === id) ofSite.delete(commandId);
+    }
+  }
+
+  async #find(actor: Actor, id: JobId): Promise<Job> {
+    const job = await this.#ports.store.jobs.find(actor.vaultId, id);
+    if (!job) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such job');
+    return job;
+  }
+
+  async #runOf(actor: Actor, id: JobId): Promise<JobRun> {
+    const job = await this.#find(actor, id);
+    const run = this.#runs.get(id);
+    if (!run) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the job is ${job.state}: there is nothing left to decide`);
+    return run;
+  }
+}
+
+function sameRequest(known: Job, requestDigest: string): Job {
+  if (known.requestDigest !== requestDigest) throw new FarshoreError('ERR_ID_REUSED', 'this id is of a job with another request');
+  return known;
+}

@@ -1,0 +1,105 @@
+/**
+ * Unplanned failover: bring VMs up at the recovery site because the primary is dead or cut off. It speaks to recovery sites
+ * only. Before anything starts it is on record why that is safe: the primary site is unreachable, which is checked, or a
+ * person attests that its VMs are down.
+ */
+import { compileFailover, type MemberWork } from '../../shared/domain/plan-compiler.ts';
+import { whyNot } from '../../shared/domain/protected-vm.ts';
+import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import type { SiteId } from '../../shared/ids.ts';
+import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import {
+  allVms, type Compile, type CompilePorts, recoveryRef, refuseUnlessConnected, type ResolvedTarget, resolveTarget, type TargetVm,
+} from './compile.ts';
+import type { Actor } from './operations.ts';
+
+/** Time to get the command to the agent and to its turn there; a failover asked for in the evening must not start in the morning. */
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
+  const target = await resolveTarget(request.target, actor, ports.store);
+  const { chosen, skipped } = choose(target);
+  const members = allVms(chosen);
+  if (members.length === 0) {
+    throw new FarshoreError('ERR_PLAN_EMPTY', 'none of the VMs can be failed over now', {
+      problems: skipped.map(({ name, reason }): Problem => ({ field: name, message: reason })),
+    });
+  }
+  const primarySites = new Set(members.map(({ pairing }) => pairing.primary.siteId));
+  const recoverySites = new Set(members.map(({ pairing }) => pairing.recovery.siteId));
+  if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
+  await refuseUnlessConnected(recoverySites, actor, ports);
+  return {
+    target: target.title,
+    input: {
+      target: request.target,
+      planName: target.plan?.name ?? null,
+      planVersion: target.plan?.version ?? null,
+      groups: chosen.groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+      skipped,
+      primary: request.primary,
+      outageAt: await lastSign(primarySites, actor, ports),
+      recoveryPoint: request.recoveryPoint,
+    },
+    graph: compileFailover(
+      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => memberWork(member, request.recoveryPoint)) })),
+    ),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1 })),
+    newVms: [],
+  };
+};
+
+/** A member that another job has failed over already, or that is not protected yet, is left out and named; one that is busy is not. */
+function choose(target: ResolvedTarget): { chosen: ResolvedTarget; skipped: { name: string; reason: string }[] } {
+  const skipped: { name: string; reason: string }[] = [];
+  const groups = target.groups.map((group) => ({
+    ...group,
+    vms: group.vms.filter(({ vm }) => {
+      const reason = vm.busyWith ? '' : whyNot(vm, 'unplannedFailover');
+      if (reason !== '') skipped.push({ name: vm.name, reason });
+      return reason === '';
+    }),
+  }));
+  return { chosen: { ...target, groups }, skipped };
+}
+
+function memberWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
+  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const ref = recoveryRef(member);
+  const common = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  return {
+    vm: vm.id,
+    name: vm.name,
+    prepare: {
+      ...common,
+      kind: 'failover.execute',
+      args: { vm: ref, recoveryPoint },
+      vm: { id: vm.id, marks: { started: 'failoverStarted', undone: 'failoverUndone' } },
+    },
+    takeBack: { ...common, kind: 'failover.cancel', args: { vm: ref } },
+    start: {
+      ...common,
+      kind: 'vm.start',
+      args: { vm: ref, guestAnswersWithinSeconds },
+      // Whoever skips the start has taken the VM into their own hands at the recovery site.
+      vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
+    },
+  };
+}
+
+/** Throws ERR_PRIMARY_REACHABLE naming the sites that still speak. A site that is both ends of a pairing is never "gone". */
+async function refuseIfReachable(sites: ReadonlySet<SiteId>, recovery: ReadonlySet<SiteId>, actor: Actor, ports: CompilePorts): Promise<void> {
+  const reachable = [...sites].filter((site) => recovery.has(site) || ports.presence.isConnected(site));
+  if (reachable.length === 0) return;
+  const names = await Promise.all(reachable.map(async (id) => (await ports.store.sites.find(actor.vaultId, id))?.name ?? id));
+  throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${names.join(', ')} can be reached, so its VMs may still run`);
+}
+
+/** When the last of the primary sites was last heard: from then on nothing is known to have been written. */
+async function lastSign(sites: ReadonlySet<SiteId>, actor: Actor, { store, presence }: CompilePorts): Promise<number | null> {
+  const moments = await Promise.all(
+    [...sites].map(async (site) => presence.lastHeardAt(site) ?? (await store.sites.agentOf(actor.vaultId, site))?.lastSeenAt ?? null),
+  );
+  return moments.reduce((latest, at) => (latest === null || (at !== null && at > latest) ? at : latest), null);
+}
