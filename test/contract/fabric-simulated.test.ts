@@ -2,8 +2,8 @@
 import type { HostCertificate, ReplicationHost } from '../../provider-agent/fabric/fabric.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import type { ReplicationTransport } from '../../provider-agent/fabric/simulated/replication-transport.ts';
-import type { CloudDefinition, SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
+import type { CloudDefinition, SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';

@@ -2,9 +2,10 @@
  * A process to be killed: opens a simulated site on the database file given, with two clouds that replicate to each
  * other, and drives every VM round through failovers without end. It prints the id of each command that was answered.
  */
+
+import type { Act } from '../../provider-agent/fabric/fabric.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
-import type { Act } from '../../provider-agent/fabric/fabric.ts';
 import { CommandId, SiteId, type VmRef } from '../../shared/ids.ts';
 import { pause } from '../../shared/ports.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';

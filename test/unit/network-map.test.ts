@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cidrRange, ipv4Number, ipv4Text } from '../../shared/domain/ipv4.ts';
 import {
   chooseAdapter,
   chooseAddress,
   chooseSubnet,
-  mappedNetwork,
   type MappableNetwork,
+  mappedNetwork,
   type StaticPool,
 } from '../../shared/domain/network-map.ts';
-import { cidrRange, ipv4Number, ipv4Text } from '../../shared/domain/ipv4.ts';
 import { NetworkId } from '../../shared/ids.ts';
 
 const front = NetworkId.parse('7b8e5d7a-5c1e-4b62-8a5e-0f6f2f0a7c11');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openPair, preparePair, protect, refsOf, act } from '../support/simulated-sites.ts';
+import { act, openPair, preparePair, protect, refsOf } from '../support/simulated-sites.ts';
 
 test('a VM is replicated, failed over from its newest point, started and committed', async () => {
   const pair = await preparePair(await openPair());

@@ -1,9 +1,9 @@
 /** Preparing the hosts of a cloud to replicate with another site, and taking that back. A simulated site replicates with certificates only. */
 import type { CloudId, PairingId } from '../../../shared/ids.ts';
-import { FabricError } from '../fabric-error.ts';
 import type { HostsPreparation } from '../fabric.ts';
-import type { ReplicationDoor } from './replication-door.ts';
+import { FabricError } from '../fabric-error.ts';
 import { accessDenied, cloudNotFound, cmdletClass, hostDown } from './refusals.ts';
+import type { ReplicationDoor } from './replication-door.ts';
 import type { Work } from './task-runner.ts';
 import type { World } from './world.ts';
 

@@ -8,10 +8,10 @@ import type { VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
 import { cmdletClass, failed } from './refusals.ts';
 import { MAX_POINTS_PER_FRAME, type ReplicaSpec, type ReplicationAnswer, type SentPoint } from './replication-frames.ts';
-import type { ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
 import type { CreateReplica } from './replication-operations.ts';
 import { STALE_AFTER_MS } from './replication-receiver.ts';
 import { nextReplication } from './replication-states.ts';
+import type { ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
 import { type VmRecord, writtenBytesAt } from './vm-record.ts';
 import type { World } from './world.ts';
 

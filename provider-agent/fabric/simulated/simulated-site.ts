@@ -37,8 +37,8 @@ import type { SiteDefinition } from './site-definition.ts';
 import type { PowerChange, TaskEntry } from './task-log.ts';
 import { TaskRunner } from './task-runner.ts';
 import { TlsReplicationTransport } from './tls-transport.ts';
-import { type Adapter, viewOf, type VmRecord, writtenBytesAt } from './vm-record.ts';
 import { deleteVmWork, startVmWork, writeEpochWork } from './vm-operations.ts';
+import { type Adapter, type VmRecord, viewOf, writtenBytesAt } from './vm-record.ts';
 import { World } from './world.ts';
 
 export interface SimulatedSiteOptions {

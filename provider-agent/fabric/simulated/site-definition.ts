@@ -1,6 +1,7 @@
 /** A site as the simulation takes it: names turned into ids, generated VMs written out, pool addresses given. */
-import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
+
 import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
+import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import type { Distribution } from './distribution.ts';
 import type { Fault, Operation } from './fault.ts';

@@ -4,12 +4,11 @@
  */
 import { z } from 'zod';
 import { readDocument } from '../../../shared/document.ts';
-import { Bandwidth, BytesPerSecond, SizeBytes } from '../../../shared/domain/units.ts';
+import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
 import { FaultEntry, OPERATIONS } from './fault.ts';
-import { DurationMs } from '../../../shared/domain/units.ts';
-import { type SiteDefinition, defineSite } from './site-definition.ts';
+import { defineSite, type SiteDefinition } from './site-definition.ts';
 import { reportBrokenReferences } from './site-references.ts';
 
 const Name = z

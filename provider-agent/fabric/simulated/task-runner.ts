@@ -6,8 +6,8 @@
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { CloudId, VmId } from '../../../shared/ids.ts';
 import { pause } from '../../../shared/ports.ts';
-import { FabricError } from '../fabric-error.ts';
 import type { Act } from '../fabric.ts';
+import { FabricError } from '../fabric-error.ts';
 import type { Operation } from './fault.ts';
 import { cmdletClass } from './refusals.ts';
 import type { World } from './world.ts';

@@ -6,7 +6,7 @@
 import { constants } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
-import { FarshoreError, type ErrorCode } from '../../../shared/errors.ts';
+import { type ErrorCode, FarshoreError } from '../../../shared/errors.ts';
 import { PairingId } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import type { HostsPreparation } from '../fabric.ts';
@@ -153,6 +153,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
       const connection: Connection = { socket, waiting: new Map(), nextId: 0 };
       const cancelTimer = this.#clock.after(CONNECT_MS, () => socket.destroy(new Error(`no handshake within ${CONNECT_MS} ms`)));
       let failure: Error | undefined;
+      let isConnected = false;
       socket.on('error', (error) => {
         failure = error;
       });
@@ -160,7 +161,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
         cancelTimer();
         this.#sockets.delete(socket);
         const code = failure !== undefined && isAboutTrust(failure) ? 'ERR_NOT_PREPARED' : 'ERR_PEER_UNREACHABLE';
-        const message = `${peer.address} ${code === 'ERR_NOT_PREPARED' ? 'and this site do not accept each other' : 'does not answer'}`;
+        const message = `${peer.address} ${howItEnded(code, isConnected)}`;
         fail(code, message, failure);
         for (const { reject: rejectRequest, cancelTimer: cancel } of connection.waiting.values()) {
           cancel();
@@ -170,6 +171,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
       });
       socket.on('secureConnect', () => {
         cancelTimer();
+        isConnected = true;
         if (provenSite(socket.getPeerX509Certificate()) !== peer.siteId) {
           return void socket.destroy(Object.assign(new Error('the certificate is not that of the site'), { code: 'ERR_TLS_WRONG_SITE' }));
         }
@@ -196,6 +198,11 @@ function addressOf(server: Server, host: string): string {
 export function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
+
+function howItEnded(code: ErrorCode, isConnected: boolean): string {
+  if (code === 'ERR_NOT_PREPARED') return 'and this site do not accept each other';
+  return isConnected ? 'closed the connection: it goes down, or it does not accept the certificate of this site' : 'does not answer';
 }
 
 /** A handshake that broke off over certificates, on either side. */
