@@ -4,7 +4,7 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { SiteId, VaultId } from '../../shared/ids.ts';
 import type { Random } from '../../shared/ports.ts';
 import { formatRegistrationKey, REGISTRATION_KEY_HOURS } from '../../shared/protocol/registration.ts';
-import type { RegistrationKeyRow } from './enrolment-store.ts';
+import type { RegistrationKeyRow } from '../store/enrolment-store.ts';
 
 export interface KeyOrder {
   readonly vaultId: VaultId;

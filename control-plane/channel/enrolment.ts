@@ -14,8 +14,8 @@ import { FarshoreError } from '../../shared/errors.ts';
 import { AgentId, type VaultId } from '../../shared/ids.ts';
 import { type Clock, isoMoment, type Random } from '../../shared/ports.ts';
 import { type RegisterAnswer, RegisterRequest, type RenewAnswer, RenewClaims, RenewRequest } from '../../shared/protocol/registration.ts';
+import type { EnrolledAgent, EnrolmentStore, NewAgent, RegistrationKeyRow } from '../store/enrolment-store.ts';
 import { hashSecret } from './enrolment-key.ts';
-import type { EnrolledAgent, EnrolmentStore, NewAgent, RegistrationKeyRow } from './enrolment-store.ts';
 
 /** How far the agent's clock and ours may be apart for a proof to count. */
 const PROOF_SECONDS = 300;

@@ -5,16 +5,27 @@
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
  * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
  */
-import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { Fact, JobState } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
 import type {
-  AgentId, CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, UserId, VaultId, VmId,
+  AgentId,
+  CloudId,
+  JobId,
+  NetworkId,
+  PairingId,
+  PlanId,
+  ProtectedVmId,
+  SiteId,
+  UserId,
+  VaultId,
+  VmId,
 } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { EnrolmentStore } from './enrolment-store.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
 
@@ -74,6 +85,11 @@ export interface Agent {
   readonly revokedAt: number | null;
   readonly lastSeenAt: number | null;
   readonly version: string;
+}
+
+export interface RevokedCertificate {
+  readonly serial: string;
+  readonly revokedAt: number;
 }
 
 export interface Cloud {
@@ -182,10 +198,14 @@ export type Projection =
 export interface JobStore {
   /**
    * The one place where races are settled, in one transaction. The same id with the same digest answers `existing`.
-   * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already).
+   * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already, the name
+   * of a pairing taken), ERR_STALE_VERSION (the epoch is no newer), ERR_NOT_FOUND; all the reasons are in `problems`.
    */
   open(job: NewJob): Promise<'opened' | 'existing'>;
-  /** Appends facts with their projections, all or none. An `ended` fact ends the job and releases what it claimed. */
+  /**
+   * Appends facts with their projections, all or none. An `ended` fact ends the job and releases what it claimed. Throws
+   * ERR_OPERATION_NOT_ALLOWED (the phase does not know the event, the job does not hold the VM or has ended), ERR_NOT_FOUND.
+   */
   append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void>;
   find(vaultId: VaultId, id: JobId): Promise<Job | null>;
   /** Newest first. */
@@ -209,6 +229,8 @@ export interface SiteStore {
   noteSeen(id: AgentId, at: number, version: string): Promise<void>;
   /** Idempotent. False when there is no such agent in the vault. */
   revokeAgent(vaultId: VaultId, id: AgentId, at: number): Promise<boolean>;
+  /** The certificates of every revoked agent that have not ended by themselves, of all vaults: what the revocation list names. */
+  revokedCertificates(now: number): Promise<RevokedCertificate[]>;
 }
 
 type InventoryMessage = Extract<AgentMessage, { type: 'inventory.changed' }>;
@@ -219,7 +241,10 @@ export interface ObservationStore {
   digest(vaultId: VaultId, siteId: SiteId): Promise<string | null>;
   clouds(vaultId: VaultId): Promise<Cloud[]>;
   networks(vaultId: VaultId): Promise<Network[]>;
-  vms(vaultId: VaultId, where?: { readonly siteId?: SiteId; readonly cloudId?: CloudId; readonly vmIds?: readonly VmId[] }): Promise<VmObservation[]>;
+  vms(
+    vaultId: VaultId,
+    where?: { readonly siteId?: SiteId; readonly cloudId?: CloudId; readonly vmIds?: readonly VmId[] },
+  ): Promise<VmObservation[]>;
 }
 
 export interface WishStore {
@@ -232,7 +257,10 @@ export interface WishStore {
 export interface PromiseStore {
   pairings(vaultId: VaultId): Promise<Pairing[]>;
   findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null>;
-  protectedVms(vaultId: VaultId, where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] }): Promise<ProtectedVm[]>;
+  protectedVms(
+    vaultId: VaultId,
+    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] },
+  ): Promise<ProtectedVm[]>;
 }
 
 export interface AccountStore {
@@ -259,6 +287,7 @@ export interface SettingStore {
 export interface Store {
   readonly accounts: AccountStore;
   readonly sites: SiteStore;
+  readonly enrolment: EnrolmentStore;
   readonly observations: ObservationStore;
   readonly wishes: WishStore;
   readonly promises: PromiseStore;

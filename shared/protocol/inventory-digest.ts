@@ -16,6 +16,11 @@ const BYTES = 32;
 export class InventoryDigest {
   readonly #sum = new Uint8Array(BYTES);
 
+  /** Begins with what `toString` gave; else empty. */
+  constructor(text: string = '') {
+    for (let i = 0; i < text.length / 2; i++) this.#sum[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  }
+
   add(item: Uint8Array): void {
     let carry = 0;
     for (let i = BYTES - 1; i >= 0; i--) {

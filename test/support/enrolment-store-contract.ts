@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { EnrolmentStore, NewAgent, RegistrationKeyRow, RenewedCertificate } from '../../control-plane/channel/enrolment-store.ts';
+import type { EnrolmentStore, NewAgent, RegistrationKeyRow, RenewedCertificate } from '../../control-plane/store/enrolment-store.ts';
 import { AgentId, SiteId, VaultId } from '../../shared/ids.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
 

@@ -12,14 +12,14 @@ import type { KeyPair } from '../../certs/validity.ts';
 import { Enrolment } from '../../control-plane/channel/enrolment.ts';
 import { makeRegistrationKey } from '../../control-plane/channel/enrolment-key.ts';
 import { enrolmentRoutes } from '../../control-plane/channel/enrolment-routes.ts';
+import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
 import type {
   EnrolledAgent,
   EnrolmentStore,
   NewAgent,
   RegistrationKeyRow,
   RenewedCertificate,
-} from '../../control-plane/channel/enrolment-store.ts';
-import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
+} from '../../control-plane/store/enrolment-store.ts';
 import { type AgentId, SiteId, VaultId } from '../../shared/ids.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
 import { ManualClock } from './manual-clock.ts';

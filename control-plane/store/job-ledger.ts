@@ -1,0 +1,182 @@
+/**
+ * What a batch of appends changes, worked out in memory: the rows it touches are read in bulk, each append is taken whole
+ * or refused whole, and what has changed is then there to be written. Only the job that holds a VM may move it.
+ */
+import { applyEvent, type VmLife } from '../../shared/domain/protected-vm.ts';
+import type { Fact, JobState } from '../../shared/engine/facts.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
+import { inBatches } from './batches.ts';
+import type { Query } from './connection.ts';
+import type { Append } from './job-log.ts';
+import type { Pairing } from './store.ts';
+
+interface JobEntry {
+  readonly id: JobId;
+  readonly lastSeq: number;
+  readonly state: JobState;
+  readonly endedAt: number | null;
+}
+
+export interface VmEntry {
+  readonly id: ProtectedVmId;
+  readonly busyWith: JobId | null;
+  /** Null once protection has ended. */
+  readonly life: VmLife | null;
+}
+
+export interface PairingEntry {
+  readonly id: PairingId;
+  readonly state: Pairing['state'];
+  readonly replicaAddress: string | null;
+}
+
+/** Entries as they were read, and over them those that have changed. */
+class Entries<K, E extends { readonly id: K }> {
+  readonly #all: Map<K, E>;
+  readonly #changed = new Map<K, E>();
+
+  constructor(read: readonly E[]) {
+    this.#all = new Map(read.map((entry) => [entry.id, entry]));
+  }
+
+  get(id: K): E | undefined {
+    return this.#changed.get(id) ?? this.#all.get(id);
+  }
+
+  put(entries: Iterable<E>): void {
+    for (const entry of entries) this.#changed.set(entry.id, entry);
+  }
+
+  changed(): E[] {
+    return [...this.#changed.values()];
+  }
+}
+
+export class JobLedger {
+  /** The new facts of all jobs, numbered. */
+  readonly facts: { readonly jobId: JobId; readonly seq: number; readonly fact: Fact }[] = [];
+  readonly #jobs: Entries<JobId, JobEntry>;
+  readonly #vms: Entries<ProtectedVmId, VmEntry>;
+  readonly #pairings: Entries<PairingId, PairingEntry>;
+
+  static async load(db: Query, vaultId: VaultId, appends: readonly Append[]): Promise<JobLedger> {
+    const projections = appends.flatMap((append) => append.projections);
+    const vmIds = projections.flatMap((projection) => ('vm' in projection ? [projection.vm] : []));
+    const pairingIds = projections.flatMap((projection) => ('pairing' in projection ? [projection.pairing] : []));
+    return new JobLedger(
+      await readJobs(db, vaultId, unique(appends.map(({ jobId }) => jobId))),
+      await readVms(db, vaultId, unique(vmIds)),
+      await readPairings(db, vaultId, unique(pairingIds)),
+    );
+  }
+
+  constructor(jobs: readonly JobEntry[], vms: readonly VmEntry[], pairings: readonly PairingEntry[]) {
+    this.#jobs = new Entries(jobs);
+    this.#vms = new Entries(vms);
+    this.#pairings = new Entries(pairings);
+  }
+
+  changedJobs(): JobEntry[] {
+    return this.#jobs.changed();
+  }
+
+  changedVms(): VmEntry[] {
+    return this.#vms.changed();
+  }
+
+  changedPairings(): PairingEntry[] {
+    return this.#pairings.changed();
+  }
+
+  /** Takes it whole and returns null, or leaves everything as it was and says why. */
+  take(append: Append): FarshoreError | null {
+    try {
+      const job = this.#jobs.get(append.jobId);
+      if (job === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no job ${append.jobId} in this vault`);
+      const vms = this.#moveVms(append);
+      const pairings = this.#movePairings(append);
+      this.#jobs.put([this.#advance(job, append.facts)]);
+      this.#vms.put(vms);
+      this.#pairings.put(pairings);
+      return null;
+    } catch (thrown) {
+      if (thrown instanceof FarshoreError) return thrown;
+      throw thrown;
+    }
+  }
+
+  #moveVms({ jobId, projections }: Append): Iterable<VmEntry> {
+    const moved = new Map<ProtectedVmId, VmEntry>();
+    for (const projection of projections) {
+      if (!('vm' in projection)) continue;
+      const { vm: id, event } = projection;
+      const vm = moved.get(id) ?? this.#vms.get(id);
+      if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
+      if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
+      moved.set(id, { ...vm, life: applyEvent(vm.life, event) });
+    }
+    return moved.values();
+  }
+
+  #movePairings({ projections }: Append): Iterable<PairingEntry> {
+    const moved = new Map<PairingId, PairingEntry>();
+    for (const projection of projections) {
+      if (!('pairing' in projection)) continue;
+      const { pairing: id, state, replicaAddress } = projection;
+      const pairing = moved.get(id) ?? this.#pairings.get(id);
+      if (pairing === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${id} in this vault`);
+      // Its name may belong to another by now.
+      if (pairing.state === 'failed' && state !== 'failed') {
+        throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the pairing ${id} has failed for good; pair the clouds again`);
+      }
+      moved.set(id, { id, state, replicaAddress: replicaAddress ?? pairing.replicaAddress });
+    }
+    return moved.values();
+  }
+
+  /** Numbers the facts and leads the state of the job on, as RunState does. */
+  #advance(job: JobEntry, facts: readonly Fact[]): JobEntry {
+    let { lastSeq, state, endedAt } = job;
+    if (endedAt !== null && facts.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${job.id} has ended`);
+    for (const fact of facts) {
+      if (fact.type === 'parked') state = 'parked';
+      if (fact.type === 'decided') state = 'inProgress';
+      if (fact.type === 'ended') ({ state, at: endedAt } = fact);
+      this.facts.push({ jobId: job.id, seq: ++lastSeq, fact });
+    }
+    return { id: job.id, lastSeq, state, endedAt };
+  }
+}
+
+function readJobs(db: Query, vaultId: VaultId, ids: readonly JobId[]): Promise<JobEntry[]> {
+  return inBatches(ids, async (some) => {
+    const mine = db.selectFrom('jobs').select(['id', 'last_seq', 'state', 'ended_at']).where('vault_id', '=', vaultId);
+    const rows = await mine.where('id', 'in', some).execute();
+    return rows.map(({ id, last_seq, state, ended_at }) => ({ id, lastSeq: last_seq, state, endedAt: ended_at }));
+  });
+}
+
+function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Promise<VmEntry[]> {
+  return inBatches(ids, async (some) => {
+    const mine = db.selectFrom('protected_vms').select(['id', 'busy_with', 'phase', 'active_location']).where('vault_id', '=', vaultId);
+    const rows = await mine.where('id', 'in', some).execute();
+    return rows.map(({ id, busy_with, phase, active_location }) => ({
+      id,
+      busyWith: busy_with,
+      life: { phase, activeLocation: active_location },
+    }));
+  });
+}
+
+function readPairings(db: Query, vaultId: VaultId, ids: readonly PairingId[]): Promise<PairingEntry[]> {
+  return inBatches(ids, async (some) => {
+    const mine = db.selectFrom('pairings').select(['id', 'state', 'replica_address']).where('vault_id', '=', vaultId);
+    const rows = await mine.where('id', 'in', some).execute();
+    return rows.map(({ id, state, replica_address }) => ({ id, state, replicaAddress: replica_address }));
+  });
+}
+
+function unique<T>(ids: readonly T[]): T[] {
+  return [...new Set(ids)];
+}

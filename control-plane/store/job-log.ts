@@ -1,0 +1,93 @@
+/**
+ * Writes the facts of jobs and what becomes of promises because of them.
+ *
+ * Appends that come together share one transaction and one sync. What each would change is worked out in memory first
+ * (job-ledger.ts), so that one that is not allowed is refused alone and the others are written; then rows go out in bulk.
+ */
+import type { Fact } from '../../shared/engine/facts.ts';
+import { GroupCommit } from '../../shared/engine/group-commit.ts';
+import type { FarshoreError } from '../../shared/errors.ts';
+import type { JobId, VaultId } from '../../shared/ids.ts';
+import { batches } from './batches.ts';
+import type { Connection, Query } from './connection.ts';
+import { JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
+import type { Projection } from './store.ts';
+
+export interface Append {
+  readonly vaultId: VaultId;
+  readonly jobId: JobId;
+  readonly facts: readonly Fact[];
+  readonly projections: readonly Projection[];
+}
+
+interface Waiting {
+  readonly append: Append;
+  refusal: FarshoreError | null;
+}
+
+export class JobLog {
+  readonly #connection: Connection;
+  readonly #commit: GroupCommit<Waiting>;
+
+  constructor(connection: Connection, defer: (flush: () => void) => void) {
+    this.#connection = connection;
+    this.#commit = new GroupCommit((batch) => this.#write(batch), defer);
+  }
+
+  async append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void> {
+    const waiting: Waiting = { append: { vaultId, jobId, facts, projections }, refusal: null };
+    await this.#commit.add(waiting);
+    if (waiting.refusal !== null) throw waiting.refusal;
+  }
+
+  #write(batch: readonly Waiting[]): Promise<void> {
+    const byVault = Map.groupBy(batch, ({ append }) => append.vaultId);
+    return this.#connection.write(async (db) => {
+      for (const [vaultId, group] of byVault) {
+        const ledger = await JobLedger.load(
+          db,
+          vaultId,
+          group.map(({ append }) => append),
+        );
+        for (const waiting of group) waiting.refusal = ledger.take(waiting.append);
+        await save(db, vaultId, ledger);
+      }
+    });
+  }
+}
+
+async function save(db: Query, vaultId: VaultId, ledger: JobLedger): Promise<void> {
+  const facts = ledger.facts.map(({ jobId, seq, fact }) => ({ vault_id: vaultId, job_id: jobId, seq, fact: JSON.stringify(fact) }));
+  for (const some of batches(facts)) await db.insertInto('facts').values(some).execute();
+  await saveVms(db, vaultId, ledger.changedVms());
+  for (const pairing of ledger.changedPairings()) await savePairing(db, vaultId, pairing);
+  for (const { id, lastSeq, state, endedAt } of ledger.changedJobs()) {
+    const mine = db.updateTable('jobs').where('vault_id', '=', vaultId).where('id', '=', id);
+    await mine.set({ last_seq: lastSeq, state, ended_at: endedAt }).execute();
+    if (endedAt === null) continue;
+    await db.updateTable('protected_vms').set({ busy_with: null }).where('vault_id', '=', vaultId).where('busy_with', '=', id).execute();
+  }
+}
+
+/** One statement for all that end in the same place. */
+async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
+  const byEnd = Map.groupBy(vms, ({ life }) => (life === null ? 'gone' : `${life.phase}/${life.activeLocation}`));
+  for (const group of byEnd.values()) {
+    const life = group[0]?.life ?? null;
+    for (const some of batches(group.map(({ id }) => id))) {
+      await (life === null
+        ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
+        : db
+            .updateTable('protected_vms')
+            .set({ phase: life.phase, active_location: life.activeLocation })
+            .where('vault_id', '=', vaultId)
+            .where('id', 'in', some)
+            .execute());
+    }
+  }
+}
+
+async function savePairing(db: Query, vaultId: VaultId, { id, state, replicaAddress }: PairingEntry): Promise<void> {
+  const mine = db.updateTable('pairings').where('vault_id', '=', vaultId).where('id', '=', id);
+  await mine.set({ state, replica_address: replicaAddress }).execute();
+}

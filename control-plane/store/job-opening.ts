@@ -1,0 +1,172 @@
+/**
+ * Opens a job: the one place where races are settled. Everything is read and written in one transaction; all that stands
+ * against it is told at once, and then nothing was written.
+ */
+import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
+import type { ProtectedVmId } from '../../shared/ids.ts';
+import { batches, inBatches } from './batches.ts';
+import type { Query } from './connection.ts';
+import type { NewJob } from './store.ts';
+
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Where several stand against it, the first of these is the code: it says best what to do. */
+const PRECEDENCE: readonly ErrorCode[] = ['ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_NOT_FOUND'];
+
+export async function openJob(db: Query, order: NewJob): Promise<'opened' | 'existing'> {
+  const { id, vaultId, requestDigest } = order.job;
+  const mine = db.selectFrom('jobs').select('request_digest').where('vault_id', '=', vaultId);
+  const before = await mine.where('id', '=', id).executeTakeFirst();
+  if (before?.request_digest === requestDigest) return 'existing';
+  if (before !== undefined) throw new FarshoreError('ERR_ID_REUSED', `job ${id} was asked for with another content`);
+  refuse([...(await claimRefusals(db, order)), ...(await newVmRefusals(db, order)), ...(await pairingRefusals(db, order))]);
+  await insertJob(db, order);
+  await insertPairing(db, order);
+  await claim(db, order);
+  await insertVms(db, order);
+  return 'opened';
+}
+
+function refuse(refusals: readonly Refusal[]): void {
+  const code = PRECEDENCE.find((candidate) => refusals.some((refusal) => refusal.code === candidate));
+  if (code === undefined) return;
+  const first = refusals.find((refusal) => refusal.code === code)?.message ?? '';
+  const message = refusals.length === 1 ? first : `${first}; ${refusals.length} reasons in all`;
+  throw new FarshoreError(code, message, { problems: refusals.map((refusal) => ({ message: refusal.message })) });
+}
+
+async function claimRefusals(db: Query, { job, claims }: NewJob): Promise<Refusal[]> {
+  const rows = await inBatches(claims, (some) =>
+    db
+      .selectFrom('protected_vms')
+      .select(['id', 'name', 'phase', 'epoch', 'busy_with'])
+      .where('vault_id', '=', job.vaultId)
+      .where(
+        'id',
+        'in',
+        some.map((one) => one.id),
+      )
+      .execute(),
+  );
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return claims.flatMap(({ id, phases, epoch }): Refusal[] => {
+    const vm = found.get(id);
+    if (vm === undefined) return [{ code: 'ERR_NOT_FOUND', message: `no protected VM ${id} in this vault` }];
+    if (vm.busy_with !== null) return [{ code: 'ERR_VM_BUSY', message: `job ${vm.busy_with} works on ${vm.name}` }];
+    if (!phases.includes(vm.phase)) {
+      return [{ code: 'ERR_OPERATION_NOT_ALLOWED', message: `${vm.name} is ${vm.phase}; ${job.kind} starts from ${phases.join(' or ')}` }];
+    }
+    if (epoch !== undefined && epoch <= vm.epoch) {
+      return [{ code: 'ERR_STALE_VERSION', message: `${vm.name} has had a newer ownership decision (epoch ${vm.epoch})` }];
+    }
+    return [];
+  });
+}
+
+async function newVmRefusals(db: Query, { job, newVms }: NewJob): Promise<Refusal[]> {
+  const taken = await inBatches(newVms, (some) =>
+    db
+      .selectFrom('protected_vms')
+      .innerJoin('pairings', (join) =>
+        join.onRef('pairings.vault_id', '=', 'protected_vms.vault_id').onRef('pairings.id', '=', 'protected_vms.pairing_id'),
+      )
+      .select(['protected_vms.vm_id', 'pairings.name as pairing'])
+      .where('protected_vms.vault_id', '=', job.vaultId)
+      .where(
+        'protected_vms.vm_id',
+        'in',
+        some.map((one) => one.vmId),
+      )
+      .execute(),
+  );
+  const pairingOf = new Map(taken.map(({ vm_id, pairing }) => [vm_id, pairing]));
+  const seen = new Set<string>();
+  return newVms.flatMap(({ vmId, name }): Refusal[] => {
+    const pairing = pairingOf.get(vmId);
+    if (pairing !== undefined)
+      return [{ code: 'ERR_CONFLICT', message: `${name} (${vmId}) is protected already, in the pairing ${pairing}` }];
+    if (seen.has(vmId)) return [{ code: 'ERR_CONFLICT', message: `${name} (${vmId}) is asked for twice` }];
+    seen.add(vmId);
+    return [];
+  });
+}
+
+async function pairingRefusals(db: Query, { job, newPairing }: NewJob): Promise<Refusal[]> {
+  if (newPairing === undefined) return [];
+  const mine = db.selectFrom('pairings').select('id').where('vault_id', '=', job.vaultId).where('name', '=', newPairing.name);
+  const same = await mine.where('state', '!=', 'failed').executeTakeFirst();
+  return same === undefined ? [] : [{ code: 'ERR_CONFLICT', message: `a pairing called ${newPairing.name} exists` }];
+}
+
+async function insertJob(db: Query, { job, graph }: NewJob): Promise<void> {
+  const { id, vaultId: vault_id, kind, target, startedBy, startedAt, requestDigest, input } = job;
+  const asked = { started_by: startedBy, started_at: startedAt, request_digest: requestDigest, input: JSON.stringify(input ?? null) };
+  await db
+    .insertInto('jobs')
+    .values({ id, vault_id, kind, target, ...asked, ended_at: null, state: 'inProgress', last_seq: 0 })
+    .execute();
+  await db
+    .insertInto('job_graphs')
+    .values({ vault_id, job_id: id, graph: JSON.stringify(graph) })
+    .execute();
+}
+
+async function insertPairing(db: Query, { job, newPairing }: NewJob): Promise<void> {
+  if (newPairing === undefined) return;
+  const { id, name, primary, recovery, policy, networks, state, replicaAddress, createdAt } = newPairing;
+  await db
+    .insertInto('pairings')
+    .values({
+      vault_id: job.vaultId,
+      id,
+      name,
+      primary_site_id: primary.siteId,
+      primary_cloud_id: primary.cloudId,
+      recovery_site_id: recovery.siteId,
+      recovery_cloud_id: recovery.cloudId,
+      policy: JSON.stringify(policy),
+      networks: JSON.stringify(networks),
+      state,
+      replica_address: replicaAddress,
+      created_at: createdAt,
+    })
+    .execute();
+}
+
+async function claim(db: Query, { job, claims }: NewJob): Promise<void> {
+  const byEpoch = Map.groupBy(claims, ({ epoch }) => epoch);
+  for (const [epoch, group] of byEpoch) {
+    const ids: readonly ProtectedVmId[] = [...new Set(group.map(({ id }) => id))];
+    for (const some of batches(ids)) {
+      const free = db
+        .updateTable('protected_vms')
+        .where('vault_id', '=', job.vaultId)
+        .where('id', 'in', some)
+        .where('busy_with', 'is', null);
+      const done = await free.set({ busy_with: job.id, ...(epoch !== undefined && { epoch }) }).executeTakeFirst();
+      // Cannot happen where transactions run one by one; where they overlap, this is where the second one loses.
+      if (done.numUpdatedRows !== BigInt(some.length)) throw new FarshoreError('ERR_VM_BUSY', 'another job took one of these VMs just now');
+    }
+  }
+}
+
+async function insertVms(db: Query, { job, newVms }: NewJob): Promise<void> {
+  for (const some of batches(newVms)) {
+    const rows = some.map((vm) => ({
+      vault_id: job.vaultId,
+      id: vm.id,
+      pairing_id: vm.pairingId,
+      vm_id: vm.vmId,
+      name: vm.name,
+      phase: vm.phase,
+      active_location: vm.activeLocation,
+      epoch: vm.epoch,
+      busy_with: job.id,
+      created_at: vm.createdAt,
+    }));
+    await db.insertInto('protected_vms').values(rows).execute();
+  }
+}

@@ -1,0 +1,85 @@
+/** Jobs for reading; opening one is in job-opening.ts, its facts are written by job-log.ts. */
+import type { Selectable } from 'kysely';
+import type { Fact, JobState } from '../../shared/engine/facts.ts';
+import type { Graph } from '../../shared/engine/graph.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { JobId, VaultId } from '../../shared/ids.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { Connection } from './connection.ts';
+import { JobLog } from './job-log.ts';
+import { openJob } from './job-opening.ts';
+import type { Job, JobStore, NewJob, Projection, StoredFact } from './store.ts';
+import type { Tables } from './tables.ts';
+
+export class Jobs implements JobStore {
+  readonly #connection: Connection;
+  readonly #log: JobLog;
+
+  constructor(connection: Connection, defer: (flush: () => void) => void) {
+    this.#connection = connection;
+    this.#log = new JobLog(connection, defer);
+  }
+
+  open(job: NewJob): Promise<'opened' | 'existing'> {
+    return this.#connection.write((db) => openJob(db, job));
+  }
+
+  append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void> {
+    return this.#log.append(vaultId, jobId, facts, projections);
+  }
+
+  find(vaultId: VaultId, id: JobId): Promise<Job | null> {
+    return this.#connection.read(async (db) => {
+      const row = await db.selectFrom('jobs').selectAll().where('vault_id', '=', vaultId).where('id', '=', id).executeTakeFirst();
+      return row === undefined ? null : toJob(row);
+    });
+  }
+
+  list(vaultId: VaultId, filter: { readonly state?: JobState; readonly limit: number; readonly before?: number }): Promise<Job[]> {
+    return this.#connection.read(async (db) => {
+      let mine = db.selectFrom('jobs').selectAll().where('vault_id', '=', vaultId);
+      if (filter.state !== undefined) mine = mine.where('state', '=', filter.state);
+      if (filter.before !== undefined) mine = mine.where('started_at', '<', filter.before);
+      return (await mine.orderBy('started_at', 'desc').orderBy('id').limit(filter.limit).execute()).map(toJob);
+    });
+  }
+
+  graph(vaultId: VaultId, id: JobId): Promise<Graph<StepWork>> {
+    return this.#connection.read(async (db) => {
+      const mine = db.selectFrom('job_graphs').select('graph').where('vault_id', '=', vaultId);
+      const row = await mine.where('job_id', '=', id).executeTakeFirst();
+      if (row === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no job ${id} in this vault`);
+      return JSON.parse(row.graph) as Graph<StepWork>;
+    });
+  }
+
+  facts(vaultId: VaultId, id: JobId, afterSeq: number = 0): Promise<StoredFact[]> {
+    return this.#connection.read(async (db) => {
+      const mine = db.selectFrom('facts').select(['seq', 'fact']).where('vault_id', '=', vaultId).where('job_id', '=', id);
+      const rows = await mine.where('seq', '>', afterSeq).orderBy('seq').execute();
+      return rows.map(({ seq, fact }) => ({ seq, fact: JSON.parse(fact) as Fact }));
+    });
+  }
+
+  unended(): Promise<Job[]> {
+    return this.#connection.read(async (db) => {
+      const open = db.selectFrom('jobs').selectAll().where('ended_at', 'is', null);
+      return (await open.orderBy('started_at').orderBy('id').execute()).map(toJob);
+    });
+  }
+}
+
+function toJob(row: Selectable<Tables['jobs']>): Job {
+  return {
+    id: row.id,
+    vaultId: row.vault_id,
+    kind: row.kind,
+    target: row.target,
+    startedBy: row.started_by,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    state: row.state,
+    requestDigest: row.request_digest,
+    input: JSON.parse(row.input),
+  };
+}

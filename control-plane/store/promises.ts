@@ -1,0 +1,72 @@
+/** Pairings and protected VMs for reading. Only jobs write them: job-opening.ts and job-log.ts. */
+import type { Selectable } from 'kysely';
+import type { PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
+import { inBatches } from './batches.ts';
+import type { Connection } from './connection.ts';
+import type { Pairing, PromiseStore, ProtectedVm } from './store.ts';
+import type { Tables } from './tables.ts';
+
+export class Promises implements PromiseStore {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  pairings(vaultId: VaultId): Promise<Pairing[]> {
+    return this.#connection.read(async (db) => {
+      const mine = db.selectFrom('pairings').selectAll().where('vault_id', '=', vaultId);
+      return (await mine.orderBy('created_at').orderBy('name').execute()).map(toPairing);
+    });
+  }
+
+  findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null> {
+    return this.#connection.read(async (db) => {
+      const row = await db.selectFrom('pairings').selectAll().where('vault_id', '=', vaultId).where('id', '=', id).executeTakeFirst();
+      return row === undefined ? null : toPairing(row);
+    });
+  }
+
+  protectedVms(
+    vaultId: VaultId,
+    where: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] } = {},
+  ): Promise<ProtectedVm[]> {
+    const { pairingId, ids } = where;
+    return this.#connection.read(async (db) => {
+      let mine = db.selectFrom('protected_vms').selectAll().where('vault_id', '=', vaultId).orderBy('name');
+      if (pairingId !== undefined) mine = mine.where('pairing_id', '=', pairingId);
+      const rows = ids === undefined ? await mine.execute() : await inBatches(ids, (some) => mine.where('id', 'in', some).execute());
+      return rows.map(toProtectedVm);
+    });
+  }
+}
+
+function toPairing(row: Selectable<Tables['pairings']>): Pairing {
+  return {
+    id: row.id,
+    vaultId: row.vault_id,
+    name: row.name,
+    primary: { siteId: row.primary_site_id, cloudId: row.primary_cloud_id },
+    recovery: { siteId: row.recovery_site_id, cloudId: row.recovery_cloud_id },
+    policy: JSON.parse(row.policy),
+    networks: JSON.parse(row.networks),
+    state: row.state,
+    replicaAddress: row.replica_address,
+    createdAt: row.created_at,
+  };
+}
+
+function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
+  return {
+    id: row.id,
+    vaultId: row.vault_id,
+    pairingId: row.pairing_id,
+    vmId: row.vm_id,
+    name: row.name,
+    phase: row.phase,
+    activeLocation: row.active_location,
+    epoch: row.epoch,
+    busyWith: row.busy_with,
+    createdAt: row.created_at,
+  };
+}

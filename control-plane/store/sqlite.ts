@@ -1,0 +1,107 @@
+/**
+ * The store on an embedded SQLite file. What a promise says is durable when it resolves: WAL with synchronous FULL, so a
+ * commit is on the disk before it returns. The driver is loaded late and behind a guard, because on a Node older than its
+ * Node-API it ends the process without a word.
+ */
+import { closeSync, openSync } from 'node:fs';
+import type { Database } from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { FarshoreError } from '../../shared/errors.ts';
+import { Accounts } from './accounts.ts';
+import { Connection, storeError } from './connection.ts';
+import { Enrolments } from './enrolments.ts';
+import { Jobs } from './jobs.ts';
+import { first } from './migrations/0001-first.ts';
+import { Observations } from './observations.ts';
+import { Promises } from './promises.ts';
+import { Settings } from './settings.ts';
+import { Sites } from './sites.ts';
+import type { Store } from './store.ts';
+import type { Tables } from './tables.ts';
+import { Wishes } from './wishes.ts';
+
+export interface StoreOptions {
+  /** A path whose folder exists, or `:memory:`. */
+  readonly file: string;
+  /** Calls back soon: facts appended until then share one sync. After the present micro task when not said. */
+  readonly defer?: (flush: () => void) => void;
+}
+
+const NODE_API_NEEDED = 10;
+const BUSY_TIMEOUT_MS = 5_000;
+
+const migrations = { '0001-first': first };
+
+/** Throws ERR_STORE_FAILED with cause and remedy: an old Node, no access, a damaged file, a file of a newer release. */
+export async function openStore({ file, defer = queueMicrotask }: StoreOptions): Promise<Store> {
+  const database = await openFile(file);
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  const connection = new Connection(db);
+  try {
+    refuseNewer(database, file);
+    await migrate(db, file);
+  } catch (thrown) {
+    await connection.close();
+    throw storeError(thrown);
+  }
+  return {
+    accounts: new Accounts(connection),
+    sites: new Sites(connection),
+    enrolment: new Enrolments(connection),
+    observations: new Observations(connection),
+    wishes: new Wishes(connection),
+    promises: new Promises(connection),
+    jobs: new Jobs(connection, defer),
+    settings: new Settings(connection),
+    close: () => connection.close(),
+  };
+}
+
+async function openFile(file: string): Promise<Database> {
+  if (Number(process.versions.napi ?? 0) < NODE_API_NEEDED) {
+    throw new FarshoreError('ERR_STORE_FAILED', `Node ${process.version} is too old for the embedded database: run Node 24 or later`);
+  }
+  const { default: Sqlite } = await import('better-sqlite3');
+  let database: Database | null = null;
+  try {
+    // It holds key material; the files that SQLite lays beside it take over its mode.
+    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
+    database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+    const found = String(database.pragma('quick_check(1)', { simple: true }));
+    if (found !== 'ok') throw Object.assign(new Error(found), { code: 'SQLITE_CORRUPT' });
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw new FarshoreError('ERR_STORE_FAILED', `${file}: ${storeError(asSqliteError(cause)).message}`, { cause });
+  }
+}
+
+/** The file system's own errors, in the words of the database. */
+function asSqliteError(cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return Object.assign(new Error(), { code: 'SQLITE_READONLY' });
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return Object.assign(new Error(), { code: 'SQLITE_CANTOPEN' });
+  if (code === 'ENOSPC') return Object.assign(new Error(), { code: 'SQLITE_FULL' });
+  return cause;
+}
+
+/** An older release must not write into tables it does not understand. */
+function refuseNewer(database: Database, file: string): void {
+  const table = database.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'kysely_migration'`).get();
+  if (table === undefined) return;
+  const done = database.prepare<[], { name: string }>('SELECT name FROM kysely_migration ORDER BY name').all();
+  const unknown = done.map(({ name }) => name).filter((name) => !Object.hasOwn(migrations, name));
+  if (unknown.length === 0) return;
+  const message = `${file} was written by a newer release of the control plane (${unknown.join(', ')}): start that release, or restore a backup from before the update`;
+  throw new FarshoreError('ERR_STORE_FAILED', message);
+}
+
+async function migrate(db: Kysely<Tables>, file: string): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw new FarshoreError('ERR_STORE_FAILED', `${file} could not be brought to this release`, { cause: error });
+}
