@@ -8,7 +8,11 @@ export const compileCommit: Compile<'commit'> = async (request, actor, ports) =>
   const target = await resolveTarget(request.target, actor, ports.store);
   const members = allVms(target);
   refuseUnlessAllowed(members, 'commit');
-  await refuseUnlessConnected(members.map(({ pairing }) => pairing.recovery.siteId), actor, ports);
+  await refuseUnlessConnected(
+    members.map(({ pairing }) => pairing.recovery.siteId),
+    actor,
+    ports,
+  );
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },

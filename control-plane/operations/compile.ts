@@ -1,7 +1,7 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import { resolveMembers } from '../../shared/domain/plan-members.ts';
-import { whyNot, type VmOperation } from '../../shared/domain/protected-vm.ts';
+import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { PairingId, SiteId, VmRef } from '../../shared/ids.ts';
@@ -116,7 +116,9 @@ export function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOpera
   });
   if (problems.length === 0) return;
   const isBusy = vms.some(({ vm }) => vm.busyWith !== null);
-  throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', `${operation} cannot start on every VM asked for`, { problems });
+  throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', `${operation} cannot start on every VM asked for`, {
+    problems,
+  });
 }
 
 /** Throws ERR_AGENT_OFFLINE naming each site that an operation needs and whose agent is not connected. */

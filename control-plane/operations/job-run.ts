@@ -61,7 +61,12 @@ export class JobRun {
 
   async #append(facts: readonly Fact[]): Promise<void> {
     for (const fact of facts) this.#noteHandOut(fact);
-    await this.#ports.jobs.append(this.job.vaultId, this.job.id, facts, facts.flatMap((fact) => this.#projectionsOf(fact)));
+    await this.#ports.jobs.append(
+      this.job.vaultId,
+      this.job.id,
+      facts,
+      facts.flatMap((fact) => this.#projectionsOf(fact)),
+    );
     this.#ports.onFacts(this.job);
   }
 

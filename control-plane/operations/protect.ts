@@ -33,7 +33,12 @@ export const compileProtect: Compile<'protect'> = async (request, actor, ports) 
 };
 
 /** Throws ERR_VM_NOT_FOUND with every VM that the primary cloud has not reported. */
-async function namesOf(vmIds: readonly VmId[], { primary }: Pairing, { vaultId }: Actor, { store }: CompilePorts): Promise<Map<VmId, string>> {
+async function namesOf(
+  vmIds: readonly VmId[],
+  { primary }: Pairing,
+  { vaultId }: Actor,
+  { store }: CompilePorts,
+): Promise<Map<VmId, string>> {
   const seen = await store.observations.vms(vaultId, { siteId: primary.siteId, cloudId: primary.cloudId, vmIds });
   const known = new Map(seen.map(({ report }) => [report.ref.vmId, report.name]));
   const problems = vmIds.filter((id) => !known.has(id)).map((id): Problem => ({ message: `the primary cloud has no VM ${id}` }));

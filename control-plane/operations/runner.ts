@@ -14,7 +14,7 @@ import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job } from '../store/store.ts';
 import { compileCommit } from './commit.ts';
-import type { Compile, Compilers, CompilePorts } from './compile.ts';
+import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
@@ -163,7 +163,14 @@ export class OperationRunner implements Operations {
   async #load(job: Job): Promise<void> {
     const { jobs } = this.#ports.store;
     const [graph, facts] = await Promise.all([jobs.graph(job.vaultId, job.id), jobs.facts(job.vaultId, job.id)]);
-    await this.#begin(new JobRun(job, graph, facts.map(({ fact }) => fact), this.#jobPorts));
+    await this.#begin(
+      new JobRun(
+        job,
+        graph,
+        facts.map(({ fact }) => fact),
+        this.#jobPorts,
+      ),
+    );
   }
 
   /** The store could not write. The log is the truth: the job is read again and goes on from there. */

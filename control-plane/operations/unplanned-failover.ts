@@ -10,7 +10,14 @@ import type { SiteId } from '../../shared/ids.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import {
-  allVms, type Compile, type CompilePorts, recoveryRef, refuseUnlessConnected, type ResolvedTarget, resolveTarget, type TargetVm,
+  allVms,
+  type Compile,
+  type CompilePorts,
+  type ResolvedTarget,
+  recoveryRef,
+  refuseUnlessConnected,
+  resolveTarget,
+  type TargetVm,
 } from './compile.ts';
 import type { Actor } from './operations.ts';
 
@@ -89,7 +96,12 @@ function memberWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): Membe
 }
 
 /** Throws ERR_PRIMARY_REACHABLE naming the sites that still speak. A site that is both ends of a pairing is never "gone". */
-async function refuseIfReachable(sites: ReadonlySet<SiteId>, recovery: ReadonlySet<SiteId>, actor: Actor, ports: CompilePorts): Promise<void> {
+async function refuseIfReachable(
+  sites: ReadonlySet<SiteId>,
+  recovery: ReadonlySet<SiteId>,
+  actor: Actor,
+  ports: CompilePorts,
+): Promise<void> {
   const reachable = [...sites].filter((site) => recovery.has(site) || ports.presence.isConnected(site));
   if (reachable.length === 0) return;
   const names = await Promise.all(reachable.map(async (id) => (await ports.store.sites.find(actor.vaultId, id))?.name ?? id));
