@@ -101,8 +101,8 @@ export class JobRun {
     if (this.job.kind !== 'pair') return [];
     const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
     if (!isPaired) return [{ pairing, state: 'failed' }];
-    const { address } = this.engine.state.view(PREPARE_RECOVERY)?.result as { address: string | null };
-    return [{ pairing, state: 'paired', ...(address === null ? {} : { replicaAddress: address }) }];
+    const prepared = this.engine.state.view(PREPARE_RECOVERY)?.result as { address: string | null } | undefined;
+    return [{ pairing, state: 'paired', ...(prepared?.address ? { replicaAddress: prepared.address } : {}) }];
   }
 
   /** The same for every delivery: nothing in it depends on when or how often it is made. */
