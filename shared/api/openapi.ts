@@ -30,7 +30,7 @@ export function openApiDocument(): ReturnType<typeof createDocument> {
   });
 }
 
-export const SESSION_COOKIE = 'farshore_session';
+export const SESSION_COOKIE = '__Host-farshore';
 
 function operation(id: string, route: Route): ZodOpenApiOperationObject {
   return {

@@ -25,8 +25,9 @@ export const VmReportAnswer = z.object({
   vm: ProtectedVmId.nullable(),
   name: z.string(),
   group: z.string(),
-  outcome: z.enum(['succeeded', 'failed', 'undone', 'waitsForPerson', 'inProgress']),
-  isByDecision: z.boolean().meta({ description: 'a person skipped a step of it' }),
+  outcome: z
+    .enum(['succeeded', 'failed', 'undone', 'skipped', 'waitsForPerson', 'inProgress'])
+    .meta({ description: 'skipped: a person went on without a step of it' }),
   beganAt: Moment.nullable(),
   endedAt: Moment.nullable(),
   rtoSeconds: Seconds.nullable().meta({ description: 'actual RTO: from the start of the job until it was known that the VM serves' }),
@@ -66,6 +67,7 @@ export const ReportAnswer = z
       vms: z.int(),
       succeeded: z.int(),
       failed: z.int(),
+      skipped: z.int(),
       leftOut: z.int(),
       rtoSeconds: Seconds.nullable().meta({ description: 'until the last VM that made it' }),
       outageSeconds: Seconds.nullable(),

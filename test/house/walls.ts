@@ -45,7 +45,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'control-plane/store': { may: everyShared },
   'control-plane/operations': { may: everyShared, ports: ['control-plane/store'] },
   'control-plane/channel': { may: ['certs', ...everyShared], ports: ['control-plane/store'] },
-  'control-plane/api': { may: ['control-plane/operations', ...everyShared], ports: ['control-plane/store'] },
+  'control-plane/api': { may: ['control-plane/operations', 'control-plane/reports', ...everyShared], ports: ['control-plane/store'] },
   'control-plane/reports': { may: everyShared, ports: ['control-plane/store'] },
   'control-plane/alerts': { may: everyShared, ports: ['control-plane/store'] },
   'control-plane/console': { may: everyShared },

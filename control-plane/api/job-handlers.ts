@@ -1,0 +1,69 @@
+/** Handlers: operations and the jobs they become. All that is told of a job is read from its log. */
+import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { JobId, VaultId } from '../../shared/ids.ts';
+import { buildReport } from '../reports/report.ts';
+import type { Job } from '../store/store.ts';
+import type { ApiPorts, Caller, Handlers } from './handler.ts';
+import { jobAnswer, jobDetail } from './job-view.ts';
+
+type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob';
+
+export function jobHandlers({ store, operations }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+  return {
+    async startOperation({ caller, body, setHeader }) {
+      const { job } = await operations.start(body, actorOf(caller));
+      setHeader('Location', `/api/v1/jobs/${job.id}`);
+      return jobAnswer(job);
+    },
+
+    async listJobs({ caller, query }) {
+      const { state, limit, before } = query;
+      const filter = { limit, ...(state === undefined ? {} : { state }), ...(before === undefined ? {} : { before: Date.parse(before) }) };
+      return { jobs: (await store.jobs.list(caller.vaultId, filter)).map(jobAnswer) };
+    },
+
+    async getJob({ caller, params }) {
+      const parts = await readJob(caller.vaultId, params.jobId);
+      return jobDetail({ ...parts, stageOf: (step) => operations.stageOf(params.jobId, step) });
+    },
+
+    async listFacts({ caller, params, query }) {
+      const job = await findJob(caller.vaultId, params.jobId);
+      return { facts: await store.jobs.facts(caller.vaultId, job.id, query.after) };
+    },
+
+    getReport: async ({ caller, params }) => buildReport(await readJob(caller.vaultId, params.jobId)),
+
+    async decideStep({ caller, params, body }) {
+      const job = await findJob(caller.vaultId, params.jobId);
+      await operations.decide(actorOf(caller), job.id, body.step, body.decision, body.reason);
+    },
+
+    async cancelJob({ caller, params, body }) {
+      const job = await findJob(caller.vaultId, params.jobId);
+      await operations.cancel(actorOf(caller), job.id, body.reason);
+    },
+  };
+
+  async function findJob(vaultId: VaultId, id: JobId): Promise<Job> {
+    const job = await store.jobs.find(vaultId, id);
+    if (job === null) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such job');
+    return job;
+  }
+
+  async function readJob(vaultId: VaultId, id: JobId) {
+    // First the job, then its facts: a job that has ended is never shown without the facts of its end.
+    const job = await findJob(vaultId, id);
+    const [graph, facts, vms] = await Promise.all([
+      store.jobs.graph(vaultId, id),
+      store.jobs.facts(vaultId, id),
+      store.promises.protectedVms(vaultId),
+    ]);
+    return { job, graph, facts, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
+  }
+}
+
+function actorOf({ vaultId, user }: Caller) {
+  return { vaultId, name: user.name };
+}

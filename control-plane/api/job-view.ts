@@ -1,0 +1,71 @@
+/** A job as the API shows it: its outline with the state of every step, folded from the facts. Pure. */
+import type { JobAnswer, JobDetailAnswer, StepAnswer } from '../../shared/api/jobs.ts';
+import { memberStatus } from '../../shared/api/member-status.ts';
+import type { Graph, Step } from '../../shared/engine/graph.ts';
+import { RunState } from '../../shared/engine/run-state.ts';
+import { errorCodes } from '../../shared/errors.ts';
+import type { ProtectedVmId, StepId } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import type { Stage } from '../../shared/protocol/commands.ts';
+import { outlineOf } from '../reports/job-outline.ts';
+import { waitsForPerson } from '../reports/report.ts';
+import { historiesOf } from '../reports/step-history.ts';
+import type { Job, StoredFact } from '../store/store.ts';
+
+export function jobAnswer({ id, kind, target, startedBy, startedAt, endedAt, state }: Job): JobAnswer {
+  return { id, kind, target, startedBy, startedAt: isoMoment(startedAt), endedAt: endedAt === null ? null : isoMoment(endedAt), state };
+}
+
+export interface JobParts {
+  readonly job: Job;
+  readonly graph: Graph<unknown>;
+  readonly facts: readonly StoredFact[];
+  /** Of VMs that the job's record does not name. */
+  readonly names: ReadonlyMap<ProtectedVmId, string>;
+  readonly stageOf: (step: StepId) => Stage | null;
+}
+
+export function jobDetail({ job, graph, facts, names, stageOf }: JobParts): JobDetailAnswer {
+  const { input, groups } = outlineOf(job, graph);
+  const log = facts.map(({ fact }) => fact);
+  const state = new RunState(graph, log);
+  const histories = historiesOf(log);
+  const stepAnswer = ({ id, title }: Step<unknown>): StepAnswer => {
+    const view = state.view(id);
+    const history = histories.get(id);
+    const error = view?.error ?? null;
+    return {
+      id,
+      title,
+      status: view?.status ?? 'waiting',
+      attempt: view?.attempt ?? 0,
+      startedAt: moment(history?.firstStartedAt),
+      endedAt: moment(history?.endedAt),
+      stage: stageOf(id),
+      error: error && { ...error, cause: errorCodes[error.code].cause, remedy: errorCodes[error.code].remedy },
+      waitsForPerson: waitsForPerson(state, id),
+    };
+  };
+  return {
+    ...jobAnswer(job),
+    lastSeq: facts.at(-1)?.seq ?? 0,
+    groups: groups.map(({ name, members }) => ({
+      name,
+      members: members.map((member) => {
+        const steps = member.steps.map(stepAnswer);
+        const known = member.vm === null ? undefined : names.get(member.vm);
+        return {
+          vm: member.vm,
+          name: member.name === member.vm ? (known ?? member.name) : member.name,
+          status: memberStatus(steps),
+          steps,
+        };
+      }),
+    })),
+    leftOut: input.skipped ?? [],
+  };
+}
+
+function moment(at: number | null | undefined): string | null {
+  return at == null ? null : isoMoment(at);
+}

@@ -1,0 +1,97 @@
+/** Handlers: pairings and protected VMs. What was promised and what was observed stand side by side; nothing is mixed. */
+
+import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
+import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
+import { allowedOperations } from '../../shared/domain/protected-vm.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { VaultId } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import type { CloudRef, Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
+import type { ApiPorts, Handlers } from './handler.ts';
+import { observationAnswer, readLastHeard } from './observation.ts';
+import { readNames, type VaultNames } from './vault-names.ts';
+
+type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm';
+
+export function protectionHandlers({ store, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+  return {
+    async listPairings({ caller }) {
+      const names = await readNames(store, caller.vaultId);
+      return { pairings: (await store.promises.pairings(caller.vaultId)).map((pairing) => pairingAnswer(pairing, names)) };
+    },
+
+    async getPairing({ caller, params }) {
+      const pairing = await store.promises.findPairing(caller.vaultId, params.pairingId);
+      if (pairing === null) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
+      return pairingAnswer(pairing, await readNames(store, caller.vaultId));
+    },
+
+    async listProtectedVms({ caller, query }) {
+      const where = query.pairing === undefined ? {} : { pairingId: query.pairing };
+      const vms = await store.promises.protectedVms(caller.vaultId, where);
+      const answers = await vmAnswers(caller.vaultId, vms);
+      return { protectedVms: answers.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })) };
+    },
+
+    async getProtectedVm({ caller, params }) {
+      const vms = await store.promises.protectedVms(caller.vaultId, { ids: [params.protectedVmId] });
+      const [answer] = await vmAnswers(caller.vaultId, vms);
+      if (answer === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
+      return answer;
+    },
+  };
+
+  async function vmAnswers(vaultId: VaultId, vms: readonly ProtectedVm[]): Promise<ProtectedVmAnswer[]> {
+    const names = await readNames(store, vaultId);
+    const lastHeard = await readLastHeard(store, presence, vaultId);
+    const pairings = new Map((await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
+    // All of them in one reading: one by one would cost a query for each VM.
+    const wanted = vms.length === 1 ? { vmIds: vms.map(({ vmId }) => vmId) } : {};
+    const seen = new Map((await store.observations.vms(vaultId, wanted)).map((one) => [placeOf(one), one]));
+    const now = clock.now();
+    const observed = (vm: ProtectedVm, end: CloudRef | undefined) => {
+      const found = end && seen.get(`${end.siteId}/${end.cloudId}/${vm.vmId}`);
+      return found === undefined ? null : observationAnswer(found, names, lastHeard, now);
+    };
+    return vms.map((vm) => {
+      const pairing = pairings.get(vm.pairingId);
+      const { id, vmId, name, phase, activeLocation, epoch, busyWith } = vm;
+      return {
+        id,
+        vmId,
+        name,
+        pairing: { id: vm.pairingId, name: pairing?.name ?? '' },
+        phase,
+        activeLocation,
+        epoch,
+        busyWith,
+        createdAt: isoMoment(vm.createdAt),
+        allowedOperations: allowedOperations(vm),
+        primary: observed(vm, pairing?.primary),
+        recovery: observed(vm, pairing?.recovery),
+      };
+    });
+  }
+}
+
+function placeOf({ siteId, report }: VmObservation): string {
+  return `${siteId}/${report.ref.cloudId}/${report.ref.vmId}`;
+}
+
+function pairingAnswer(pairing: Pairing, names: VaultNames): PairingAnswer {
+  const { id, name, state, primary, recovery, policy } = pairing;
+  const end = (ref: CloudRef) => ({ ...ref, siteName: names.site(ref.siteId), cloudName: names.cloud(ref) });
+  return {
+    id,
+    name,
+    state,
+    primary: end(primary),
+    recovery: end(recovery),
+    policy,
+    networks: pairing.networks.map(({ from, to }) => ({
+      from: { id: from, name: names.network(primary.siteId, from) },
+      to: { id: to, name: names.network(recovery.siteId, to) },
+    })),
+    createdAt: isoMoment(pairing.createdAt),
+  };
+}

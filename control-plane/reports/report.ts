@@ -1,0 +1,180 @@
+/**
+ * The report of a job, built from its record and its facts and from nothing else, so that whoever holds those can
+ * recompute every number. Times of the job are by the clock of the control plane; what a site measured is named so.
+ */
+
+import type { JobInput } from '../../shared/api/job-input.ts';
+import { type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
+import { memberStatus } from '../../shared/api/member-status.ts';
+import type { ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
+import type { Graph, Step } from '../../shared/engine/graph.ts';
+import { RunState } from '../../shared/engine/run-state.ts';
+import { errorCodes } from '../../shared/errors.ts';
+import type { ProtectedVmId, StepId } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import { commands } from '../../shared/protocol/commands.ts';
+import type { Job, StoredFact } from '../store/store.ts';
+import { type OutlineMember, outlineOf } from './job-outline.ts';
+import { historiesOf, type StepHistory } from './step-history.ts';
+import { type Interval, seconds, splitTime } from './time-split.ts';
+
+export interface ReportParts {
+  readonly job: Job;
+  readonly graph: Graph<unknown>;
+  readonly facts: readonly StoredFact[];
+  /** Of VMs that the job's record does not name. */
+  readonly names: ReadonlyMap<ProtectedVmId, string>;
+}
+
+/** What every line of the report is read from. */
+interface Evidence extends ReportParts {
+  readonly input: JobInput;
+  readonly state: RunState<unknown>;
+  readonly histories: ReadonlyMap<StepId, StepHistory>;
+}
+
+export function buildReport(parts: ReportParts): ReportAnswer {
+  const { job, graph, facts } = parts;
+  const { input, groups } = outlineOf(job, graph);
+  const log = facts.map(({ fact }) => fact);
+  const evidence: Evidence = { ...parts, input, state: new RunState(graph, log), histories: historiesOf(log) };
+  const vms = groups.flatMap((group) => group.members.map((member) => memberReport(member, group.name, evidence)));
+  const leftOut = input.skipped ?? [];
+  const { id, kind, target, state, startedBy } = job;
+  return {
+    job: { id, kind, target, state, startedBy, startedAt: isoMoment(job.startedAt), endedAt: moment(job.endedAt) },
+    plan: input.planName && input.planVersion ? { name: input.planName, version: input.planVersion } : null,
+    primary: input.primary ?? null,
+    outageAt: moment(input.outageAt ?? null),
+    rpoFrom: kind !== 'unplannedFailover' ? null : input.outageAt == null ? 'start' : 'outage',
+    total: totalOf(vms, leftOut.length, evidence),
+    vms,
+    leftOut,
+    decisions: decisionsOf(parts.facts),
+    facts: { count: facts.length, lastSeq: facts.at(-1)?.seq ?? 0 },
+  };
+}
+
+const outcomes: Record<MemberStatus, VmReportAnswer['outcome']> = {
+  waiting: 'inProgress',
+  running: 'inProgress',
+  done: 'succeeded',
+  skipped: 'skipped',
+  failed: 'failed',
+  undone: 'undone',
+  waitsForPerson: 'waitsForPerson',
+};
+
+function memberReport(member: OutlineMember, group: string, evidence: Evidence): VmReportAnswer {
+  const { job, input, histories } = evidence;
+  const own = member.steps.flatMap((step) => histories.get(step.id) ?? []);
+  const outcome = outcomes[statusOf(member, evidence)];
+  const isOpen = outcome === 'inProgress' || outcome === 'waitsForPerson';
+  const endedAt = isOpen ? null : latest(own.map((history) => history.endedAt));
+  const isFailover = job.kind === 'unplannedFailover';
+  const servesAt = isFailover && outcome === 'succeeded' ? endedAt : null;
+  const { recoveryPointId, recoveryPointAt } = resultOf(member, 'failover.execute', evidence) ?? {
+    recoveryPointId: null,
+    recoveryPointAt: null,
+  };
+  const started = resultOf(member, 'vm.start', evidence);
+  const lostFrom = input.outageAt ?? job.startedAt;
+  return {
+    vm: member.vm,
+    name: nameOf(member, evidence),
+    group,
+    outcome,
+    beganAt: moment(
+      own.reduce<number | null>((first, { firstStartedAt: at }) => (at !== null && (first === null || at < first) ? at : first), null),
+    ),
+    endedAt: moment(endedAt),
+    rtoSeconds: servesAt === null ? null : seconds(servesAt - job.startedAt),
+    outageSeconds: servesAt === null || input.outageAt == null ? null : seconds(servesAt - input.outageAt),
+    rpoSeconds: isFailover && recoveryPointAt !== null ? seconds(lostFrom - Date.parse(recoveryPointAt)) : null,
+    recoveryPointId,
+    recoveryPointAt,
+    runningAt: started?.runningAt ?? null,
+    answeredAt: started?.answeredAt ?? null,
+    split: endedAt === null ? null : splitOf({ from: job.startedAt, to: endedAt }, own),
+    failures: member.steps.flatMap((step) => failuresOf(step, histories.get(step.id))),
+  };
+}
+
+function statusOf({ steps }: OutlineMember, { state }: Evidence): MemberStatus {
+  return memberStatus(
+    steps.map(({ id }) => {
+      const status = state.view(id)?.status ?? STEP_STATUSES[0];
+      return { status, waitsForPerson: waitsForPerson(state, id) };
+    }),
+  );
+}
+
+/** A step that failed where there is no way back waits until somebody decides it. */
+export function waitsForPerson(state: RunState<unknown>, id: StepId): boolean {
+  const status = state.view(id)?.status;
+  return state.isStuck(id) && (status === 'failed' || status === 'undoFailed');
+}
+
+/** The result of the member's step that ran a command of this kind, if it is done. */
+function resultOf<K extends 'failover.execute' | 'vm.start'>({ steps }: OutlineMember, kind: K, { histories }: Evidence) {
+  const step = steps.find(({ work }) => (work as { kind?: unknown } | undefined)?.kind === kind);
+  const history = step && histories.get(step.id);
+  return history?.doneAt == null ? null : ((commands[kind].result.safeParse(history.result).data ?? null) as ResultFor<K> | null);
+}
+type ResultFor<K extends keyof typeof commands> = ReturnType<(typeof commands)[K]['result']['parse']>;
+
+function failuresOf({ id, title }: Step<unknown>, history: StepHistory | undefined): VmReportAnswer['failures'] {
+  return (history?.failures ?? []).map(({ at, error: { code, logRef }, isFinal }) => {
+    const { cause, remedy } = errorCodes[code];
+    return { step: id, title, at: isoMoment(at), isFinal, code, cause, remedy, logRef };
+  });
+}
+
+function totalOf(vms: readonly VmReportAnswer[], leftOut: number, { job, facts, histories }: Evidence): ReportAnswer['total'] {
+  const most = (values: readonly (number | null)[]) =>
+    values.reduce((max, value) => (value !== null && (max === null || value > max) ? value : max), null);
+  const succeeded = vms.filter(({ outcome }) => outcome === 'succeeded').length;
+  const end = job.endedAt ?? facts.at(-1)?.fact.at ?? null;
+  return {
+    vms: vms.length,
+    succeeded,
+    failed: vms.filter(({ outcome }) => outcome === 'failed' || outcome === 'undone').length,
+    skipped: vms.filter(({ outcome }) => outcome === 'skipped').length,
+    leftOut,
+    rtoSeconds: most(vms.map(({ rtoSeconds }) => rtoSeconds)),
+    outageSeconds: most(vms.map(({ outageSeconds }) => outageSeconds)),
+    rpoSeconds: most(vms.map(({ rpoSeconds }) => rpoSeconds)),
+    split: end === null ? null : splitOf({ from: job.startedAt, to: end }, [...histories.values()]),
+  };
+}
+
+function splitOf(whole: Interval, histories: readonly StepHistory[]) {
+  return splitTime(
+    whole,
+    histories.flatMap(({ atSite }) => atSite),
+    histories.flatMap(({ forPerson }) => forPerson),
+  );
+}
+
+function decisionsOf(facts: readonly StoredFact[]): ReportAnswer['decisions'] {
+  return facts.flatMap(({ fact }): ReportAnswer['decisions'] => {
+    if (fact.type === 'decided')
+      return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: fact.decision, step: fact.step }];
+    if (fact.type === 'cancelled') return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: 'cancel', step: null }];
+    return [];
+  });
+}
+
+function nameOf({ vm, name }: OutlineMember, { names }: Evidence): string {
+  return vm !== null && name === vm ? (names.get(vm) ?? name) : name;
+}
+
+/** Null as soon as one has not ended. */
+function latest(moments: readonly (number | null)[]): number | null {
+  if (moments.length === 0 || moments.includes(null)) return null;
+  return Math.max(...moments.filter((at) => at !== null));
+}
+
+function moment(at: number | null): string | null {
+  return at === null ? null : isoMoment(at);
+}

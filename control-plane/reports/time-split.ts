@@ -1,0 +1,50 @@
+/**
+ * Where time went, told from intervals. Each moment counts once: as site work while a site had a step in hand, else as
+ * waiting while a person was asked, else as queueing before the first step or as orchestration after it.
+ */
+import type { TimeSplit } from '../../shared/api/report.ts';
+
+/** Milliseconds since 1970; `to` is not part of it. */
+export interface Interval {
+  readonly from: number;
+  readonly to: number;
+}
+
+export function splitTime(whole: Interval, atSites: readonly Interval[], forPersons: readonly Interval[]): TimeSplit {
+  const site = union(atSites, whole);
+  const person = lengthOf(union([...site, ...forPersons], whole)) - lengthOf(site);
+  const first = site[0]?.from ?? whole.to;
+  const queuedPerson = lengthOf(union(forPersons, { from: whole.from, to: first }));
+  const queued = first - whole.from - queuedPerson;
+  const rest = whole.to - whole.from - lengthOf(site) - person - queued;
+  return {
+    queuedSeconds: seconds(queued),
+    siteSeconds: seconds(lengthOf(site)),
+    personSeconds: seconds(person),
+    orchestrationSeconds: seconds(rest),
+  };
+}
+
+/** Milliseconds as seconds, three digits behind the point. */
+export function seconds(ms: number): number {
+  return Math.max(0, Math.round(ms) / 1000);
+}
+
+/** The parts of the intervals inside `whole`, merged, in order. */
+function union(intervals: readonly Interval[], whole: Interval): Interval[] {
+  const sorted = intervals
+    .map(({ from, to }) => ({ from: Math.max(from, whole.from), to: Math.min(to, whole.to) }))
+    .filter(({ from, to }) => to > from)
+    .sort((a, b) => a.from - b.from);
+  const merged: { from: number; to: number }[] = [];
+  for (const next of sorted) {
+    const last = merged.at(-1);
+    if (last && next.from <= last.to) last.to = Math.max(last.to, next.to);
+    else merged.push({ ...next });
+  }
+  return merged;
+}
+
+function lengthOf(intervals: readonly Interval[]): number {
+  return intervals.reduce((sum, { from, to }) => sum + to - from, 0);
+}

@@ -1,0 +1,22 @@
+/**
+ * What operations keep with a job beside its facts, as far as people are shown it: who its members are, in which groups,
+ * what was left out, and the evidence. Operations write it; the job's view and its report read it.
+ */
+import { z } from 'zod';
+import { ProtectedVmId } from '../ids.ts';
+import { PrimaryEvidence } from './operations.ts';
+
+const Member = z.object({ vm: ProtectedVmId, name: z.string() });
+
+export const JobInput = z.object({
+  planName: z.string().nullish(),
+  planVersion: z.int().nullish(),
+  groups: z.array(z.object({ name: z.string(), members: z.array(Member) })).optional(),
+  /** Members of a job without groups. */
+  vms: z.array(Member).optional(),
+  skipped: z.array(z.object({ name: z.string(), reason: z.string() })).optional(),
+  primary: PrimaryEvidence.optional(),
+  /** When the agent of the primary site was last heard; null when it was not gone. */
+  outageAt: z.number().nullish(),
+});
+export type JobInput = z.infer<typeof JobInput>;
