@@ -12,6 +12,9 @@ export const limits = {
   /** Messages a second, on average, and how many may come at once. */
   messagesPerSecond: 500,
   messagesAtOnce: 5_000,
+  /** Bytes a second that the control plane takes from one agent, on average, and how many may come at once: a full report of a large site. */
+  bytesPerSecond: 4 * 1024 * 1024,
+  bytesAtOnce: 64 * 1024 * 1024,
   /** VMs named in one inventory or replication message. */
   vmsPerMessage: 500,
   /** Commands that the control plane keeps open at one agent. */
@@ -35,7 +38,7 @@ export function isWithinDepth(text: string, depth: number = limits.depth): boole
   return true;
 }
 
-/** A token bucket on a clock that the caller reads: `take` says whether one more message may pass now. */
+/** A token bucket on a clock that the caller reads: `take` says whether so much more may pass now. */
 export class RateLimit {
   readonly #perSecond: number;
   readonly #burst: number;
@@ -49,11 +52,11 @@ export class RateLimit {
     this.#at = now;
   }
 
-  take(now: number): boolean {
+  take(now: number, tokens: number = 1): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < tokens) return false;
+    this.#tokens -= tokens;
     return true;
   }
 }
