@@ -20,7 +20,10 @@ export class Processes {
   /** Starts a program; each line it prints goes to `onLine`. An end that nobody asked for goes to `onDied`. */
   start(name: string, program: string, args: readonly string[], onLine: (line: string) => void, onDied: (why: string) => void): void {
     // Its own process group on POSIX, so that Ctrl-C reaches the demo alone and it ends them in order.
-    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: process.platform !== 'win32' });
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32',
+    });
     this.#running.set(name, child);
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
     child.once('exit', (code, signal) => {

@@ -1,0 +1,151 @@
+/** One control plane and the agents of two simulated sites, each in a folder of its own, set up as an administrator would. */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
+import path from 'node:path';
+import axios from 'axios';
+import colors from 'picocolors';
+import { routes } from '../shared/api/routes.ts';
+import type { SiteAnswer } from '../shared/api/sites.ts';
+import { systemRandom } from '../shared/system-ports.ts';
+import type { CommandLine } from './farshore.ts';
+import { freePort, type Processes, programs } from './processes.ts';
+
+const OWNER = 'owner';
+const PASSWORD_BYTES = 15;
+const LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 300;
+
+export class Installation {
+  readonly address: string;
+  readonly cliConfig: string;
+  readonly #folder: string;
+  readonly #ports: { api: number; agents: number };
+  readonly #processes: Processes;
+  readonly #onDied: (why: string) => void;
+  readonly #password = Buffer.from(systemRandom.bytes(PASSWORD_BYTES)).toString('base64url');
+
+  private constructor(folder: string, ports: { api: number; agents: number }, processes: Processes, onDied: (why: string) => void) {
+    this.#folder = folder;
+    this.#ports = ports;
+    this.#processes = processes;
+    this.#onDied = onDied;
+    this.address = `https://127.0.0.1:${ports.api}`;
+    this.cliConfig = path.join(folder, 'farshore-cli.json');
+  }
+
+  /** An empty folder; what an earlier demo left there is removed. */
+  static async make(folder: string, processes: Processes, onDied: (why: string) => void): Promise<Installation> {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    return new Installation(folder, { api: await freePort(), agents: await freePort() }, processes, onDied);
+  }
+
+  /** Starts the control plane, opens the set-up link once, and signs the command line in. */
+  async start(): Promise<void> {
+    const data = await this.#dataFolder('control-plane');
+    const config = `apiPort: ${this.#ports.api}\nagentPort: ${this.#ports.agents}\nlog: { level: info, file: control-plane.log }\n`;
+    await writeFile(path.join(data, 'server.yaml'), config);
+    const secret = await new Promise<string>((resolve, reject) => {
+      const onLine = (line: string) => {
+        const link = /https:\S+\/setup#(\S+)/.exec(line);
+        if (link?.[1]) resolve(link[1]);
+      };
+      this.#processes.start('control plane', programs.server, ['run', '--data', data], onLine, (why) => {
+        reject(new Error(why));
+        this.#onDied(why);
+      });
+    });
+    const ca = await readFile(path.join(data, 'authority.pem'), 'utf8');
+    const client = axios.create({ baseURL: this.address, httpsAgent: new Agent({ ca }) });
+    await client.post(routes.setUp.path, { secret, vaultName: 'Demo', ownerName: OWNER, password: this.#password });
+    const { data: session } = await client.post(routes.signIn.path, { name: OWNER, password: this.#password, as: 'bearer' });
+    const config2 = { address: this.address, authority: ca, secret: session.secret };
+    await writeFile(this.cliConfig, JSON.stringify(config2, null, 2), { mode: 0o600 });
+  }
+
+  /** Registers a site's agent with a key made for it, and runs it beside its simulated site. */
+  async startAgent(site: string, siteFile: string, farshore: CommandLine): Promise<void> {
+    const data = await this.#dataFolder(site.toLowerCase());
+    await writeFile(
+      path.join(data, 'agent.yaml'),
+      `fabric: { kind: simulated, site: ${JSON.stringify(path.resolve(siteFile))} }\ninventoryEverySeconds: 1\nlog: { level: info, file: agent.log }\n`,
+    );
+    const keyFile = path.join(data, 'registration.key');
+    const { key } = await farshore.json<{ key: string }>(['registration-keys', 'create', site]);
+    await writeFile(keyFile, key, { mode: 0o600 });
+    await this.#runToEnd(`${site} registers`, ['register', '--key-file', keyFile, '--data', data]);
+    await rm(keyFile);
+    this.#processes.start(site, programs.agent, ['run', '--data', data], () => {}, this.#onDied);
+    await this.#until(`${site} is connected`, async () => (await this.#site(site, farshore))?.isConnected === true);
+  }
+
+  async untilReported(farshore: CommandLine): Promise<void> {
+    await this.#until('clouds and networks are reported', async () => {
+      const { clouds } = await farshore.json<{ clouds: unknown[] }>(['clouds', 'list']);
+      const { networks } = await farshore.json<{ networks: unknown[] }>(['networks', 'list']);
+      return clouds.length >= 2 && networks.length >= 4;
+    });
+  }
+
+  killSite(site: string): Promise<number> {
+    return this.#processes.kill(site);
+  }
+
+  async untilDark(site: string, farshore: CommandLine): Promise<void> {
+    await this.#until(`${site} is dark`, async () => (await this.#site(site, farshore))?.isConnected === false);
+  }
+
+  async lastFailover(farshore: CommandLine): Promise<string> {
+    const { jobs } = await farshore.json<{ jobs: { id: string; kind: string }[] }>(['jobs', 'list']);
+    const job = jobs.find(({ kind }) => kind === 'unplannedFailover');
+    if (!job) throw new Error('no failover was run');
+    return job.id;
+  }
+
+  sayGoodbye(): void {
+    console.log(`
+${colors.bold('Everything runs on, until Ctrl-C.')}
+  API          ${this.address}/api/v1/openapi.json
+  sign in as   ${OWNER}   password  ${this.#password}
+  authority    ${path.join(this.#folder, 'control-plane', 'authority.pem')}
+  try          FARSHORE_CONFIG=${this.cliConfig} npm run farshore -- vms list
+               FARSHORE_CONFIG=${this.cliConfig} npm run farshore -- commit --plan web-shop
+               npm run farshore-agent -- egress --data ${path.join(this.#folder, 'slough')}`);
+  }
+
+  async #site(name: string, farshore: CommandLine): Promise<SiteAnswer | undefined> {
+    const { sites } = await farshore.json<{ sites: SiteAnswer[] }>(['sites', 'list']);
+    return sites.find((site) => site.name === name);
+  }
+
+  async #dataFolder(name: string): Promise<string> {
+    const folder = path.join(this.#folder, name);
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+
+  #runToEnd(what: string, args: readonly string[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const said: string[] = [];
+      const name = `${what} once`;
+      this.#processes.start(
+        name,
+        programs.agent,
+        args,
+        (line) => said.push(line),
+        (why) => {
+          if (why.endsWith('exit code 0')) resolve();
+          else reject(new Error(`${why}: ${said.join('\n')}`));
+        },
+      );
+    });
+  }
+
+  async #until(what: string, condition: () => Promise<boolean>): Promise<void> {
+    const until = performance.now() + LIMIT_MS;
+    while (!(await condition())) {
+      if (performance.now() > until) throw new Error(`not within ${LIMIT_MS / 1000} s: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+  }
+}

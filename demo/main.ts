@@ -1,0 +1,110 @@
+/**
+ * The story of the README on one machine: two sites register, their clouds are paired, VMs are protected, the primary site dies,
+ * and a recovery plan brings them up at the other site. All in real processes; everything it makes is under ./.farshore/demo.
+ *
+ * `--once` ends after the report: 0 when every VM is where it should be, else 1.
+ */
+import colors from 'picocolors';
+import { CommandLine } from './farshore.ts';
+import { Installation } from './installation.ts';
+import { Narrator } from './narrator.ts';
+import { checkRecovered, PLAN_FILE, readPlanNames } from './outcome.ts';
+import { Processes } from './processes.ts';
+
+const PRIMARY = { site: 'Reading', file: 'examples/reading.yaml' };
+const RECOVERY = { site: 'Slough', file: 'examples/slough.yaml' };
+
+const isOnce = process.argv.includes('--once');
+const unknown = process.argv.slice(2).filter((word) => word !== '--once');
+if (unknown.length > 0) {
+  console.error(`unknown: ${unknown.join(' ')}\nusage: npm run demo [-- --once]`);
+  process.exit(2);
+}
+
+const processes = new Processes();
+const narrator = new Narrator();
+let askedToStop: (() => void) | null = null;
+let isStopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, () => void stop(signal));
+
+async function stop(signal: string): Promise<void> {
+  if (isStopping) return;
+  isStopping = true;
+  console.log(`\n${signal}: stopping`);
+  askedToStop?.();
+  await processes.stopAll();
+  process.exit(askedToStop ? 0 : 130);
+}
+
+async function story(installation: Installation, farshore: CommandLine): Promise<boolean> {
+  narrator.chapter('A control plane starts');
+  await narrator.whileWaiting(`${installation.address} answers; its set-up link makes the owner`, installation.start());
+
+  narrator.chapter('Two sites register');
+  for (const { site, file } of [PRIMARY, RECOVERY]) {
+    await farshore.show(['sites', 'add', site]);
+    await narrator.whileWaiting(
+      `${site}: the agent takes its one-time key, makes its own, connects`,
+      installation.startAgent(site, file, farshore),
+    );
+  }
+  await farshore.show(['sites', 'list']);
+
+  narrator.chapter('Two clouds are paired');
+  await narrator.whileWaiting('both sites have reported what they are', installation.untilReported(farshore));
+  await farshore.show([
+    ...['pairings', 'create', '--name', 'Reading to Slough', '--primary', 'Reading/Production', '--recovery', 'Slough/Recovery'],
+    ...['--map', 'Front=DR Front', '--map', 'Back=DR Back', '--policy', 'examples/policy.yaml'],
+  ]);
+
+  narrator.chapter('Every VM of the cloud is protected');
+  await farshore.show(['protect', 'Reading to Slough', '--all']);
+  await farshore.show(['vms', 'list']);
+
+  narrator.chapter('A recovery plan says in which order they come back');
+  await farshore.show(['plans', 'apply', PLAN_FILE]);
+
+  narrator.chapter('Reading dies');
+  const pid = await installation.killSite('Reading');
+  narrator.say(colors.red(`kill -9 ${pid}: the agent of Reading, its hosts and its VMs are gone, in the middle of replication.`));
+  await narrator.whileWaiting('the control plane has noticed that the site is dark', installation.untilDark('Reading', farshore));
+
+  narrator.chapter('Failover');
+  const plan = await readPlanNames();
+  await farshore.show(
+    ['failover', '--kind', 'unplanned', '--plan', plan.name, '--reason', 'Reading is dark: power is out in the whole building'],
+    [0, 4, 5],
+  );
+
+  narrator.chapter('The report: how long it took, and how much was lost');
+  const job = await installation.lastFailover(farshore);
+  await farshore.show(['report', job]);
+  const failures = await checkRecovered(farshore, plan.vms, RECOVERY.site);
+  for (const failure of failures) console.log(colors.red(`✗ ${failure}`));
+  if (failures.length === 0)
+    console.log(colors.green(`\n✓ all ${plan.vms.length} VMs of the plan run at Slough, on its networks, and none was started twice.`));
+  return failures.length === 0;
+}
+
+async function main(): Promise<void> {
+  const installation = await Installation.make('.farshore/demo', processes, (why) => {
+    if (!isStopping) console.error(colors.red(`\n${why}; its log is under .farshore/demo`));
+  });
+  let isGood = false;
+  try {
+    isGood = await story(installation, new CommandLine(installation.cliConfig));
+    if (!isOnce) {
+      installation.sayGoodbye();
+      await new Promise<void>((resolve) => {
+        askedToStop = resolve;
+      });
+      return;
+    }
+  } catch (error) {
+    console.error(colors.red(`\nthe demo stopped: ${error instanceof Error ? error.message : error}`));
+  }
+  await processes.stopAll();
+  process.exitCode = isGood ? 0 : 1;
+}
+
+await main();
