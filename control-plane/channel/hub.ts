@@ -112,7 +112,7 @@ export class Hub {
 
   close(): void {
     this.#isClosed = true;
-    for (const session of [...this.#sessions.values()]) session.close(closeCodes.goingAway, 'the control plane stops');
+    for (const session of this.#sessions.values()) session.close(closeCodes.goingAway, 'the control plane stops');
   }
 
   #ended(siteId: SiteId, session: Session): void {
