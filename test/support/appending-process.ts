@@ -7,7 +7,7 @@ import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { JobId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { stepId } from './store-world.ts';
 
-const [file = '', vaultId, jobId, ...vms] = process.argv.slice(2) as [string, VaultId, JobId, ...ProtectedVmId[]];
+const [file, vaultId, jobId, ...vms] = process.argv.slice(2) as [string, VaultId, JobId, ...ProtectedVmId[]];
 const store = await openStore({ file, defer: setImmediate });
 for (let round = 0; ; round++) {
   const event = round % 2 === 0 ? 'failoverStarted' : 'failoverUndone';

@@ -5,11 +5,9 @@
 import type { ColumnDataType, CreateTableBuilder, Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
-/** Text unless another type stands behind the colon; `?` may be null. */
-type Column = `${string}` | `${string}:bigint` | `${string}?` | `${string}:bigint?`;
-
 interface Table {
-  readonly columns: readonly Column[];
+  /** Text unless another type stands behind a colon; `?` may be null. */
+  readonly columns: readonly string[];
   readonly primaryKey: readonly string[];
   readonly unique?: readonly (readonly string[])[];
   /** [columns here, table there, columns there] */
