@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
+import { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { FarshoreError } from '../../shared/errors.ts';
 import { Accounts } from './accounts.ts';
@@ -17,6 +17,7 @@ import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Settings } from './settings.ts';
 import { Sites } from './sites.ts';
+import { EmbeddedDialect } from './sqlite-dialect.ts';
 import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 import { Wishes } from './wishes.ts';
@@ -36,7 +37,7 @@ const migrations = { '0001-first': first };
 /** Throws ERR_STORE_FAILED with cause and remedy: an old Node, no access, a damaged file, a file of a newer release. */
 export async function openStore({ file, defer = queueMicrotask }: StoreOptions): Promise<Store> {
   const database = await openFile(file);
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  const db = new Kysely<Tables>({ dialect: new EmbeddedDialect(database) });
   const connection = new Connection(db);
   try {
     refuseNewer(database, file);
@@ -103,5 +104,7 @@ function refuseNewer(database: Database, file: string): void {
 async function migrate(db: Kysely<Tables>, file: string): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw new FarshoreError('ERR_STORE_FAILED', `${file} could not be brought to this release`, { cause: error });
+  if (error === undefined) return;
+  const message = `${file} could not be brought to this release: ${storeError(error).message}`;
+  throw new FarshoreError('ERR_STORE_FAILED', message, { cause: error });
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,18 @@ import type { JobId, PairingId, PlanId, SiteId, UserId, VaultId } from '../../sh
 import { systemRandom } from '../../shared/system-ports.ts';
 import { makeFolder, makeJob, makeStoreWorld, order, protect } from '../support/store-world.ts';
 
-const program = join(import.meta.dirname, '..', 'support', 'appending-process.ts');
+const support = join(import.meta.dirname, '..', 'support');
+const program = join(support, 'appending-process.ts');
+const hasStrace = process.platform === 'linux' && spawnSync('strace', ['-V']).status === 0;
+
+/** Runs the process that stores settings under strace; answers what it said and how often it synced. */
+async function storeSettings(folder: string, file: string, faults: readonly string[] = []): Promise<{ said: string[]; syncs: number }> {
+  const trace = join(folder, 'trace');
+  const tracing = ['-f', '-qq', '-e', 'trace=fdatasync,fsync', '-o', trace, ...faults];
+  const { stdout } = spawnSync('strace', [...tracing, process.execPath, join(support, 'setting-process.ts'), join(folder, file)]);
+  const calls = (await readFile(trace, 'utf8')).split('\n');
+  return { said: stdout.toString().trim().split('\n'), syncs: calls.filter((line) => /f(data)?sync\(/.test(line)).length };
+}
 
 test('acknowledged-survives: after kill -9 in the middle of appends everything acknowledged is there, and nothing half', async (t) => {
   const world = await makeStoreWorld(t);
@@ -47,6 +58,18 @@ test('acknowledged-survives: after kill -9 in the middle of appends everything a
     const rounds = facts.filter(({ fact }) => 'step' in fact && fact.step.startsWith(`a/${n}/`)).length;
     assert.equal(phases.get(id), rounds % 2 === 0 ? 'protected' : 'failingOver');
   });
+});
+
+test('a write whose sync fails is refused with what to do, and the next goes on', { skip: !hasStrace && 'needs strace' }, async (t) => {
+  const folder = await makeFolder(t);
+  const { said, syncs } = await storeSettings(folder, 'whole.db');
+  assert.deepEqual(said, ['0 stored x', '1 stored x', '2 stored x', '3 stored x', '4 stored x']);
+  // One of the last: behind all that set the database up.
+  const place = syncs - 4;
+  const hurt = await storeSettings(folder, 'hurt.db', ['-e', `inject=fdatasync,fsync:error=EIO:when=${place}`]);
+  const failed = hurt.said.filter((line) => !line.includes('stored'));
+  assert.match(failed.join(), /^\d the disk of the database failed: check its health.* -$/);
+  assert.equal(hurt.said.length, 5);
 });
 
 test('what was stored is there when the store is opened again, and migrations run once', async (t) => {
