@@ -3,7 +3,20 @@
  * All mistakes are told at once, each with file, line, column, field, what is wrong and what is allowed.
  * Anchors, aliases and tags are refused: each value stands where it is used, so a line number is always the right one.
  */
-import { type Document, isAlias, isCollection, isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  stringify,
+  visit,
+} from 'yaml';
 import type { z } from 'zod';
 import { type FieldPath, fieldText, type Mistake, mistakesOf } from './document-mistakes.ts';
 import { FarshoreError, type Problem } from './errors.ts';
@@ -46,6 +59,11 @@ export function readDocument<S extends z.ZodType>(text: string, fileName: string
   if (parsed.success) return parsed.data;
   const problems = mistakesOf(parsed.error.issues, raw, schema).map((mistake) => located(mistake, document, fileName, at));
   throw invalid(fileName, problems);
+}
+
+/** The document as YAML that `readDocument` takes. */
+export function writeDocument(document: unknown): string {
+  return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
 /** One line a problem: `file:line:column  field  message (allowed: ...)`. An error without problems gives its message. */

@@ -1,0 +1,125 @@
+/** Commands: jobs, their decisions, and the report. */
+import type { Command } from 'commander';
+import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { memberStatus } from '../../../shared/api/member-status.ts';
+import { JobState } from '../../../shared/engine/facts.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import { JobId, StepId } from '../../../shared/ids.ts';
+import type { Client } from '../client.ts';
+import { addLeaf, type Tree } from '../leaf.ts';
+import { duration, moment, type Output, plain, table } from '../output.ts';
+import { summaryOf } from '../progress/summary.ts';
+import { activityOf, jobTitle, stateWords } from '../progress/words.ts';
+import { reportText } from '../report-text.ts';
+import { watchJob } from '../run-operation.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+export function addJobCommands(tree: Tree, program: Command): void {
+  const jobs = program.command('jobs').description('jobs: runs of operations');
+  addLeaf(tree, jobs, {
+    usage: 'list',
+    about: 'list jobs, newest first',
+    examples: ['farshore jobs list', 'farshore jobs list --state parked'],
+    configure: (command) =>
+      command.option('--state <state>', JobState.options.join(', ')).option('--limit <n>', '50 when not said', wholeNumber),
+    run: async (session, { state, limit }: { state?: JobState; limit?: number }) => {
+      const now = session.surroundings.clock.now();
+      session.output.show(
+        await session.client().call('listJobs', { query: { ...(state && { state }), ...(limit && { limit }) } }),
+        (answer) => {
+          const rows = answer.jobs.map((job) => {
+            const seconds = Math.floor(((job.endedAt === null ? now : Date.parse(job.endedAt)) - Date.parse(job.startedAt)) / 1000);
+            return [job.id, jobTitle(job), stateWords[job.state], moment(job.startedAt), duration(seconds), job.startedBy];
+          });
+          return table(['JOB', 'WHAT', 'STATE', 'STARTED', 'TOOK', 'BY'], rows, 'no jobs', session.output.colors);
+        },
+      );
+      return undefined;
+    },
+  });
+  addLeaf(tree, jobs, {
+    usage: 'show <job>',
+    about: 'show a job with its members; with --follow, watch it until it ends',
+    examples: ['farshore jobs show latest', 'farshore jobs show 7b8e5d7a --follow'],
+    configure: (command) => command.option('--follow', 'watch it', false),
+    run: async (session, options: { follow: boolean }, wanted: string) => {
+      const client = session.client();
+      const jobId = await findJob(client, wanted);
+      if (options.follow) return watchJob(session, client, jobId);
+      session.output.show(await client.call('getJob', { params: { jobId } }), (job) => jobText(job, session.output));
+      return undefined;
+    },
+  });
+  const withReason = (command: Command) => command.requiredOption('--reason <text>', 'why; kept with the job');
+  for (const decision of ['retry', 'skip'] as const) {
+    addLeaf(tree, jobs, {
+      usage: `${decision} <job> <step>`,
+      about: decision === 'retry' ? 'try a step again that waits for a person' : 'go on without a step that waits for a person',
+      examples: [`farshore jobs ${decision} latest start/3f0c6e1e-5d6c-4f7e-9a53-0d6f6b1f4c55 --reason "seen on the console"`],
+      configure: withReason,
+      run: async (session, options: { reason: string }, wanted: string, step: string) => {
+        const client = session.client();
+        const jobId = await findJob(client, wanted);
+        const parsed = StepId.safeParse(step);
+        if (!parsed.success) throw new FarshoreError('ERR_REQUEST_INVALID', `'${plain(step)}' is no step`);
+        await client.call('decideStep', { params: { jobId }, body: { step: parsed.data, decision, reason: options.reason } });
+        session.output.show({ job: jobId, step, decision }, () => `decided; watch it with: farshore jobs show ${jobId} --follow`);
+        return undefined;
+      },
+    });
+  }
+  addLeaf(tree, jobs, {
+    usage: 'cancel <job>',
+    about: 'cancel a job: nothing new starts, and what is not past the point of no return is undone',
+    examples: ['farshore jobs cancel latest --reason "wrong plan"'],
+    configure: withReason,
+    run: async (session, options: { reason: string }, wanted: string) => {
+      const client = session.client();
+      const jobId = await findJob(client, wanted);
+      await client.call('cancelJob', { params: { jobId }, body: { reason: options.reason } });
+      session.output.show({ job: jobId, cancelled: true }, () => `cancelled; watch it with: farshore jobs show ${jobId} --follow`);
+      return undefined;
+    },
+  });
+  addLeaf(tree, program, {
+    usage: 'report <job>',
+    about: 'show the report of a job: actual RTO and RPO, successes and failures, the evidence',
+    examples: ['farshore report latest', 'farshore report latest --json > report.json'],
+    run: async (session, _options: object, wanted: string) => {
+      const client = session.client();
+      const report = await client.call('getReport', { params: { jobId: await findJob(client, wanted) } });
+      session.output.show(report, () => reportText(report, session.output));
+      return undefined;
+    },
+  });
+}
+
+/** An id, its beginning, or `latest`. */
+async function findJob(client: Client, wanted: string): Promise<JobId> {
+  const whole = JobId.safeParse(wanted);
+  if (whole.success) return whole.data;
+  const { jobs } = await client.call('listJobs', { query: { limit: 500 } });
+  const found =
+    wanted === 'latest' ? jobs.slice(0, 1) : wanted.length < 4 ? [] : jobs.filter(({ id }) => id.startsWith(wanted.toLowerCase()));
+  const [first] = found;
+  if (first === undefined) throw new FarshoreError('ERR_NOT_FOUND', `there is no job '${plain(wanted)}'`);
+  if (found.length > 1) throw new FarshoreError('ERR_REQUEST_INVALID', `${found.length} jobs begin with '${wanted}'`);
+  return first.id;
+}
+
+function jobText(job: JobDetailAnswer, output: Output): string {
+  const lines = [
+    summaryOf(job, output),
+    `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
+  ];
+  for (const group of job.groups) {
+    lines.push('', output.colors.bold(plain(group.name)));
+    const rows = group.members.map((member) => {
+      const activity = activityOf({ steps: member.steps, status: memberStatus(member.steps) });
+      const took = activity?.until == null ? '' : duration((activity.until - activity.since) / 1000);
+      return [`  ${plain(member.name)}`, member.status, activity?.words ?? '', took];
+    });
+    lines.push(table(['  MEMBER', 'STATUS', '', 'TOOK'], rows, '  no members', output.colors));
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,186 @@
+/** Commands: pairings, protected VMs, and the operations that begin, use and end protection. */
+import type { Command } from 'commander';
+import type { PairingAnswer, ProtectedVmAnswer } from '../../../shared/api/protection.ts';
+import { readDocument } from '../../../shared/document.ts';
+import { defaultPolicy, ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import type { Client } from '../client.ts';
+import { addLeaf, type Tree } from '../leaf.ts';
+import { byNameOrId, cloudNames, networkNames, pick } from '../names.ts';
+import { type Output, plain, table } from '../output.ts';
+import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import { readText } from '../session.ts';
+
+interface PairOptions extends FollowOptions {
+  readonly name: string;
+  readonly primary: string;
+  readonly recovery: string;
+  readonly map: readonly string[];
+  readonly policy?: string;
+}
+
+export function addProtectionCommands(tree: Tree, program: Command): void {
+  const pairings = program.command('pairings').description('pairings: primary cloud -> recovery cloud');
+  addLeaf(tree, pairings, {
+    usage: 'list',
+    about: 'list the pairings',
+    examples: ['farshore pairings list'],
+    run: async (session) => {
+      session.output.show(await session.client().call('listPairings'), (answer) => pairingTable(answer.pairings, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, pairings, {
+    usage: 'create',
+    about: 'pair two clouds: all hosts of both are prepared to replicate with each other',
+    examples: [
+      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --map "Front=Front DR"',
+      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --policy policy.yaml',
+    ],
+    configure: (command) =>
+      withFollow(
+        command
+          .requiredOption('--name <name>', 'name of the pairing')
+          .requiredOption('--primary <site/cloud>', 'where the VMs run')
+          .requiredOption('--recovery <site/cloud>', 'where they are recovered')
+          .option('--map <network=network>', 'primary VM network = recovery VM network; once for each', collect, [])
+          .option('--policy <file>', 'protection policy (YAML); the defaults where it says nothing'),
+      ),
+    run: async (session, options: PairOptions) => {
+      const policy =
+        options.policy === undefined
+          ? defaultPolicy
+          : readDocument(readText(options.policy, 'the policy'), options.policy, ProtectionPolicy);
+      const client = session.client();
+      const { clouds } = await client.call('listClouds');
+      const primary = pick(options.primary, clouds, 'cloud', cloudNames);
+      const recovery = pick(options.recovery, clouds, 'cloud', cloudNames);
+      const { networks: all } = await client.call('listNetworks');
+      const networks = options.map.map((entry) => {
+        const [from = '', to = '', ...more] = entry.split('=').map((part) => part.trim());
+        if (from === '' || to === '' || more.length > 0)
+          throw new FarshoreError('ERR_REQUEST_INVALID', `--map wants network=network, not '${entry}'`);
+        const at = (siteId: string) => all.filter((network) => network.siteId === siteId);
+        return {
+          from: pick(from, at(primary.siteId), 'VM network of the primary site', networkNames).id,
+          to: pick(to, at(recovery.siteId), 'VM network of the recovery site', networkNames).id,
+        };
+      });
+      const end = ({ siteId, id }: typeof primary) => ({ siteId, cloudId: id });
+      return runOperation(
+        session,
+        client,
+        { kind: 'pair', name: options.name, primary: end(primary), recovery: end(recovery), policy, networks },
+        options,
+      );
+    },
+  });
+  addVmCommands(tree, program);
+}
+
+function addVmCommands(tree: Tree, program: Command): void {
+  const vms = program.command('vms').description('protected VMs');
+  addLeaf(tree, vms, {
+    usage: 'list',
+    about: 'list the protected VMs with both sides as last observed',
+    examples: ['farshore vms list', 'farshore vms list --pairing main --json'],
+    configure: (command) => command.option('--pairing <pairing>', 'only those of one pairing'),
+    run: async (session, options: { pairing?: string }) => {
+      const client = session.client();
+      const query = options.pairing === undefined ? {} : { pairing: (await findPairing(client, options.pairing)).id };
+      session.output.show(await client.call('listProtectedVms', { query }), (answer) => vmTable(answer.protectedVms, session.output));
+      return undefined;
+    },
+  });
+
+  addLeaf(tree, program, {
+    usage: 'protect <pairing> [vms...]',
+    about: 'protect VMs under a pairing: replication on, networks and addresses set, first copy sent',
+    examples: ['farshore protect main web-01 web-02', 'farshore protect main --all'],
+    configure: (command) => withFollow(command.option('--all', 'every VM of the primary cloud that is not protected yet', false)),
+    run: async (session, options: FollowOptions & { all: boolean }, wanted: string, names: readonly string[]) => {
+      if (options.all === names.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'name the VMs, or say --all');
+      const client = session.client();
+      const pairing = await findPairing(client, wanted);
+      const { siteId, cloudId } = pairing.primary;
+      const there = (await client.call('listSiteVms', { params: { siteId }, query: { cloud: cloudId } })).vms;
+      const isProtected = new Set(
+        (await client.call('listProtectedVms', { query: { pairing: pairing.id } })).protectedVms.map(({ vmId }) => vmId),
+      );
+      const chosen = options.all
+        ? there.filter(({ id }) => !isProtected.has(id))
+        : names.map((name) => pick(name, there, 'VM', byNameOrId));
+      if (chosen.length === 0)
+        throw new FarshoreError('ERR_NOT_FOUND', `every VM of ${plain(pairing.primary.cloudName)} is protected already`);
+      return runOperation(session, client, { kind: 'protect', pairing: pairing.id, vms: chosen.map(({ id }) => id) }, options);
+    },
+  });
+  addLeaf(tree, program, {
+    usage: 'unprotect <vms...>',
+    about: 'end the protection of VMs on both sides',
+    examples: ['farshore unprotect web-01', 'farshore unprotect Production/web-01 Production/web-02'],
+    configure: withFollow,
+    run: async (session, options: FollowOptions, names: readonly string[]) => {
+      const client = session.client();
+      return runOperation(session, client, { kind: 'unprotect', target: { vms: await findVms(client, names) } }, options);
+    },
+  });
+}
+
+export async function findVms(client: Client, names: readonly string[]) {
+  const { protectedVms } = await client.call('listProtectedVms', { query: {} });
+  const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
+  return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
+}
+
+async function findPairing(client: Client, wanted: string): Promise<PairingAnswer> {
+  const { pairings } = await client.call('listPairings');
+  return pick(wanted, pairings, 'pairing', byNameOrId);
+}
+
+function pairingTable(pairings: readonly PairingAnswer[], { colors }: Output): string {
+  const end = ({ siteName, cloudName }: PairingAnswer['primary']) => plain(`${siteName}/${cloudName}`);
+  const rows = pairings.map(({ name, state, primary, recovery, networks, policy }) => [
+    plain(name),
+    state,
+    end(primary),
+    end(recovery),
+    networks.map(({ from, to }) => plain(`${from.name}=${to.name}`)).join(', ') || '-',
+    `${policy.copyFrequencySeconds} s`,
+  ]);
+  return table(
+    ['PAIRING', 'STATE', 'PRIMARY', 'RECOVERY', 'NETWORKS', 'COPIES EVERY'],
+    rows,
+    'no pairings; make one with: farshore pairings create',
+    colors,
+  );
+}
+
+function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string {
+  const side = (seen: ProtectedVmAnswer['primary']) => (seen === null ? 'never reported' : seen.power);
+  const rows = vms.map((vm) => {
+    const replica = vm.activeLocation === 'primary' ? vm.recovery : vm.primary;
+    const { health } = replica?.replication ?? { health: 'unknown' };
+    const point = replica?.lastPointAt ?? null;
+    return [
+      plain(vm.name),
+      vm.phase,
+      vm.activeLocation,
+      side(vm.primary),
+      side(vm.recovery),
+      health,
+      point === null ? '-' : `${point.slice(11, 19)}Z`,
+      plain(vm.pairing.name),
+    ];
+  });
+  return table(
+    ['VM', 'PHASE', 'ACTIVE', 'PRIMARY', 'RECOVERY', 'HEALTH', 'NEWEST POINT', 'PAIRING'],
+    rows,
+    'no protected VMs; protect some with: farshore protect',
+    colors,
+  );
+}
+
+function collect(entry: string, all: readonly string[]): string[] {
+  return [...all, entry];
+}

@@ -1,0 +1,196 @@
+/** Commands: recovery plans, failover and commit. */
+import path from 'node:path';
+import type { Command } from 'commander';
+import type { OperationRequestOf } from '../../../shared/api/operations.ts';
+import { readDocument, writeDocument } from '../../../shared/document.ts';
+import { RecoveryPlan } from '../../../shared/domain/recovery-plan.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import type { Client } from '../client.ts';
+import { addLeaf, type Tree } from '../leaf.ts';
+import { byNameOrId, pick } from '../names.ts';
+import { moment, plain, table } from '../output.ts';
+import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import { readText, type Session } from '../session.ts';
+import { wholeNumber } from '../whole-number.ts';
+import { findVms } from './protection-commands.ts';
+
+interface TargetOptions {
+  readonly plan?: string;
+  readonly vm: readonly string[];
+}
+
+interface FailoverOptions extends TargetOptions, FollowOptions {
+  readonly kind: string;
+  readonly reason: string;
+  readonly attest: boolean;
+  readonly recoveryPoint: string;
+}
+
+export function addRecoveryCommands(tree: Tree, program: Command): void {
+  addPlanCommands(tree, program.command('plans').description('recovery plans: which VMs come up in which order'));
+
+  addLeaf(tree, program, {
+    usage: 'failover',
+    about: 'bring VMs up at the recovery site',
+    examples: [
+      'farshore failover --kind unplanned --plan shop --reason "fire in Reading"',
+      'farshore failover --kind unplanned --vm web-01 --reason "host died, seen on site" --attest',
+    ],
+    configure: (command) =>
+      withFollow(
+        withTarget(command)
+          .requiredOption('--kind <kind>', 'unplanned: the primary site is dead or cut off')
+          .requiredOption('--reason <text>', 'why; kept with the job')
+          .option('--attest', 'you vouch that the VMs are down at the primary site, although its agent is connected', false)
+          .option('--recovery-point <point>', 'latest or latest-application-consistent', 'latest'),
+      ),
+    run: async (session, options: FailoverOptions) => {
+      if (options.kind !== 'unplanned') throw new FarshoreError('ERR_REQUEST_INVALID', `--kind knows: unplanned; not '${options.kind}'`);
+      const client = session.client();
+      const target = await targetOf(client, options);
+      const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
+      return runOperation(
+        session,
+        client,
+        { kind: 'unplannedFailover', target, recoveryPoint: pointOf(options.recoveryPoint), primary },
+        options,
+      );
+    },
+  });
+  addLeaf(tree, program, {
+    usage: 'commit',
+    about: 'give up the other recovery points of VMs that were failed over; it cannot be taken back',
+    examples: ['farshore commit --plan shop', 'farshore commit --vm web-01 --vm web-02'],
+    configure: (command) => withFollow(withTarget(command)),
+    run: async (session, options: TargetOptions & FollowOptions) => {
+      const client = session.client();
+      return runOperation(session, client, { kind: 'commit', target: await targetOf(client, options) }, options);
+    },
+  });
+}
+
+function addPlanCommands(tree: Tree, plans: Command): void {
+  addLeaf(tree, plans, {
+    usage: 'list',
+    about: 'list the plans',
+    examples: ['farshore plans list'],
+    run: async (session) => {
+      session.output.show(await session.client().call('listPlans'), (answer) => {
+        const rows = answer.plans.map((plan) => [
+          plain(plan.name),
+          String(plan.version),
+          String(plan.groups),
+          String(plan.members),
+          moment(plan.createdAt),
+          plan.createdBy,
+        ]);
+        return table(
+          ['PLAN', 'VERSION', 'GROUPS', 'MEMBERS', 'SAVED', 'BY'],
+          rows,
+          'no plans; save one with: farshore plans apply FILE',
+          session.output.colors,
+        );
+      });
+      return undefined;
+    },
+  });
+  addLeaf(tree, plans, {
+    usage: 'apply <file>',
+    about: 'save a plan (YAML or JSON) as a new version, if it has no mistakes',
+    examples: ['farshore plans apply shop.yaml'],
+    run: async (session, _options: object, file: string) => {
+      const text = readText(file, 'the plan');
+      const { name } = readDocument(text, file, RecoveryPlan);
+      const saved = await session.client().call('savePlan', { params: { plan: name }, body: { text, fileName: file } });
+      const what = saved.isChanged ? `is saved as version ${saved.version}` : `says what version ${saved.version} says; nothing was saved`;
+      session.output.show(saved, () => `plan ${plain(saved.name)} ${what}: ${saved.members} members in ${saved.groups} groups`);
+      return undefined;
+    },
+  });
+  addLeaf(tree, plans, {
+    usage: 'validate <file>',
+    about: 'check a plan without saving it; every mistake with its line',
+    examples: ['farshore plans validate shop.yaml'],
+    run: async (session, _options: object, file: string) => {
+      const body = { text: readText(file, 'the plan'), fileName: file };
+      const checked = await session.client().call('checkPlan', { body });
+      session.output.show(
+        checked,
+        () => `${path.basename(file)} has no mistakes: plan ${plain(checked.name)}, ${checked.members} members in ${checked.groups} groups`,
+      );
+      return undefined;
+    },
+  });
+  addLeaf(tree, plans, {
+    usage: 'show <plan>',
+    about: 'show a plan and which VM each member means now',
+    examples: ['farshore plans show shop', 'farshore plans show shop --version 3'],
+    configure: withVersion,
+    run: async (session, options: { version?: number }, name: string) => showPlan(session, options, name),
+  });
+  addLeaf(tree, plans, {
+    usage: 'export <plan>',
+    about: 'write a plan as YAML, ready to be changed and applied',
+    examples: ['farshore plans export shop > shop.yaml'],
+    configure: withVersion,
+    run: async (session, options: { version?: number }, name: string) => {
+      const client = session.client();
+      const plan = await client.call('getPlan', {
+        params: { plan: (await findPlan(client, name)).id },
+        query: options.version === undefined ? {} : { version: options.version },
+      });
+      session.output.show(plan.document, (document) => writeDocument(document).trimEnd());
+      return undefined;
+    },
+  });
+}
+
+async function showPlan(session: Session, { version }: { version?: number }, name: string): Promise<undefined> {
+  const client = session.client();
+  const { id } = await findPlan(client, name);
+  const resolved = await client.call('resolvePlan', { params: { plan: id }, query: version === undefined ? {} : { version } });
+  session.output.show(resolved, (plan) => {
+    const lines = [`${session.output.colors.bold(plain(plan.name))}  version ${plan.version}`];
+    for (const group of plan.groups) {
+      lines.push('', `  ${plain(group.name)}`);
+      const rows = group.members.map((member) => [
+        `    ${plain(member.name)}`,
+        member.phase,
+        `guest answers within ${member.guestAnswersWithinSeconds} s`,
+      ]);
+      lines.push(
+        table(['', '', ''], rows, '    (no member of it is protected)', session.output.colors)
+          .split('\n')
+          .slice(rows.length > 0 ? 1 : 0)
+          .join('\n'),
+      );
+    }
+    if (plan.problems.length > 0)
+      lines.push('', 'Members that mean no VM now:', ...plan.problems.map(({ field, message }) => `  ${field ?? ''}  ${plain(message)}`));
+    return lines.join('\n');
+  });
+  return undefined;
+}
+
+const withVersion = (command: Command) => command.option('--version <n>', 'another version than the newest', wholeNumber);
+
+const withTarget = (command: Command) =>
+  command
+    .option('--plan <plan>', 'all members of a recovery plan')
+    .option('--vm <vm>', 'a VM; once for each', (vm: string, all: readonly string[]) => [...all, vm], []);
+
+async function targetOf(client: Client, { plan, vm }: TargetOptions) {
+  if ((plan === undefined) === (vm.length === 0)) throw new FarshoreError('ERR_REQUEST_INVALID', 'say either --plan or --vm');
+  return plan === undefined ? { vms: await findVms(client, vm) } : { plan: (await findPlan(client, plan)).id };
+}
+
+async function findPlan(client: Client, wanted: string) {
+  const { plans } = await client.call('listPlans');
+  return pick(wanted, plans, 'plan', byNameOrId);
+}
+
+function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recoveryPoint'] {
+  if (text === 'latest') return { choose: 'latest' };
+  if (text === 'latest-application-consistent') return { choose: 'latestApplicationConsistent' };
+  throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: latest, latest-application-consistent; not '${text}'`);
+}

@@ -1,0 +1,111 @@
+/**
+ * What the command line says. With --json standard output holds JSON and nothing else; without it, words for people.
+ * Errors go to standard error in either case: what, why, what to do, and each mistake as `file:line`.
+ */
+import Table from 'cli-table3';
+import colors from 'picocolors';
+import { formatProblems } from '../../shared/document.ts';
+import { errorCodes, type FarshoreError } from '../../shared/errors.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export type Colors = ReturnType<typeof colors.createColors>;
+
+export class Output {
+  readonly isJson: boolean;
+  readonly colors: Colors;
+  readonly #surroundings: Surroundings;
+
+  constructor(surroundings: Surroundings, isJson: boolean) {
+    this.#surroundings = surroundings;
+    this.isJson = isJson;
+    const { NO_COLOR: none, FORCE_COLOR: forced } = surroundings.environment;
+    this.colors = colors.createColors(!none && (surroundings.stdout.isTTY === true || Boolean(forced)) && !isJson);
+  }
+
+  /** The answer of a command: the document itself, or what `words` makes of it. */
+  show<T>(document: T, words: (document: T) => string): void {
+    this.line(this.isJson ? JSON.stringify(document, null, 2) : words(document));
+  }
+
+  line(text: string): void {
+    this.#surroundings.stdout.write(`${text}\n`);
+  }
+
+  /** Beside the answer, for a person; a script does not want it. */
+  note(text: string): void {
+    if (!this.isJson) this.#surroundings.stderr.write(`${text}\n`);
+  }
+
+  error(error: FarshoreError): void {
+    const { stderr } = this.#surroundings;
+    const { cause, remedy } = errorCodes[error.code];
+    if (this.isJson) {
+      const { code, message, problems } = error;
+      stderr.write(`${JSON.stringify({ error: { code, message, cause, remedy, problems } })}\n`);
+      return;
+    }
+    const red = stderr.isTTY === true ? this.colors.red : (text: string) => text;
+    const lines = [`${red('error:')} ${error.message} (${error.code})`];
+    if (error.problems.length > 0)
+      lines.push(
+        ...formatProblems(error)
+          .split('\n')
+          .map((line) => `  ${line}`),
+      );
+    stderr.write(`${[...lines, `cause:  ${cause}`, `remedy: ${remedy}`].join('\n')}\n`);
+  }
+}
+
+/** Columns without lines; `none` where there are no rows. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[], none: string, { dim }: Colors): string {
+  if (rows.length === 0) return none;
+  const blank = [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+  ];
+  const chars = { ...Object.fromEntries(blank.map((name) => [name, ''])), middle: '  ' };
+  const made = new Table({
+    head: heads.map((head) => dim(head)),
+    chars,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+/** `3 s`, `2 min 05 s`, `4 h 10 min`, `3 d 4 h` */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
+/** `2026-11-23 02:47:24Z`: the same for everyone who reads the terminal, wherever they sit. */
+export function moment(iso: string | null): string {
+  return iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
+}
+
+/** Names and texts from elsewhere must not steer the terminal. */
+export function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
+}

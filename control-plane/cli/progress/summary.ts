@@ -1,0 +1,48 @@
+/** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
+import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { duration, type Output, plain } from '../output.ts';
+import { countOf } from './frame.ts';
+import { JobModel } from './job-model.ts';
+import { jobTitle, stateWords } from './words.ts';
+
+const MOST_FAILURES = 20;
+
+export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
+  const members = new JobModel(detail).groups.flatMap((group) => group.members);
+  const count = countOf(members);
+  const paint = detail.state === 'succeeded' ? colors.green : detail.state === 'inProgress' ? colors.cyan : colors.yellow;
+  const took = detail.endedAt === null ? '' : ` in ${duration((Date.parse(detail.endedAt) - Date.parse(detail.startedAt)) / 1000)}`;
+  const lines = [
+    `${paint(colors.bold(`${jobTitle(detail)}: ${stateWords[detail.state]}`))}${took}`,
+    `  ${count.done} of ${members.length} done${count.failed > 0 ? `, ${count.failed} failed` : ''}${count.skipped > 0 ? `, ${count.skipped} skipped` : ''}`,
+    ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
+    ...failuresOf(detail, colors),
+  ];
+  const waiting = detail.groups.flatMap((group) => group.members.flatMap(({ steps }) => steps.filter((step) => step.waitsForPerson)));
+  const [first] = waiting;
+  if (first) {
+    lines.push('', 'Decide the steps that wait:');
+    lines.push(
+      `  farshore jobs retry ${detail.id} ${first.id} --reason "..."`,
+      `  farshore jobs skip ${detail.id} ${first.id} --reason "..."`,
+    );
+  }
+  if (detail.endedAt !== null && detail.kind === 'unplannedFailover') lines.push(`  farshore report ${detail.id}`);
+  return lines.join('\n');
+}
+
+function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[] {
+  const faulty = detail.groups.flatMap(({ members }) =>
+    members.flatMap(({ name, status, steps }) =>
+      status === 'done' ? [] : steps.filter(({ error }) => error !== null).map((step) => ({ name, step })),
+    ),
+  );
+  const lines = faulty.slice(0, MOST_FAILURES).flatMap(({ name, step }) => {
+    if (step.error === null) return [];
+    const { code, cause, remedy, logRef } = step.error;
+    const what = `  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${step.waitsForPerson ? ', waits for a person' : ''}`;
+    return [what, `    cause:  ${cause}${logRef === '' ? '' : ` (agent log ${logRef})`}`, `    remedy: ${remedy}`];
+  });
+  if (faulty.length > MOST_FAILURES) lines.push(`  and ${faulty.length - MOST_FAILURES} more; see farshore jobs show ${detail.id}`);
+  return lines;
+}

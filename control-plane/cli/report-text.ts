@@ -1,0 +1,98 @@
+/** The report of a job for a terminal. */
+import type { ReportAnswer, TimeSplit, VmReportAnswer } from '../../shared/api/report.ts';
+import { duration, moment, type Output, plain, table } from './output.ts';
+import { jobTitle, stateWords } from './progress/words.ts';
+
+export function reportText(report: ReportAnswer, output: Output): string {
+  const { job, total } = report;
+  const { colors } = output;
+  const isFailover = job.kind === 'unplannedFailover';
+  const facts: [string, string][] = [
+    [
+      'Result',
+      `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${isFailover ? 'VMs run at the recovery site' : 'done'}${troubles(report)}`,
+    ],
+    ['Started', `${moment(job.startedAt)} by ${plain(job.startedBy)}`],
+    ...(report.plan ? [['Plan', `${plain(report.plan.name)}, version ${report.plan.version}`] as [string, string]] : []),
+    ...(report.primary
+      ? [['Evidence', `primary site ${report.primary.evidence}: ${plain(report.primary.reason)}`] as [string, string]]
+      : []),
+    ...(report.outageAt ? [['Outage', `${moment(report.outageAt)}, when the primary site was last heard`] as [string, string]] : []),
+    ...(isFailover ? failoverFacts(report) : []),
+    ...(total.split ? [['Time went to', splitText(total.split)] as [string, string]] : []),
+  ];
+  const lines = [colors.bold(`Report: ${jobTitle(job)}`), ...facts.map(([name, words]) => `  ${colors.dim(name.padEnd(13))} ${words}`), ''];
+  lines.push(isFailover ? failoverTable(report.vms, output) : plainTable(report.vms, output));
+  for (const vm of report.vms) lines.push(...failureLines(vm, output));
+  if (report.leftOut.length > 0)
+    lines.push('', 'Left out:', ...report.leftOut.map(({ name, reason }) => `  ${plain(name)}: ${plain(reason)}`));
+  if (report.decisions.length > 0)
+    lines.push(
+      '',
+      'Decisions:',
+      ...report.decisions.map((one) => `  ${moment(one.at)}  ${plain(one.by)}: ${one.what} ${one.step ?? 'the job'}: ${plain(one.reason)}`),
+    );
+  lines.push('', colors.dim(`Computed from the ${report.facts.count} facts of job ${job.id}.`));
+  return lines.join('\n');
+}
+
+function failoverFacts({ total, rpoFrom }: ReportAnswer): [string, string][] {
+  const outage = total.outageSeconds === null ? '' : `; out of service for ${duration(total.outageSeconds)}`;
+  const from = rpoFrom === 'outage' ? 'of data before the outage' : 'of data before the failover was started';
+  return [
+    ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the failover${outage}`],
+    ['Actual RPO', total.rpoSeconds === null ? '-' : `${duration(total.rpoSeconds)} ${from}, at worst`],
+  ];
+}
+
+function troubles({ total }: ReportAnswer): string {
+  const words = [
+    ...(total.failed > 0 ? [`${total.failed} failed`] : []),
+    ...(total.skipped > 0 ? [`${total.skipped} skipped by decision`] : []),
+    ...(total.leftOut > 0 ? [`${total.leftOut} left out`] : []),
+  ];
+  return words.map((text) => `, ${text}`).join('');
+}
+
+function splitText({ queuedSeconds, siteSeconds, personSeconds, orchestrationSeconds }: TimeSplit): string {
+  return `sites ${duration(siteSeconds)}, persons ${duration(personSeconds)}, orchestration ${duration(queuedSeconds + orchestrationSeconds)}`;
+}
+
+const MOST_ROWS = 200;
+
+function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
+  const time = (seconds: number | null) => (seconds === null ? '-' : duration(seconds));
+  const rows = vms
+    .slice(0, MOST_ROWS)
+    .map((vm) => [
+      `  ${plain(vm.name)}`,
+      plain(vm.group),
+      vm.outcome,
+      time(vm.rtoSeconds),
+      time(vm.rpoSeconds),
+      moment(vm.recoveryPointAt),
+      vm.answeredAt ? 'yes' : vm.runningAt ? 'not waited for' : '-',
+    ]);
+  return table(['  VM', 'GROUP', 'OUTCOME', 'RTO', 'RPO', 'RECOVERY POINT', 'GUEST ANSWERS'], rows, '  no VMs', colors) + more(vms.length);
+}
+
+function plainTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
+  const rows = vms.slice(0, MOST_ROWS).map((vm) => [`  ${plain(vm.name)}`, vm.outcome, moment(vm.beganAt), moment(vm.endedAt)]);
+  return table(['  MEMBER', 'OUTCOME', 'BEGAN', 'ENDED'], rows, '  no members', colors) + more(vms.length);
+}
+
+function more(count: number): string {
+  return count > MOST_ROWS ? `\n  and ${count - MOST_ROWS} more; --json has them all` : '';
+}
+
+function failureLines(vm: VmReportAnswer, { colors }: Output): string[] {
+  if (vm.outcome === 'succeeded') return [];
+  return vm.failures
+    .filter(({ isFinal }) => isFinal)
+    .flatMap(({ title, code, cause, remedy, logRef }) => [
+      '',
+      `  ${colors.red(plain(vm.name))}  ${plain(title)}: ${code}${logRef === '' ? '' : ` (agent log ${logRef})`}`,
+      `    cause:  ${cause}`,
+      `    remedy: ${remedy}`,
+    ]);
+}
