@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommandId } from '../../shared/ids.ts';
+import type { CommandId, NetworkId } from '../../shared/ids.ts';
 import { limits } from '../../shared/protocol/limits.ts';
 import { replica, vmRef } from '../support/agent-world.ts';
 import { command, enrol, type HubWorld, joinAgent, makeHubWorld, opened, RawAgent } from '../support/hub-world.ts';
@@ -124,6 +124,21 @@ test('ten thousand open commands arrive in messages within the limits', async (t
   await until('all of them', () => count() === 10_000);
   assert.ok(raw.heardTexts.every((text) => Buffer.byteLength(text) <= limits.messageBytes));
   assert.equal(world.hub.isConnected(world.recovery), true);
+});
+
+test('large commands are spread over messages, in the order given', async (t) => {
+  const world = await makeHubWorld(t);
+  const { agent, raw } = await connected(world);
+  const id = world.vaultId as unknown as NetworkId;
+  const args = { vm: vmRef(1), networks: Array.from({ length: 200 }, () => ({ from: id, to: id })) };
+  const large = Array.from({ length: 60 }, (_, n) => ({ ...command(world, n, 1), command: { kind: 'replica.configure' as const, args } }));
+  world.hub.send(world.recovery, large);
+  await until('all of them', () => opened(world, agent, raw).length === large.length);
+  assert.ok(raw.heardTexts.every((text) => Buffer.byteLength(text) <= limits.messageBytes));
+  assert.deepEqual(
+    opened(world, agent, raw).map(({ commandId }) => commandId),
+    large.map(({ commandId }) => commandId),
+  );
 });
 
 test('only what was kept is acknowledged', async (t) => {
