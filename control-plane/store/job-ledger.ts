@@ -8,8 +8,14 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
-import type { Append } from './job-log.ts';
-import type { Pairing } from './store.ts';
+import type { Pairing, Projection } from './store.ts';
+
+export interface Append {
+  readonly vaultId: VaultId;
+  readonly jobId: JobId;
+  readonly facts: readonly Fact[];
+  readonly projections: readonly Projection[];
+}
 
 interface JobEntry {
   readonly id: JobId;

@@ -10,15 +10,8 @@ import type { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
-import { JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
+import { type Append, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
 import type { Projection } from './store.ts';
-
-export interface Append {
-  readonly vaultId: VaultId;
-  readonly jobId: JobId;
-  readonly facts: readonly Fact[];
-  readonly projections: readonly Projection[];
-}
 
 interface Waiting {
   readonly append: Append;
