@@ -3,6 +3,7 @@
  * synchronous=FULL. The driver is loaded late and behind a guard, because on a Node older than its
  * Node-API it ends the process without a word.
  */
+import type Sqlite from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { FarshoreError } from '../../shared/errors.ts';
 
@@ -27,7 +28,7 @@ export async function openDatabase(path: string, options: OpenOptions = {}): Pro
   }
 }
 
-export async function loadDriver() {
+export async function loadDriver(): Promise<typeof Sqlite> {
   if (Number(process.versions.napi ?? 0) < NODE_API_NEEDED) {
     throw new FarshoreError('ERR_STORE_FAILED', `Node ${process.version} is too old for the embedded database; run the agent with Node 24`);
   }

@@ -22,13 +22,13 @@ export const OPERATIONS = [
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-interface Timed {
+export interface Timed {
   /** Begins so long after it was ordered. */
   readonly afterMs: number;
 }
 
 /** Calls that a fault hits: one operation or any, one VM (name or id) or any, so many times. */
-interface Hits extends Timed {
+export interface Hits extends Timed {
   readonly operation: Operation | 'any';
   readonly vm: string | null;
   readonly times: number;
