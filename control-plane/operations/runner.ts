@@ -5,14 +5,14 @@
 import { createHash } from 'node:crypto';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { StepOutcome } from '../../shared/engine/engine.ts';
-import { FarshoreError } from '../../shared/errors.ts';
+import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/ports.ts';
 import type { ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
-import type { Job } from '../store/store.ts';
+import type { Job, NewJob } from '../store/store.ts';
 import { compileCommit } from './commit.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
@@ -45,6 +45,10 @@ export class OperationRunner implements Operations {
   /** By site, in the order they were handed out. */
   readonly #open = new Map<SiteId, Map<CommandId, OpenCommand>>();
   readonly #stages = new Map<CommandId, Stage>();
+  /** Jobs that have not ended and are not loaded now: what comes for them cannot be kept yet. */
+  readonly #resting = new Set<JobId>();
+  /** Jobs that wait on the clock to be loaded anew: a job has one owner, so it is loaded once. */
+  readonly #reloads = new Set<JobId>();
   readonly #jobPorts: JobRunPorts;
   #isStopped = false;
 
@@ -65,7 +69,9 @@ export class OperationRunner implements Operations {
 
   /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
   async resume(): Promise<void> {
-    for (const job of await this.#ports.store.jobs.unended()) {
+    const jobs = await this.#ports.store.jobs.unended();
+    for (const { id } of jobs) this.#resting.add(id);
+    for (const job of jobs) {
       await this.#load(job).catch((error: unknown) => this.#halted(job, error));
     }
   }
@@ -87,8 +93,7 @@ export class OperationRunner implements Operations {
     const { target, input, ...parts } = await compile(request as never, actor, this.#ports);
     const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
-    const opened = await store.jobs.open({ job, ...parts });
-    const stored = await this.#find(actor, request.id);
+    const { opened, stored } = await this.#openJob({ job, ...parts }, actor);
     if (opened === 'existing') return { job: stored, isNew: false };
     await this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts));
     return { job: stored, isNew: true };
@@ -116,7 +121,7 @@ export class OperationRunner implements Operations {
   async onFinished(siteId: SiteId, _agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void> {
     // Only the site that was asked can answer; an outcome we do not wait for is known already or means nothing.
     const open = this.#open.get(siteId)?.get(commandId);
-    if (!open) return;
+    if (!open) return this.#refuseIfResting(commandId);
     await open.run.settle(open, await this.#outcomeOf(open, outcome));
     this.#open.get(siteId)?.delete(commandId);
     this.#stages.delete(commandId);
@@ -127,6 +132,12 @@ export class OperationRunner implements Operations {
     if (!open) return;
     this.#stages.set(commandId, stage);
     this.#ports.bell.ring(open.run.job.vaultId, { type: 'job', jobId: open.run.job.id });
+  }
+
+  /** Its job will ask for it again when it is loaded; until then the agent must not believe that it was kept. */
+  #refuseIfResting(commandId: CommandId): void {
+    const jobId = commandId.slice(0, commandId.indexOf('/')) as JobId;
+    if (this.#resting.has(jobId)) throw new FarshoreError('ERR_STORE_FAILED', `job ${jobId} is not loaded now`);
   }
 
   async #outcomeOf({ command, siteId }: OpenCommand, outcome: Outcome): Promise<StepOutcome> {
@@ -155,8 +166,20 @@ export class OperationRunner implements Operations {
     for (const [siteId, list] of bySite) this.#ports.dispatcher.send(siteId, list);
   }
 
+  async #openJob(order: NewJob, actor: Actor): Promise<{ opened: 'opened' | 'existing'; stored: Job }> {
+    const { id } = order.job;
+    try {
+      return { opened: await this.#ports.store.jobs.open(order), stored: await this.#find(actor, id) };
+    } catch (error) {
+      // Whether a commit that failed was written is not known: if it was, the job must not lie there without an owner.
+      if (toFarshoreError(error).code === 'ERR_STORE_FAILED') this.#halted(order.job, error);
+      throw error;
+    }
+  }
+
   async #begin(run: JobRun): Promise<void> {
     this.#runs.set(run.job.id, run);
+    this.#resting.delete(run.job.id);
     await run.engine.resume();
   }
 
@@ -174,13 +197,22 @@ export class OperationRunner implements Operations {
   }
 
   /** The store could not write. The log is the truth: the job is read again and goes on from there. */
-  #halted(job: Job, reason: unknown): void {
+  #halted(job: Pick<Job, 'id' | 'vaultId'>, reason: unknown): void {
     this.#forget(job.id);
-    if (this.#isStopped) return;
+    this.#resting.add(job.id);
+    if (this.#isStopped || this.#reloads.has(job.id)) return;
+    this.#reloads.add(job.id);
     this.#ports.log.error({ err: reason, jobId: job.id }, 'a job could not write its log and will be loaded again');
     this.#ports.clock.after(REST_MS, () => {
-      if (!this.#isStopped) this.#load(job).catch((error: unknown) => this.#halted(job, error));
+      this.#reloads.delete(job.id);
+      if (!this.#isStopped) this.#reload(job).catch((error: unknown) => this.#halted(job, error));
     });
+  }
+
+  async #reload({ id, vaultId }: Pick<Job, 'id' | 'vaultId'>): Promise<void> {
+    const job = await this.#ports.store.jobs.find(vaultId, id);
+    if (job?.endedAt === null) await this.#load(job);
+    else this.#resting.delete(id);
   }
 
   #forget(id: JobId): void {

@@ -46,6 +46,12 @@ export const transitions: readonly Transition[] = [
   { from: 'seeding', on: 'firstCopyArrived', to: 'protected', why: 'a recovery point exists' },
   { from: 'seeding', on: 'protectionEnded', to: null, why: 'the first copy failed and enabling was undone' },
   { from: 'seeding', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
+  {
+    from: 'protected',
+    on: 'protectionEnded',
+    to: null,
+    why: 'protecting was cancelled while the first copy arrived, and enabling was undone',
+  },
   { from: 'protected', on: 'failoverStarted', to: 'failingOver', why: 'a person or a plan asked' },
   { from: 'protected', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
   { from: 'failingOver', on: 'failoverUndone', to: 'protected', why: 'every finished step was undone' },

@@ -10,6 +10,7 @@ import type { StepId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
 import type { Fact, StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
+import { GroupCommit } from './group-commit.ts';
 import { RunState } from './run-state.ts';
 
 export type Direction = 'do' | 'undo';
@@ -44,6 +45,13 @@ export class Engine<Work> {
   /** Steps that keep a distance before they are tried again: how to cancel the wait, or that it is over. */
   readonly #distances = new Map<StepId, (() => void) | 'over'>();
   #isHalted = false;
+  /** One write at a time, so that none can succeed after an earlier one has failed; what comes meanwhile shares the next. */
+  readonly #commit = new GroupCommit<readonly Fact[]>(
+    (batch) => this.#write(batch.flat()),
+    (flush) => flush(),
+  );
+  /** The writing of all that was folded in so far. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(graph: Graph<Work>, log: Iterable<Fact>, ports: EnginePorts<Work>) {
     this.state = new RunState(graph, log);
@@ -63,12 +71,12 @@ export class Engine<Work> {
 
   /**
    * Takes the outcome of an attempt; resolves when it is durable. An outcome that is known already, or of an attempt that
-   * is not under way, changes nothing. Throws ERR_STORE_FAILED when it cannot be kept: it will be asked for again.
+   * is not under way, changes nothing, and resolves when what is known is durable. Throws ERR_STORE_FAILED when it cannot be kept: it will be asked for again.
    */
   async settle(id: StepId, direction: Direction, attempt: number, outcome: StepOutcome): Promise<void> {
-    if (this.#isHalted) throw new FarshoreError('ERR_STORE_FAILED', 'the job is not running here now');
+    if (this.#isHalted) throw halted();
     const view = this.state.view(id);
-    if (!view || view.attempt !== attempt || view.status !== (direction === 'do' ? 'running' : 'undoing')) return;
+    if (!view || view.attempt !== attempt || view.status !== (direction === 'do' ? 'running' : 'undoing')) return this.#written;
     await this.#advance([this.#factOf(view.step, direction, attempt, outcome)]);
   }
 
@@ -103,6 +111,15 @@ export class Engine<Work> {
     if (verdict === 'parked' && before !== 'parked') this.#note(facts, { type: 'parked', at: this.#now() });
     else if (verdict !== null && verdict !== 'parked') this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
     if (facts.length === 0) return;
+    this.#written = this.#commit.add(facts);
+    await this.#written;
+    if (this.#isHalted) return;
+    if (assignments.length > 0) this.#ports.dispatch(assignments);
+    if (facts.at(-1)?.type === 'ended') this.#ports.onEnded();
+  }
+
+  async #write(facts: readonly Fact[]): Promise<void> {
+    if (this.#isHalted) throw halted();
     try {
       await this.#ports.append(facts);
     } catch (reason) {
@@ -110,9 +127,6 @@ export class Engine<Work> {
       this.#ports.onHalted(reason);
       throw reason;
     }
-    if (this.#isHalted) return;
-    if (assignments.length > 0) this.#ports.dispatch(assignments);
-    if (facts.at(-1)?.type === 'ended') this.#ports.onEnded();
   }
 
   #startReady(facts: Fact[]): Assignment<Work>[] {
@@ -167,6 +181,10 @@ export class Engine<Work> {
 
 function isRetryable(code: ErrorCode): boolean {
   return errorCodes[code].retryable;
+}
+
+function halted(): FarshoreError {
+  return new FarshoreError('ERR_STORE_FAILED', 'the job is not running here now');
 }
 
 function isOver(state: RunState<unknown>): boolean {
