@@ -15,7 +15,8 @@ const VMS = 12;
 /** Each VM gives two steps, and each step two facts and two tasks or more; the last of them are left to end after the kill. */
 const MOST_FACTS = 4 * VMS - 8;
 const MOST_TASKS = 3 * VMS - 6;
-const TIMINGS = 'timings: { startVm: { from: 20 ms, to: 60 ms }, startFailover: { from: 20 ms, to: 60 ms } }\nreplication: { bandwidth: 10000 GB/s }';
+const TIMINGS =
+  'timings: { startVm: { from: 20 ms, to: 60 ms }, startFailover: { from: 20 ms, to: 60 ms } }\nreplication: { bandwidth: 10000 GB/s }';
 
 interface Place {
   readonly victims: readonly Part[];
@@ -105,14 +106,22 @@ function assertAllRunOnce(pair: RealPair, end: JobSeen): void {
   const site = open(pair, 'slough/site.db');
   try {
     const starts = site
-      .prepare<[], { vm: string; times: number }>("SELECT vm_id AS vm, count(*) AS times FROM power_change WHERE change = 'on' AND cause = 'startVm' GROUP BY vm_id")
+      .prepare<[], { vm: string; times: number }>(
+        "SELECT vm_id AS vm, count(*) AS times FROM power_change WHERE change = 'on' AND cause = 'startVm' GROUP BY vm_id",
+      )
       .all();
     assert.equal(starts.length, VMS, 'every VM was started');
-    assert.deepEqual(starts.filter(({ times }) => times !== 1), [], 'no VM was started twice');
+    assert.deepEqual(
+      starts.filter(({ times }) => times !== 1),
+      [],
+      'no VM was started twice',
+    );
     const offs = site.prepare("SELECT * FROM power_change WHERE change = 'off'").all();
     assert.deepEqual(offs, [], 'no VM was switched off');
     const effects = site
-      .prepare("SELECT operation, vm_id, count(*) AS times FROM task WHERE had_effect = 1 AND operation IN ('startFailover', 'startVm') GROUP BY operation, vm_id HAVING times <> 1")
+      .prepare(
+        "SELECT operation, vm_id, count(*) AS times FROM task WHERE had_effect = 1 AND operation IN ('startFailover', 'startVm') GROUP BY operation, vm_id HAVING times <> 1",
+      )
       .all();
     assert.deepEqual(effects, [], 'each effect came once');
   } finally {
@@ -132,7 +141,10 @@ function endOf(pair: RealPair, job: string): unknown {
 function countRows(pair: RealPair, log: Place['log'], job?: string): number {
   const database = open(pair, log === 'facts' ? 'control-plane/farshore.db' : 'slough/site.db');
   try {
-    const count = log === 'facts' ? database.prepare('SELECT count(*) FROM facts WHERE job_id = ?').pluck().get(job) : database.prepare('SELECT count(*) FROM task').pluck().get();
+    const count =
+      log === 'facts'
+        ? database.prepare('SELECT count(*) FROM facts WHERE job_id = ?').pluck().get(job)
+        : database.prepare('SELECT count(*) FROM task').pluck().get();
     return Number(count);
   } finally {
     database.close();

@@ -1,0 +1,136 @@
+/** Invariants about what is done at the sites: who may start a VM, under which decision, because of which command. */
+
+import type { NewJob } from '../../control-plane/store/store.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
+import { commandsIn, type TraceEvent } from './trace.ts';
+
+/**
+ * single-activation: per VM, among the starts that we issued and that still run, at most one site; and we start a VM that
+ * runs elsewhere only with an override (who, reason, evidence) that was durable before.
+ */
+export function singleActivation(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const overrides = new Set<string>();
+  const runningAt = new Map<string, Map<string, 'theirs' | 'ours'>>();
+  for (const event of trace) {
+    if (event.type === 'opened' && hasOverride(event.job)) overrides.add(event.job.job.id);
+    if (event.type !== 'power') continue;
+    const { change, site } = event;
+    const place = `${site}/${change.cloudId}`;
+    const places = runningAt.get(change.vmId) ?? new Map<string, 'theirs' | 'ours'>();
+    runningAt.set(change.vmId, places);
+    if (change.change === 'off') {
+      places.delete(place);
+      continue;
+    }
+    const isOurs = change.cause === 'startVm';
+    if (isOurs && places.has(place)) found.push(`VM ${change.vmId} was started twice at ${place}`);
+    const elsewhere = [...places].filter(([other]) => other !== place);
+    if (isOurs && elsewhere.some(([, whose]) => whose === 'ours'))
+      found.push(`VM ${change.vmId} was started at ${place} while it runs elsewhere by us`);
+    if (isOurs && elsewhere.length > 0 && !overrides.has(jobOf(change.commandId ?? '')))
+      found.push(`VM ${change.vmId} was started at ${place} by ${change.commandId} without an override while it runs elsewhere`);
+    places.set(place, isOurs ? 'ours' : 'theirs');
+  }
+  return found;
+}
+
+function hasOverride({ job }: NewJob): boolean {
+  const { primary } = job.input as { primary?: { evidence?: string; reason?: string } };
+  return job.startedBy !== '' && (primary?.evidence === 'unreachable' || primary?.evidence === 'attested') && (primary.reason ?? '') !== '';
+}
+
+/** epoch-order: no mutation under an epoch older than the agent has durably seen for the VM; decisions strictly increase it. */
+export function epochOrder(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const seen = new Map<string, number>();
+  const decided = new Map<string, number>();
+  for (const event of trace) {
+    if (event.type === 'restored') decided.clear();
+    if (event.type === 'opened') {
+      for (const { id, epoch } of event.job.claims) {
+        if (epoch === undefined) continue;
+        const before = decided.get(id) ?? 0;
+        if (epoch <= before) found.push(`job ${event.job.job.id} decides epoch ${epoch} for ${id}, and ${before} was decided already`);
+        decided.set(id, epoch);
+      }
+    }
+    if (event.type !== 'journal' && event.type !== 'call') continue;
+    if (event.vm === null) continue;
+    const key = `${event.site}/${event.vm.cloudId}/${event.vm.vmId}`;
+    const highest = seen.get(key) ?? 0;
+    if (event.type === 'call' && event.epoch < highest)
+      found.push(`${event.operation} of ${event.vm.vmId} ran under epoch ${event.epoch}, and the site had seen ${highest}`);
+    if (event.type === 'journal' && event.write === 'began') seen.set(key, Math.max(highest, event.epoch));
+  }
+  return found;
+}
+
+/** cause: each mutation belongs to a step that was handed out durably, to that site, before the agent took it on. */
+export function causeChecker(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const handedOut = new Set<string>();
+  const taken = new Set<string>();
+  for (const event of trace) {
+    if (event.type === 'facts') for (const fact of event.facts) for (const id of commandIdsOf(event.jobId, fact)) handedOut.add(id);
+    if (event.type === 'journal' && event.write === 'began') {
+      if (!handedOut.has(event.commandId)) found.push(`site ${event.site} took on ${event.commandId}, which no job had handed out`);
+      taken.add(`${event.site} ${event.commandId}`);
+    }
+    if (event.type === 'effect' && !taken.has(`${event.site} ${event.task.commandId}`))
+      found.push(`${event.task.operation} at ${event.site} was caused by ${event.task.commandId}, which the agent there never took on`);
+  }
+  return found;
+}
+
+function commandIdsOf(jobId: string, fact: Fact): string[] {
+  if (fact.type === 'started') return [`${jobId}/${fact.step}/${fact.attempt}`];
+  return fact.type === 'undoStarted' ? [`${jobId}/${fact.step}/${fact.attempt}/undo`] : [];
+}
+
+/** outage-neutral: nothing is changed, started or stopped at a site but by a command that was sent to it. */
+export function outageNeutral(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const sent = new Set<string>();
+  for (const event of trace) {
+    if (event.type === 'toAgent') for (const { commandId } of commandsIn(event.text)) sent.add(`${event.site} ${commandId}`);
+    if (event.type === 'call' && !sent.has(`${event.site} ${event.commandId}`))
+      found.push(`${event.operation} at ${event.site} for ${event.commandId}, which was never sent there`);
+    if (event.type !== 'power') continue;
+    const { cause, commandId, change, vmId } = event.change;
+    if (cause === 'siteFile' || cause === 'hostDies') continue;
+    if (commandId === null || !sent.has(`${event.site} ${commandId}`))
+      found.push(`VM ${vmId} went ${change} at ${event.site} without a command`);
+  }
+  return found;
+}
+
+/** dead-site: an unplanned failover neither plans nor sends anything for the primary site of a VM it moves. */
+export function deadSite(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const primaryOfPairing = new Map<string, string>();
+  const primaryOfVm = new Map<string, string>();
+  const forbidden = new Map<string, Set<string>>();
+  for (const event of trace) {
+    if (event.type === 'toAgent') {
+      for (const { jobId, commandId } of commandsIn(event.text)) {
+        if (forbidden.get(jobId)?.has(event.site)) found.push(`${commandId} was sent to ${event.site}, the primary site of its failover`);
+      }
+    }
+    if (event.type !== 'opened') continue;
+    const { job, newPairing, newVms, claims, graph } = event.job;
+    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
+      primaryOfPairing.set(newPairing.id, newPairing.primary.siteId);
+    for (const vm of newVms) primaryOfVm.set(vm.id, primaryOfPairing.get(vm.pairingId) ?? '');
+    if (job.kind !== 'unplannedFailover') continue;
+    const dead = new Set(claims.map(({ id }) => primaryOfVm.get(id) ?? ''));
+    forbidden.set(job.id, dead);
+    for (const { id, work, undo } of graph.steps) {
+      for (const part of [work, undo])
+        if (part && dead.has(part.siteId)) found.push(`step ${id} of ${job.id} is for the primary site ${part.siteId}`);
+    }
+  }
+  return found;
+}
+
+export const jobOf = (commandId: string): string => commandId.slice(0, commandId.indexOf('/'));

@@ -1,0 +1,45 @@
+/**
+ * The invariants of shared/invariants.md as functions over a trace. Each answers what was broken, in words, and nothing for
+ * a good run. They know the protocol and the table of facts, and nothing of how the product keeps its promises.
+ */
+
+import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
+import { metadataOnly } from './checkers-metadata.ts';
+import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
+import type { TraceEvent } from './trace.ts';
+
+export type Checker = (trace: readonly TraceEvent[]) => string[];
+
+export const checkers = {
+  'single-activation': singleActivation,
+  'epoch-order': epochOrder,
+  'effect-once': effectOnce,
+  cause: causeChecker,
+  'outage-neutral': outageNeutral,
+  'dead-site': deadSite,
+  'acknowledged-survives': acknowledgedSurvives,
+  'written-first': writtenFirst,
+  order,
+  'bounded-retries': boundedRetries,
+  'every-job-ends': everyJobEnds,
+  'metadata-only': metadataOnly,
+} as const satisfies Record<string, Checker>;
+
+export type Invariant = keyof typeof checkers;
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly what: string;
+}
+
+export function violationsOf(trace: readonly TraceEvent[]): Violation[] {
+  return (Object.keys(checkers) as Invariant[]).flatMap((invariant) => checkers[invariant](trace).map((what) => ({ invariant, what })));
+}
+
+/** One line each, the invariant first: the form that the planted bugs are recognised by. */
+export function tellViolations(violations: readonly Violation[]): string {
+  return violations
+    .slice(0, 10)
+    .map(({ invariant, what }) => `${invariant}: ${what}`)
+    .join('\n');
+}

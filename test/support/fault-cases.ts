@@ -1,0 +1,52 @@
+/** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
+import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { FaultCase } from './operation-faults.ts';
+import { type Template, World } from './world.ts';
+
+type Kind = OperationRequest['kind'];
+type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
+
+async function fresh(): Promise<Template> {
+  return (await World.make({ vms: 2 })).asTemplate();
+}
+
+async function paired(): Promise<Template> {
+  const world = await World.make({ vms: 2 });
+  await world.pair();
+  return world.asTemplate();
+}
+
+/** Two VMs protected, and some time passed, so that there are recovery points to choose from. */
+async function protectedPair(): Promise<World> {
+  const world = await World.make({ vms: 2 });
+  await world.pair();
+  await world.protect();
+  await world.clock.advance(65_000);
+  return world;
+}
+
+export const faultCases: { readonly [K in Kind]: Case } = {
+  pair: { template: fresh, request: async (world) => world.pairRequest() },
+  protect: { template: paired, request: (world) => world.protectRequest() },
+  unplannedFailover: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: (world) => world.goesDark('reading'),
+    request: async (world) => world.requestFor('unplannedFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  commit: {
+    template: async () => {
+      const world = await protectedPair();
+      world.goesDark('reading');
+      await world.failOver();
+      world.returns('reading');
+      return world.asTemplate();
+    },
+    request: (world) => world.requestFor('commit'),
+  },
+  unprotect: { template: async () => (await protectedPair()).asTemplate(), request: (world) => world.requestFor('unprotect') },
+};
+
+export async function faultCase(kind: Kind): Promise<FaultCase> {
+  const { template, ...rest } = faultCases[kind];
+  return { kind, template: await template(), ...rest };
+}

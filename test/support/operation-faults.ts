@@ -1,0 +1,326 @@
+/**
+ * Hurts an operation in every way it can be hurt, on a fresh world each time, and looks where it ends. Each kind of
+ * operation has one test file that calls these; a new step is covered the moment it is added. Every run attaches all
+ * checkers, asserts that its fault was met and that it was the one meant.
+ */
+import assert from 'node:assert/strict';
+import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { JobId } from '../../shared/ids.ts';
+import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
+import { type SiteName, type Template, World } from './world.ts';
+import { type Hurt, nameOf, type Place } from './world-places.ts';
+
+/** How a kind of operation is begun, in a world where it can be. */
+export interface FaultCase {
+  readonly kind: OperationRequest['kind'];
+  readonly template: Template;
+  /** What the operation is for has happened. */
+  before?(world: World): void;
+  request(world: World): Promise<OperationRequest>;
+}
+
+/** One run: the picture before and after, and what its trace can tell. */
+export interface Run {
+  readonly world: World;
+  readonly job: JobId;
+  readonly before: Picture;
+  readonly after: Picture;
+}
+
+let runs = 0;
+
+/** How many runs there were since it was last asked. */
+export function countRuns(): number {
+  const count = runs;
+  runs = 0;
+  return count;
+}
+
+/** Begins it, restarts whatever dies, asks again what was not acknowledged, until it has settled. Leaves the world open. */
+async function settledRun(operation: FaultCase, hurt: (world: World, job: JobId) => void): Promise<Run> {
+  runs++;
+  const world = await World.from(operation.template);
+  operation.before?.(world);
+  const request = await operation.request(world);
+  const before = await pictureOf(world, null);
+  world.places.list();
+  hurt(world, request.id);
+  await goOn(world, request);
+  world.places.rest();
+  return { world, job: request.id, before, after: await pictureOf(world, request.id) };
+}
+
+async function goOn(world: World, request: OperationRequest): Promise<void> {
+  for (let lives = 0; lives < 8; lives++) {
+    const isTaken = !world.isControlPlaneUp || (await isAsked(world, request));
+    if (isTaken && world.isControlPlaneUp) await world.settles(request.id);
+    if (!isTaken) continue;
+    if (!world.hasDied) await world.clock.advance(50);
+    if (!world.hasDied) return;
+    await world.everythingIsBack();
+  }
+  assert.fail('it died again and again');
+}
+
+/** False: the store could not write, and whoever asks is told so and asks again. */
+async function isAsked(world: World, request: OperationRequest): Promise<boolean> {
+  try {
+    await world.ask(request);
+    return true;
+  } catch (thrown) {
+    if ((thrown as { code?: string }).code === 'ERR_STORE_FAILED') return false;
+    throw thrown;
+  }
+}
+
+async function calmRun(operation: FaultCase): Promise<Run & { readonly places: readonly Place[] }> {
+  const run = await settledRun(operation, () => {});
+  await run.world.finishes();
+  assert.equal(run.after.state, 'succeeded', 'the calm run');
+  return { ...run, places: run.world.places.reached };
+}
+
+/** What failed on the way there may differ. */
+function assertSame({ failures: _now, ...now }: Picture, { failures: _then, ...then }: Picture, what: string): void {
+  assert.deepEqual(now, then, what);
+}
+
+function kill(world: World, place: Place): 'dies' {
+  if (place.kind === 'append') world.controlPlaneCrashes();
+  if (place.kind === 'journal' || place.kind === 'effect') world.agentCrashes(place.site as SiteName);
+  return 'dies';
+}
+
+type HurtIt = (world: World, place: Place) => Hurt;
+
+async function sameEndWhenHurtAt(operation: FaultCase, isMeant: (place: Place) => boolean, hurt: HurtIt = kill): Promise<void> {
+  const calm = await calmRun(operation);
+  let met = 0;
+  for (const [index, place] of calm.places.entries()) {
+    if (!isMeant(place)) continue;
+    const what = `hurt at ${index}: ${nameOf(place)}`;
+    let hurtPlace = '';
+    const run = await settledRun(operation, (world) =>
+      world.places.hurtAt(index, (reached) => {
+        hurtPlace = nameOf(reached);
+        return hurt(world, reached);
+      }),
+    );
+    await finished(run, what);
+    assert.equal(run.world.places.hurts, 1, `${what}: the fault happened`);
+    assert.equal(hurtPlace, nameOf(place), `${what}: it was the one meant`);
+    assertSame(run.after, calm.after, `resume-equal: ${what}`);
+    met++;
+  }
+  assert.ok(met > 0, 'there was a place to hurt');
+}
+
+async function finished({ world }: Run, what: string): Promise<void> {
+  await world.finishes().catch((thrown: unknown) => {
+    throw new Error(`${what}: ${(thrown as Error).message}`, { cause: thrown });
+  });
+}
+
+/** The control plane dies before and after each entry of the log. */
+export const survivesACrashOfTheControlPlane = (operation: FaultCase) => sameEndWhenHurtAt(operation, ({ kind }) => kind === 'append');
+
+/** An agent dies before and after each write of its journal, and after each call of the fabric. */
+export const survivesACrashOfAnAgent = (operation: FaultCase) =>
+  sameEndWhenHurtAt(operation, ({ kind }) => kind === 'journal' || kind === 'effect');
+
+/** A write of either program fails, before it was done or after: the owner cannot know which. */
+export const survivesADiskThatFails = (operation: FaultCase) =>
+  sameEndWhenHurtAt(
+    operation,
+    ({ kind }) => kind === 'append' || kind === 'journal',
+    () => 'fails',
+  );
+
+/** The line is cut at each message, and the message is lost. */
+export const survivesALostLine = (operation: FaultCase) => sameEndWhenHurtAt(operation, ({ kind }) => kind === 'message');
+
+/** Every command is sent twice, every text to an agent comes twice, every text from one comes twice. */
+export async function bearsRepeats(operation: FaultCase): Promise<void> {
+  const calm = await calmRun(operation);
+  for (const twice of ['commands', 'toAgent', 'toCloud'] as const) {
+    const run = await settledRun(operation, (world) => {
+      world.deliver[twice] = 2;
+    });
+    const texts = (which: 'toAgent' | 'toCloud', { world }: Run) => world.trace.events.filter(({ type }) => type === which).length;
+    if (twice !== 'toCloud') assert.ok(texts(twice === 'commands' ? 'toAgent' : 'toCloud', run) > 0, 'texts were carried');
+    await finished(run, `${twice} twice`);
+    assertSame(run.after, calm.after, `${twice} twice`);
+  }
+}
+
+/** One call of the fabric, as it was seen in a run. */
+interface Call {
+  readonly site: SiteName;
+  readonly operation: Operation;
+  readonly vm: string | null;
+  readonly isUndo: boolean;
+}
+
+function callsOf({ world, job }: Run): Call[] {
+  const calls = new Map<string, Call>();
+  for (const event of world.trace.events) {
+    if (event.type !== 'call' || !event.commandId.startsWith(`${job}/`)) continue;
+    const site: SiteName = event.site === world.site('reading').ports.id ? 'reading' : 'slough';
+    const call: Call = { site, operation: event.operation, vm: event.vm?.vmId ?? null, isUndo: event.commandId.endsWith('/undo') };
+    calls.set(JSON.stringify(call), call);
+  }
+  return [...calls.values()];
+}
+
+type When = 'beforeEffect' | 'afterEffect';
+const whens: readonly When[] = ['beforeEffect', 'afterEffect'];
+const FOR_GOOD = 1_000_000;
+
+function order(world: World, { site, operation, vm }: Call, when: When, times: number): number {
+  return world.site(site).fabric.faults.order({ kind: 'fails', operation, vm, when, times });
+}
+
+function assertMet({ world }: Run, { site, operation }: Call, when: When, what: string): void {
+  const fired = world.site(site).fabric.faults.fired();
+  assert.ok(
+    fired.some(({ fault, operation: hit }) => fault.kind === 'fails' && fault.when === when && hit === operation),
+    `${what}: the fault happened`,
+  );
+}
+
+/** A failure that passes by itself is got over by trying again. */
+export async function getsOverACallThatFailsOnce(operation: FaultCase): Promise<void> {
+  const calm = await calmRun(operation);
+  for (const call of callsOf(calm)) {
+    for (const when of whens) {
+      const what = `${call.operation} at ${call.site} failed once ${when}`;
+      const run = await settledRun(operation, (world) => void order(world, call, when, 1));
+      assertMet(run, call, when, what);
+      await finished(run, what);
+      assertSame(run.after, calm.after, what);
+    }
+  }
+}
+
+/** Before its pivot it is undone and leaves nothing behind; past it, it waits for a person; never anything else. */
+export async function endsCleanlyWhereverACallFails(operation: FaultCase): Promise<void> {
+  const calm = await calmRun(operation);
+  for (const call of callsOf(calm)) {
+    for (const when of whens) {
+      const what = `${call.operation} at ${call.site} fails ${when}`;
+      const run = await settledRun(operation, (world) => void order(world, call, when, FOR_GOOD));
+      assertMet(run, call, when, what);
+      assertEndsAsTheGraphSays(run, calm, what);
+      const undoing = callsOf(run).filter(({ isUndo }) => isUndo);
+      await finished(run, what);
+      for (const undo of undoing) await undoIsTakenBackTo(operation, call, when, undo, run);
+    }
+  }
+}
+
+/** The undo itself is hurt: once, and it is done twice; for good, and a person decides it. */
+async function undoIsTakenBackTo(operation: FaultCase, call: Call, when: When, undo: Call, undone: Run): Promise<void> {
+  if (undo.operation === call.operation) return; // the first fault hits it already
+  for (const undoWhen of whens) {
+    const what = `${call.operation} fails ${when}, and its undo ${undo.operation} once ${undoWhen}`;
+    const once = await settledRun(operation, (world) => {
+      order(world, call, when, FOR_GOOD);
+      order(world, undo, undoWhen, 1);
+    });
+    assertMet(once, undo, undoWhen, what);
+    await finished(once, what);
+    assertSame(once.after, undone.after, what);
+  }
+  const what = `${call.operation} fails ${when}, and its undo ${undo.operation} for good`;
+  for (const decision of ['retry', 'skip'] as const) {
+    let fault = 0;
+    const run = await settledRun(operation, (world) => {
+      order(world, call, when, FOR_GOOD);
+      fault = order(world, undo, 'beforeEffect', FOR_GOOD);
+    });
+    assertMet(run, undo, 'beforeEffect', what);
+    assert.equal(run.after.state, 'parked', what);
+    run.world.site(undo.site).fabric.faults.lift(fault);
+    const after = await decideAll(run, decision);
+    await finished(run, `${what}; ${decision}`);
+    assert.equal(after.state, undone.after.state, `${what}; ${decision}`);
+    if (decision === 'retry') assertSame(after, undone.after, `${what}; ${decision}`);
+  }
+}
+
+async function decideAll({ world, job }: Run, decision: 'retry' | 'skip'): Promise<Picture> {
+  for (let picture = await pictureOf(world, job); picture.state === 'parked'; picture = await pictureOf(world, job)) {
+    const [stuck] = await waitingSteps(world, job);
+    assert.ok(stuck !== undefined, 'a job that is parked has a step that waits for a person');
+    await world.decide(job, stuck, decision);
+    await world.settles(job);
+  }
+  return pictureOf(world, job);
+}
+
+/** The graph alone says where a failure leads: this is worked out from it and the facts, not asked of the engine. */
+function assertEndsAsTheGraphSays({ before, after }: Run, calm: Run, what: string): void {
+  const failed = after.failures.filter(({ isFinal }) => isFinal);
+  if (failed.length === 0) return assertSame(after, calm.after, `${what}: it was done after all`);
+  for (const { step, attempts, attemptsMost } of failed)
+    assert.equal(attempts, attemptsMost, `${what}: ${step} was tried as often as it may`);
+  if (failed.some(({ isPastPivot, isUndo }) => isPastPivot || isUndo)) return assert.equal(after.state, 'parked', what);
+  const lost = new Set(failed.map(({ scope }) => scope));
+  assert.equal(after.state, lost.size === after.scopes.length ? 'failed' : 'completedWithFailures', what);
+  for (const scope of after.scopes) {
+    const [expected, from] = lost.has(scope) ? [before, 'undone'] : [calm.after, 'done'];
+    assert.deepEqual(after.things[scope], sameBut(expected.things[scope], after.things[scope], 'epoch'), `${what}: ${scope} is ${from}`);
+  }
+}
+
+/** A person decides what waits: retry ends well, skip ends with a failure that is told, and cancel before either changes nothing. */
+export async function waitsForAPerson(operation: FaultCase): Promise<number> {
+  const calm = await calmRun(operation);
+  let parked = 0;
+  for (const call of callsOf(calm)) {
+    for (const decision of ['retry', 'skip', 'cancel and retry'] as const) {
+      const what = `${call.operation} at ${call.site} fails; ${decision}`;
+      let fault = 0;
+      const run = await settledRun(operation, (world) => {
+        fault = order(world, call, 'beforeEffect', FOR_GOOD);
+      });
+      if (run.after.state !== 'parked') {
+        await finished(run, what);
+        break;
+      }
+      parked++;
+      run.world.site(call.site).fabric.faults.lift(fault);
+      if (decision === 'cancel and retry') await run.world.cancel(run.job);
+      const after = await decideAll(run, decision === 'skip' ? 'skip' : 'retry');
+      await finished(run, what);
+      if (decision === 'skip') assert.match(after.state, /^(completedWithFailures|failed)$/, what);
+      else assertSame(after, calm.after, what);
+    }
+  }
+  return parked;
+}
+
+/** Cancelled after each entry of its log, everything is either done or as before. */
+export async function mayBeCancelledAnywhere(operation: FaultCase): Promise<void> {
+  const calm = await calmRun(operation);
+  for (const [index, place] of calm.places.entries()) {
+    if (place.kind !== 'append' || place.when !== 'after' || place.what.endsWith('ended')) continue;
+    const what = `cancelled after ${index}: ${nameOf(place)}`;
+    const run = await settledRun(operation, (world, job) =>
+      world.places.hurtAt(index, () => {
+        queueMicrotask(() => void world.cancel(job).catch(() => {}));
+        return 'lives';
+      }),
+    );
+    await finished(run, what);
+    assert.equal(run.world.places.hurts, 1, `${what}: it happened`);
+    assert.match(run.after.state, /^(cancelled|succeeded)$/, what);
+    for (const scope of run.after.scopes) {
+      const is = run.after.things[scope];
+      const [done, undone] = [calm.after.things[scope], run.before.things[scope]].map((thing) => sameBut(thing, is, 'epoch'));
+      const expected = JSON.stringify(is) === JSON.stringify(done) ? done : undone;
+      assert.deepEqual(is, expected, `${what}: ${scope} is done or as before`);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/** How everything stands, without the moments and the number of attempts: what has to be equal however a run was hurt. */
+import type { Fact } from '../../shared/engine/facts.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import { RunState } from '../../shared/engine/run-state.ts';
+import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { SiteName, World } from './world.ts';
+
+export interface Failure {
+  readonly step: string;
+  readonly scope: string;
+  readonly isUndo: boolean;
+  readonly isFinal: boolean;
+  /** A pivot of its scope had begun. */
+  readonly isPastPivot: boolean;
+  readonly attempts: number;
+  readonly attemptsMost: number;
+}
+
+export interface Picture {
+  readonly state: string;
+  readonly steps: Readonly<Record<string, string>>;
+  readonly scopes: readonly string[];
+  /** By scope: the VM at both sites and in the promises, or the pairing. */
+  readonly things: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly failures: readonly Failure[];
+}
+
+/** Of a job, or of the world before there is one. */
+export async function pictureOf(world: World, id: JobId | null): Promise<Picture> {
+  const things = await thingsOf(world);
+  const stored = id === null ? null : await world.job(id);
+  if (id === null || stored === null) return { state: '', steps: {}, scopes: [], things, failures: [] };
+  const graph = await world.graph(id);
+  const run = new RunState(graph, stored.facts);
+  return {
+    state: stored.job.state,
+    steps: Object.fromEntries([...run.views()].map(({ step, status }) => [nameStep(world, step.id), status])),
+    scopes: [...new Set(graph.steps.filter(({ work }) => work !== undefined).map(({ scope }) => nameScope(world, scope)))],
+    things,
+    failures: failuresOf(graph.steps, stored.facts).map((failure) => ({
+      ...failure,
+      step: nameStep(world, failure.step),
+      scope: nameScope(world, failure.scope),
+    })),
+  };
+}
+
+function failuresOf(steps: readonly Step<StepWork>[], facts: readonly Fact[]): Failure[] {
+  const byId = new Map(steps.map((step) => [step.id as string, step]));
+  const pastPivot = new Set<string>();
+  return facts.flatMap((fact): Failure[] => {
+    const step = 'step' in fact ? byId.get(fact.step) : undefined;
+    if (fact.type === 'started' && step?.pivot) pastPivot.add(step.scope);
+    if (!step || (fact.type !== 'failed' && fact.type !== 'undoFailed') || fact.retry) return [];
+    const { id, scope, attempts = 1 } = step;
+    const isUndo = fact.type === 'undoFailed';
+    return [{ step: id, scope, isUndo, isFinal: true, isPastPivot: pastPivot.has(scope), attempts: fact.attempt, attemptsMost: attempts }];
+  });
+}
+
+/** Ids of protected VMs are drawn anew in each world, so scopes are told by the id that the fabric gave the VM. */
+const names = new WeakMap<World, Map<string, string>>();
+
+async function thingsOf(world: World): Promise<Record<string, Record<string, unknown>>> {
+  const known = names.get(world) ?? new Map<string, string>();
+  names.set(world, known);
+  for (const event of world.trace.events) if (event.type === 'opened') for (const vm of event.job.newVms) known.set(vm.id, vm.name);
+  const things: Record<string, Record<string, unknown>> = {};
+  const promised = await world.protectedVms();
+  const silver = world.definition('slough').clouds[0]?.id as CloudId;
+  for (const { id, cloudId, name } of world.definition('reading').vms) {
+    const promise = promised.find(({ vmId }) => vmId === id);
+    things[name] = {
+      phase: promise?.phase ?? 'not protected',
+      activeLocation: promise?.activeLocation ?? 'primary',
+      busy: promise ? promise.busyWith !== null : false,
+      epoch: promise?.epoch ?? 0,
+      atReading: await atSite(world, 'reading', { cloudId, vmId: id }),
+      atSlough: await atSite(world, 'slough', { cloudId: silver, vmId: id }),
+    };
+  }
+  const [pairing] = (await world.pairings()).filter(({ state }) => state !== 'failed');
+  things.pairing = { state: pairing?.state ?? 'none', prepared: preparedSites(world) };
+  return things;
+}
+
+async function atSite(world: World, site: SiteName, ref: VmRef): Promise<string> {
+  const vm = await world.site(site).fabric.findVm(ref);
+  if (vm === null) return 'none';
+  return `${vm.power} ${vm.replication.mode}/${vm.replication.state}, ${vm.networkIds.length} networks`;
+}
+
+/** Where the hosts are prepared: the last that was done to them. */
+function preparedSites(world: World): string[] {
+  const last = new Map<string, string>();
+  for (const event of world.trace.events) {
+    if (event.type !== 'effect') continue;
+    if (event.task.operation === 'prepareHosts' || event.task.operation === 'releaseHosts') last.set(event.site, event.task.operation);
+  }
+  return [...last]
+    .filter(([, operation]) => operation === 'prepareHosts')
+    .map(([site]) => site)
+    .sort();
+}
+
+const nameScope = (world: World, scope: string): string => names.get(world)?.get(scope) ?? scope;
+
+function nameStep(world: World, id: string): string {
+  const cut = id.lastIndexOf('/') + 1;
+  return id.slice(0, cut) + nameScope(world, id.slice(cut));
+}
+
+/** The steps that wait for a person, by their own ids. */
+export async function waitingSteps(world: World, id: JobId): Promise<string[]> {
+  const stored = await world.job(id);
+  if (stored === null) return [];
+  const run = new RunState(await world.graph(id), stored.facts);
+  const waits = (step: string, status: string) => status === 'undoFailed' || (status === 'failed' && run.isStuck(step as never));
+  return [...run.views()].flatMap(({ step, status }) => (waits(step.id, status) ? [step.id] : []));
+}
+
+/** `thing`, with the field as it is in `other`: an epoch that was decided stays decided when its failover is undone. */
+export function sameBut(
+  thing: Readonly<Record<string, unknown>> | undefined,
+  other: Readonly<Record<string, unknown>> | undefined,
+  field: string,
+) {
+  return thing !== undefined && field in thing ? { ...thing, [field]: other?.[field] } : thing;
+}

@@ -1,0 +1,96 @@
+/**
+ * What happened in a run, in the order in which it became true: commits of the control plane, synced writes of agents, calls
+ * and effects at the sites, and every text on the wire. Checkers read nothing else, so a trace can be written by hand as well.
+ */
+
+import type { Job, NewJob, Projection } from '../../control-plane/store/store.ts';
+import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { PowerChange, TaskEntry } from '../../provider-agent/fabric/simulated/task-log.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
+import type { JobId, SiteId, VmRef } from '../../shared/ids.ts';
+import { SignedEnvelope } from '../../shared/protocol/envelope.ts';
+
+export interface StoredJob {
+  readonly job: Job;
+  readonly facts: readonly Fact[];
+}
+
+export type TraceEvent = { readonly at: number } & (
+  | { readonly type: 'opened'; readonly job: NewJob }
+  /** Whoever asked was told that the job stands. */
+  | { readonly type: 'acknowledged'; readonly jobId: JobId }
+  | { readonly type: 'facts'; readonly jobId: JobId; readonly facts: readonly Fact[]; readonly projections: readonly Projection[] }
+  /** What a control plane that starts finds in its database. */
+  | { readonly type: 'reread'; readonly jobs: readonly StoredJob[] }
+  /** The database was put back to an earlier state by a person: what came after it is known to be lost. */
+  | { readonly type: 'restored'; readonly jobs: readonly StoredJob[] }
+  | {
+      readonly type: 'journal';
+      readonly site: SiteId;
+      readonly write: 'began' | 'refused' | 'concluded';
+      readonly commandId: string;
+      readonly epoch: number;
+      readonly vm: VmRef | null;
+    }
+  | { readonly type: 'toAgent' | 'toCloud'; readonly site: SiteId; readonly text: string }
+  /** The agent asks the fabric to change something. */
+  | {
+      readonly type: 'call';
+      readonly site: SiteId;
+      readonly operation: Operation;
+      readonly commandId: string;
+      readonly epoch: number;
+      readonly vm: VmRef | null;
+    }
+  /** A task of the site that had its effect. */
+  | { readonly type: 'effect'; readonly site: SiteId; readonly task: TaskEntry }
+  | { readonly type: 'power'; readonly site: SiteId; readonly change: PowerChange }
+  /** No fault is left, and whoever watched has waited as long as a job may take to end. */
+  | { readonly type: 'finished' }
+);
+
+/** What a trace event says beside its moment. */
+export type Happening = TraceEvent extends infer E ? (E extends TraceEvent ? Omit<E, 'at'> : never) : never;
+
+export class Trace {
+  readonly events: TraceEvent[];
+  readonly #now: () => number;
+
+  constructor(now: () => number, earlier: readonly TraceEvent[] = []) {
+    this.#now = now;
+    this.events = [...earlier];
+  }
+
+  note(happening: Happening): void {
+    this.events.push({ at: this.#now(), ...happening } as TraceEvent);
+  }
+}
+
+export interface SentCommand {
+  readonly commandId: string;
+  readonly jobId: string;
+  readonly stepId: string;
+  readonly epoch: number;
+}
+
+/** The commands in a text to an agent; none in any other message. */
+export function commandsIn(text: string): SentCommand[] {
+  const message = JSON.parse(text) as { type: string; envelopes?: unknown[] };
+  if (message.type !== 'commands') return [];
+  return (message.envelopes ?? []).map((envelope) => JSON.parse(SignedEnvelope.parse(envelope).body) as SentCommand);
+}
+
+export interface SentOutcome {
+  readonly commandId: string;
+}
+
+/** The outcomes in a text from an agent. */
+export function outcomesIn(text: string): SentOutcome[] {
+  const message = JSON.parse(text) as { type: string; finished?: SentOutcome[] };
+  return message.type === 'command.finished' ? (message.finished ?? []) : [];
+}
+
+export function confirmedIn(text: string): string[] {
+  const message = JSON.parse(text) as { type: string; commandIds?: string[] };
+  return message.type === 'finished.ack' ? (message.commandIds ?? []) : [];
+}
