@@ -161,8 +161,17 @@ export class RunState<Work> {
       this.#scopes.set(step.scope, scope);
     }
     const node: Node<Work> = {
-      step, scope, neededBy: [], followers: [], needsLeft: step.needs.length, afterLeft: step.after.length,
-      status: 'waiting', attempt: 0, result: undefined, error: null, isSettled: false,
+      step,
+      scope,
+      neededBy: [],
+      followers: [],
+      needsLeft: step.needs.length,
+      afterLeft: step.after.length,
+      status: 'waiting',
+      attempt: 0,
+      result: undefined,
+      error: null,
+      isSettled: false,
     };
     scope.nodes.push(node);
     this.#nodes.set(step.id, node);
