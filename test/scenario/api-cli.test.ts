@@ -1,0 +1,222 @@
+/** `farshore` as a person or a script uses it: a process of its own, against the real API over TLS. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { prepareSetup } from '../../control-plane/api/set-up.ts';
+import type { JobDetailAnswer } from '../../shared/api/jobs.ts';
+import type { CommandToSend } from '../../shared/protocol/envelope.ts';
+import { systemClock, systemRandom } from '../../shared/system-ports.ts';
+import { ApiWorld, fail, PASSWORD, succeed } from '../support/api-world.ts';
+import { until } from '../support/until.ts';
+
+const PLAN = `name: shop
+groups:
+  - name: databases
+    members: [{ vm: sql-01 }]
+  - name: web
+    members: [{ vm: web-01 }, { vm: Production/web-02 }]
+`;
+
+/** Two sites, signed in. */
+async function ready(t: TestContext) {
+  const world = await ApiWorld.open(t);
+  const kim = await world.addVault('Northgate', 'kim');
+  const reading = await world.addSite(kim, 'Reading', 'Production', ['sql-01', 'web-01', 'web-02']);
+  const slough = await world.addSite(kim, 'Slough', 'Recovery');
+  const signedIn = await world.cli(['sign-in', 'kim', '--address', world.address, '--ca', world.caFile], { input: `${PASSWORD}\n` });
+  assert.equal(signedIn.code, 0, signedIn.stderr);
+  assert.match(signedIn.stdout, /^kim \(owner\) in vault Northgate at https:/);
+  const plan = path.join(world.folder, 'shop.yaml');
+  await writeFile(plan, PLAN);
+  return { world, kim, reading, slough, plan };
+}
+
+async function protectedShop(t: TestContext) {
+  const ready_ = await ready(t);
+  const { world, plan } = ready_;
+  const steps = [
+    [
+      'pairings',
+      'create',
+      '--name',
+      'main',
+      '--primary',
+      'Reading/Production',
+      '--recovery',
+      'Slough/Recovery',
+      '--map',
+      'Reading front=Slough front',
+    ],
+    ['protect', 'main', '--all'],
+    ['plans', 'apply', plan],
+  ];
+  for (const args of steps) {
+    const run = await world.cli(args);
+    assert.equal(run.code, 0, `${args.join(' ')}: ${run.stdout}${run.stderr}`);
+  }
+  return ready_;
+}
+
+describe('the command line', () => {
+  it('goes from sign-in to the report of a failover', async (t) => {
+    const { world, reading } = await protectedShop(t);
+    world.connected.delete(reading.id);
+    const failover = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
+    assert.equal(failover.code, 0, failover.stderr);
+    assert.match(failover.stdout, /Unplanned failover: shop: succeeded/);
+    assert.match(failover.stdout, /3 of 3 done/);
+    const report = await world.cli(['report', 'latest']);
+    assert.match(report.stdout, /Actual RTO +\d/);
+    assert.match(report.stdout, /Evidence +primary site unreachable: fire/);
+    const asJson = JSON.parse((await world.cli(['report', 'latest', '--json'])).stdout);
+    assert.equal(asJson.total.succeeded, 3);
+    const commit = await world.cli(['commit', '--plan', 'shop']);
+    assert.equal(commit.code, 0, commit.stderr);
+  });
+
+  it('names every mistake of a plan with its line, and ends with 2', async (t) => {
+    const { world } = await protectedShop(t);
+    const file = path.join(world.folder, 'wrong.yaml');
+    await writeFile(
+      file,
+      'name: wrong\ngroups:\n  - name: a\n    members:\n      - { vm: web-1 }\n      - { vm: nobody }\n      - { vm: web-01 }\n',
+    );
+    const run = await world.cli(['plans', 'validate', file]);
+    assert.equal(run.code, 2);
+    assert.match(run.stderr, /wrong\.yaml:5:.*'web-1'.*did you mean 'web-01'/);
+    assert.match(run.stderr, /wrong\.yaml:6:.*'nobody'/);
+    assert.match(run.stderr, /^remedy: /m);
+    assert.equal(run.stdout, '');
+  });
+
+  it('ends with 5 and says what to decide when the job waits for a person, and with 0 when it was retried', async (t) => {
+    const { world, reading } = await protectedShop(t);
+    world.connected.delete(reading.id);
+    world.answers = (command) => (command.command.kind === 'vm.start' ? fail('ERR_WRONG_STATE') : succeed(command));
+    const failover = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
+    assert.equal(failover.code, 5, failover.stdout + failover.stderr);
+    const [, job = '', step = ''] = /farshore jobs retry (\S+) (\S+)/.exec(failover.stdout) ?? [];
+    assert.match(failover.stdout, /ERR_WRONG_STATE/);
+    world.answers = succeed;
+    const detail = JSON.parse((await world.cli(['jobs', 'show', job, '--json'])).stdout);
+    const members = (detail as JobDetailAnswer).groups.flatMap((group) => group.members);
+    const waiting = members.flatMap((member) => member.steps.filter((one) => one.waitsForPerson));
+    assert.equal(waiting.length > 0, true);
+    assert.equal(waiting[0]?.id, step);
+    for (const one of waiting) {
+      const retry = await world.cli(['jobs', 'retry', job, one.id, '--reason', 'mended']);
+      assert.equal(retry.code, 0, retry.stderr);
+    }
+    const end = await world.cli(['jobs', 'show', job, '--follow']);
+    assert.equal(end.code, 0, end.stdout + end.stderr);
+  });
+
+  it('ends with 4 when some VMs failed, and says which and why', async (t) => {
+    const { world, reading } = await protectedShop(t);
+    world.connected.delete(reading.id);
+    let failed = 0;
+    world.answers = (command) =>
+      command.command.kind === 'failover.execute' && failed++ === 0 ? fail('ERR_NO_RECOVERY_POINT') : succeed(command);
+    const run = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
+    assert.equal(run.code, 4, run.stdout + run.stderr);
+    assert.match(run.stdout, /sql-01.*ERR_NO_RECOVERY_POINT/);
+    assert.equal(failed > 0, true);
+  });
+
+  it('resumes watching when the control plane restarts in the middle', async (t) => {
+    const { world, reading, slough } = await protectedShop(t);
+    world.connected.delete(reading.id);
+    const isStart = (command: CommandToSend) => command.command.kind === 'vm.start';
+    world.answers = (command) => (isStart(command) ? null : succeed(command));
+    const watching = world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire', '--json']);
+    await until('a start is under way', () => world.sent.some(isStart));
+    const { port } = world;
+    await world.hangUp();
+    await until('nobody listens', async () => (await fetch(world.address).catch(() => null)) === null);
+    await world.listen(port);
+    world.answers = succeed;
+    for (const command of world.sent.filter(isStart)) world.finish(slough.id, command);
+    const run = await watching;
+    assert.equal(run.code, 0, run.stderr);
+    const lines = run.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const seqs = lines.filter(({ type }) => type === 'fact').map(({ seq }) => seq);
+    assert.deepEqual(
+      seqs,
+      seqs.map((_, index) => index + 1),
+      'every fact once, in order',
+    );
+    assert.equal(lines.at(-1).job.state, 'succeeded');
+  });
+
+  it('says who may not, what is not reached and what is mistyped by its exit code', async (t) => {
+    const { world, kim } = await ready(t);
+    const viewer = await world.credential(kim, 'token', 'viewer');
+    const refused = await world.cli(['sites', 'add', 'Third'], { environment: { FARSHORE_TOKEN: viewer } });
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /needs the role operator/);
+    const ended = await world.cli(['sites', 'list'], { environment: { FARSHORE_TOKEN: 'x'.repeat(43) } });
+    assert.equal(ended.code, 3);
+    assert.equal((await world.cli(['sites', 'lst'])).code, 2);
+    assert.equal((await world.cli(['failover', '--kind', 'unplanned', '--plan', 'none', '--reason', 'x'])).code, 2);
+    await world.hangUp();
+    const gone = await world.cli(['sites', 'list']);
+    assert.equal(gone.code, 6);
+    assert.match(gone.stderr, /ECONNREFUSED/);
+    await world.listen();
+  });
+
+  it('trusts only the authority it was given', async (t) => {
+    const { world } = await ready(t);
+    const other = await ApiWorld.open(t);
+    const run = await world.cli(['sign-in', 'kim', '--address', world.address, '--ca', other.caFile], { input: PASSWORD });
+    assert.equal(run.code, 6);
+    assert.match(run.stderr, /not by the authority given/);
+  });
+
+  it('shows tables that align and one JSON document with --json, and no secret in either', async (t) => {
+    const { world } = await protectedShop(t);
+    const config = JSON.parse(await readFile(path.join(world.folder, 'cli.json'), 'utf8'));
+    for (const args of [
+      ['sites', 'list'],
+      ['clouds', 'list'],
+      ['networks', 'list'],
+      ['pairings', 'list'],
+      ['vms', 'list'],
+      ['plans', 'list'],
+      ['jobs', 'list'],
+      ['users', 'list'],
+      ['tokens', 'list'],
+      ['whoami'],
+    ]) {
+      const words = await world.cli(args);
+      const asJson = await world.cli([...args, '--json']);
+      assert.equal(words.code, 0, args.join(' ') + words.stderr);
+      assert.equal(typeof JSON.parse(asJson.stdout), 'object', args.join(' '));
+      for (const text of [words.stdout, words.stderr, asJson.stdout, asJson.stderr]) {
+        assert.equal(text.includes(config.secret) || text.includes(PASSWORD) || text.includes('scrypt'), false, args.join(' '));
+      }
+    }
+    const [head = '', ...rows] = (await world.cli(['vms', 'list'])).stdout.trimEnd().split('\n');
+    assert.equal(rows.length, 3);
+    for (const heading of ['PHASE', 'ACTIVE']) {
+      const column = head.indexOf(heading);
+      for (const row of rows) assert.match(row.slice(column - 1), /^ \S/, `${heading} begins in its column: ${row}`);
+    }
+  });
+
+  it('sets up from the link alone, with nothing secret in its arguments', async (t) => {
+    const world = await ApiWorld.open(t);
+    const link = await prepareSetup({ store: world.store, clock: systemClock, random: systemRandom }, world.address);
+    const args = ['set-up', '--address', world.address, '--ca', world.caFile, '--vault', 'Northgate', '--owner', 'kim'];
+    const run = await world.cli(args, { input: `${link}\n${PASSWORD}\n` });
+    assert.equal(run.code, 0, run.stderr);
+    assert.match(run.stdout, /^kim \(owner\)/);
+    const again = await world.cli(args, { input: `${link}\n${PASSWORD}\n` });
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /ERR_SETUP_DONE/);
+  });
+});
