@@ -1,12 +1,9 @@
 /** One control plane and the agents of two simulated sites, each in a folder of its own, set up as an administrator would. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { Agent } from 'node:https';
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import axios from 'axios';
 import colors from 'picocolors';
-import { routes } from '../shared/api/routes.ts';
 import type { SiteAnswer } from '../shared/api/sites.ts';
-import { systemRandom } from '../shared/system-ports.ts';
 import type { CommandLine } from './farshore.ts';
 import { freePort, type Processes, programs } from './processes.ts';
 
@@ -22,7 +19,7 @@ export class Installation {
   readonly #ports: { api: number; agents: number };
   readonly #processes: Processes;
   readonly #onDied: (why: string) => void;
-  readonly #password = Buffer.from(systemRandom.bytes(PASSWORD_BYTES)).toString('base64url');
+  readonly #password = randomBytes(PASSWORD_BYTES).toString('base64url');
 
   private constructor(folder: string, ports: { api: number; agents: number }, processes: Processes, onDied: (why: string) => void) {
     this.#folder = folder;
@@ -40,27 +37,24 @@ export class Installation {
     return new Installation(folder, { api: await freePort(), agents: await freePort() }, processes, onDied);
   }
 
-  /** Starts the control plane, opens the set-up link once, and signs the command line in. */
-  async start(): Promise<void> {
+  /** Starts the control plane, takes the link that it prints, and makes the owner with it. */
+  async start(farshore: CommandLine): Promise<void> {
     const data = await this.#dataFolder('control-plane');
     const config = `apiPort: ${this.#ports.api}\nagentPort: ${this.#ports.agents}\nlog: { level: info, file: control-plane.log }\n`;
     await writeFile(path.join(data, 'server.yaml'), config);
-    const secret = await new Promise<string>((resolve, reject) => {
+    const link = await new Promise<string>((resolve, reject) => {
       const onLine = (line: string) => {
-        const link = /https:\S+\/setup#(\S+)/.exec(line);
-        if (link?.[1]) resolve(link[1]);
+        const found = /https:\S+\/setup#\S+/.exec(line);
+        if (found) resolve(found[0]);
       };
       this.#processes.start('control plane', programs.server, ['run', '--data', data], onLine, (why) => {
         reject(new Error(why));
         this.#onDied(why);
       });
     });
-    const ca = await readFile(path.join(data, 'authority.pem'), 'utf8');
-    const client = axios.create({ baseURL: this.address, httpsAgent: new Agent({ ca }) });
-    await client.post(routes.setUp.path, { secret, vaultName: 'Demo', ownerName: OWNER, password: this.#password });
-    const { data: session } = await client.post(routes.signIn.path, { name: OWNER, password: this.#password, as: 'bearer' });
-    const config2 = { address: this.address, authority: ca, secret: session.secret };
-    await writeFile(this.cliConfig, JSON.stringify(config2, null, 2), { mode: 0o600 });
+    const authority = path.join(data, 'authority.pem');
+    const words = ['set-up', '--address', this.address, '--ca', authority, '--vault', 'Demo', '--owner', OWNER];
+    await farshore.json(words, `${link}\n${this.#password}\n`);
   }
 
   /** Registers a site's agent with a key made for it, and runs it beside its simulated site. */

@@ -15,7 +15,8 @@ import { agentPaths } from './config.ts';
 import type { RunningAgent, Surroundings } from './run-agent.ts';
 
 const AFTER_START_MS = 3_000;
-const HOUR_MS = 3_600_000;
+const LOOK_AT_MEMORY_MS = 60_000;
+const AT_REST_BYTES = 80 * 1024 * 1024;
 
 const EXIT_CODES = `
 Exit codes:
@@ -68,8 +69,9 @@ withData(program.command('run'))
   .description('run the agent until it is told to stop (SIGINT, SIGTERM, SIGBREAK)')
   .action(async (options: { data: string }) => {
     const { runAgent } = await import('./run-agent.ts');
-    stopOnSignals(await runAgent(surroundings(options.data)));
-    giveMemoryBack(AFTER_START_MS);
+    const agent = await runAgent(surroundings(options.data));
+    stopOnSignals(agent);
+    giveMemoryBack(agent, AFTER_START_MS);
   });
 
 withData(program.command('status'))
@@ -149,13 +151,15 @@ function stopOnSignals(agent: RunningAgent): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, stop);
 }
 
-/** Starting, and each daily renewal, takes memory that an agent at rest does not need, and V8 keeps it unless told. */
-function giveMemoryBack(inMs: number): void {
+/** Starting, a burst of commands and each renewal take memory that an agent at rest does not need, and V8 keeps it unless told. */
+function giveMemoryBack(agent: RunningAgent, inMs: number): void {
   systemClock.after(inMs, () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as (how: object) => void;
-    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-    giveMemoryBack(HOUR_MS);
+    if (agent.runningCommands === 0 && process.memoryUsage.rss() > AT_REST_BYTES) {
+      setFlagsFromString('--expose-gc');
+      const collect = runInNewContext('gc') as (how: object) => void;
+      collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    }
+    giveMemoryBack(agent, LOOK_AT_MEMORY_MS);
   });
 }
 

@@ -33,6 +33,7 @@ export interface Surroundings {
 }
 
 export interface RunningAgent {
+  readonly runningCommands: number;
   /** Lets commands under way finish for a while, then closes everything. */
   stop(): Promise<void>;
 }
@@ -52,6 +53,9 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
     const { core, renewal } = await compose(config, identity, surroundings, { log, fabric, egress });
     log.info({ agentId: identity.agentId, siteId: identity.siteId, version: surroundings.version }, 'agent ready');
     return {
+      get runningCommands() {
+        return core.runningCommands;
+      },
       async stop() {
         log.info({ runningCommands: core.runningCommands }, 'agent stops');
         renewal.stop();
