@@ -11,9 +11,18 @@ import { commandsIn, type TraceEvent } from './trace.ts';
 export function singleActivation(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const overrides = new Set<string>();
+  const [connected, primaries] = [new Set<string>(), new Primaries()];
   const runningAt = new Map<string, Map<string, 'theirs' | 'ours'>>();
   for (const event of trace) {
-    if (event.type === 'opened' && hasOverride(event.job)) overrides.add(event.job.job.id);
+    if (event.type === 'connection') {
+      if (event.isUp) connected.add(event.site);
+      else connected.delete(event.site);
+    }
+    if (event.type === 'opened') {
+      primaries.take(event.job);
+      const reached = primaries.sitesOf(event.job).filter((site) => connected.has(site));
+      if (hasOverride(event.job, reached)) overrides.add(event.job.job.id);
+    }
     if (event.type !== 'power') continue;
     const { change, site } = event;
     const place = `${site}/${change.cloudId}`;
@@ -35,16 +44,37 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
   return found;
 }
 
-function hasOverride({ job }: NewJob): boolean {
+/** That the primary is unreachable is no evidence while it is connected. */
+function hasOverride({ job }: NewJob, reachable: readonly string[]): boolean {
   const { primary } = job.input as { primary?: { evidence?: string; reason?: string } };
+  if (primary?.evidence === 'unreachable' && reachable.length > 0) return false;
   return job.startedBy !== '' && (primary?.evidence === 'unreachable' || primary?.evidence === 'attested') && (primary.reason ?? '') !== '';
 }
 
-/** epoch-order: no mutation under an epoch older than the agent has durably seen for the VM; decisions strictly increase it. */
+/** The primary site of each protected VM, as jobs tell it. */
+class Primaries {
+  readonly #ofPairing = new Map<string, string>();
+  readonly #ofVm = new Map<string, string>();
+
+  take({ newPairing, newVms }: NewJob): void {
+    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId) this.#ofPairing.set(newPairing.id, newPairing.primary.siteId);
+    for (const vm of newVms) this.#ofVm.set(vm.id, this.#ofPairing.get(vm.pairingId) ?? '');
+  }
+
+  sitesOf({ claims }: NewJob): string[] {
+    return [...new Set(claims.map(({ id }) => this.#ofVm.get(id) ?? ''))];
+  }
+}
+
+/**
+ * epoch-order: no mutation under an epoch older than the agent has durably seen for the VM; decisions strictly increase it;
+ * a VM is started only when the epoch stands with it at the site.
+ */
 export function epochOrder(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const seen = new Map<string, number>();
   const decided = new Map<string, number>();
+  const fenced = new Map<string, number>();
   for (const event of trace) {
     if (event.type === 'restored') decided.clear();
     if (event.type === 'opened') {
@@ -54,6 +84,15 @@ export function epochOrder(trace: readonly TraceEvent[]): string[] {
         if (epoch <= before) found.push(`job ${event.job.job.id} decides epoch ${epoch} for ${id}, and ${before} was decided already`);
         decided.set(id, epoch);
       }
+    }
+    if (event.type === 'effect' && event.task.operation === 'writeEpoch') {
+      const key = `${event.site}/${event.task.cloudId}/${event.task.vmId}`;
+      fenced.set(key, Math.max(fenced.get(key) ?? 0, event.task.epoch));
+    }
+    if (event.type === 'power' && event.change.cause === 'startVm') {
+      const { cloudId, vmId, epoch } = event.change;
+      const stands = fenced.get(`${event.site}/${cloudId}/${vmId}`) ?? 0;
+      if (stands < (epoch ?? 0)) found.push(`VM ${vmId} was started under epoch ${epoch}, and ${stands} stood with it at the site`);
     }
     if (event.type !== 'journal' && event.type !== 'call') continue;
     if (event.vm === null) continue;
@@ -66,14 +105,17 @@ export function epochOrder(trace: readonly TraceEvent[]): string[] {
   return found;
 }
 
-/** cause: each mutation belongs to a step that was handed out durably, to that site, before the agent took it on. */
+/** cause: each mutation belongs to a step that was handed out durably before the agent took it on, and in time. */
 export function causeChecker(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const handedOut = new Set<string>();
   const taken = new Set<string>();
+  const deadlines = new Map<string, number>();
   for (const event of trace) {
     if (event.type === 'facts') for (const fact of event.facts) for (const id of commandIdsOf(event.jobId, fact)) handedOut.add(id);
+    if (event.type === 'toAgent') for (const { commandId, deadline } of commandsIn(event.text)) deadlines.set(commandId, deadline);
     if (event.type === 'journal' && event.write === 'began') {
+      if (event.at > (deadlines.get(event.commandId) ?? event.at)) found.push(`${event.commandId} was begun past its deadline`);
       if (!handedOut.has(event.commandId)) found.push(`site ${event.site} took on ${event.commandId}, which no job had handed out`);
       taken.add(`${event.site} ${event.commandId}`);
     }
@@ -108,8 +150,7 @@ export function outageNeutral(trace: readonly TraceEvent[]): string[] {
 /** dead-site: an unplanned failover neither plans nor sends anything for the primary site of a VM it moves. */
 export function deadSite(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
-  const primaryOfPairing = new Map<string, string>();
-  const primaryOfVm = new Map<string, string>();
+  const primaries = new Primaries();
   const forbidden = new Map<string, Set<string>>();
   for (const event of trace) {
     if (event.type === 'toAgent') {
@@ -118,12 +159,10 @@ export function deadSite(trace: readonly TraceEvent[]): string[] {
       }
     }
     if (event.type !== 'opened') continue;
-    const { job, newPairing, newVms, claims, graph } = event.job;
-    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
-      primaryOfPairing.set(newPairing.id, newPairing.primary.siteId);
-    for (const vm of newVms) primaryOfVm.set(vm.id, primaryOfPairing.get(vm.pairingId) ?? '');
+    primaries.take(event.job);
+    const { job, graph } = event.job;
     if (job.kind !== 'unplannedFailover') continue;
-    const dead = new Set(claims.map(({ id }) => primaryOfVm.get(id) ?? ''));
+    const dead = new Set(primaries.sitesOf(event.job));
     forbidden.set(job.id, dead);
     for (const { id, work, undo } of graph.steps) {
       for (const part of [work, undo])

@@ -36,10 +36,11 @@ export function violationsOf(trace: readonly TraceEvent[]): Violation[] {
   return (Object.keys(checkers) as Invariant[]).flatMap((invariant) => checkers[invariant](trace).map((what) => ({ invariant, what })));
 }
 
-/** One line each, the invariant first: the form that the planted bugs are recognised by. */
+/** One line each, the invariant first, at most three of each: the form that the planted bugs are recognised by. */
 export function tellViolations(violations: readonly Violation[]): string {
-  return violations
-    .slice(0, 10)
+  const byInvariant = Map.groupBy(violations, ({ invariant }) => invariant);
+  return [...byInvariant.values()]
+    .flatMap((some) => some.slice(0, 3))
     .map(({ invariant, what }) => `${invariant}: ${what}`)
     .join('\n');
 }

@@ -9,6 +9,7 @@ import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
 import { type SiteName, type Template, World } from './world.ts';
+import { commandsIn } from './trace.ts';
 import { type Hurt, nameOf, type Place } from './world-places.ts';
 
 /** How a kind of operation is begun, in a world where it can be. */
@@ -147,11 +148,20 @@ export async function bearsRepeats(operation: FaultCase): Promise<void> {
     const run = await settledRun(operation, (world) => {
       world.deliver[twice] = 2;
     });
-    const texts = (which: 'toAgent' | 'toCloud', { world }: Run) => world.trace.events.filter(({ type }) => type === which).length;
-    if (twice !== 'toCloud') assert.ok(texts(twice === 'commands' ? 'toAgent' : 'toCloud', run) > 0, 'texts were carried');
+    const came = run.world.trace.events.filter(({ type }) => type === 'toAgent').length;
+    assert.ok(came > 0, 'texts were carried');
     await finished(run, `${twice} twice`);
     assertSame(run.after, calm.after, `${twice} twice`);
+    if (twice === 'toAgent') assertReplaysRefused(run);
   }
+}
+
+/** Each envelope that came a second time, word for word, was refused and that was told. */
+function assertReplaysRefused({ world, job }: Run): void {
+  const texts = world.trace.events.flatMap((event) => (event.type === 'toAgent' ? commandsIn(event.text) : []));
+  const sent = texts.filter(({ jobId }) => jobId === job).length;
+  const refused = world.trace.events.filter((event) => event.type === 'toCloud' && event.text.includes('ERR_ENVELOPE_REPLAYED')).length;
+  assert.ok(sent > 0 && refused === sent, `signed-or-refused: ${sent} envelopes came twice, and ${refused} were refused`);
 }
 
 /** One call of the fabric, as it was seen in a run. */
@@ -211,9 +221,9 @@ export async function endsCleanlyWhereverACallFails(operation: FaultCase): Promi
       const what = `${call.operation} at ${call.site} fails ${when}`;
       const run = await settledRun(operation, (world) => void order(world, call, when, FOR_GOOD));
       assertMet(run, call, when, what);
-      assertEndsAsTheGraphSays(run, calm, what);
       const undoing = callsOf(run).filter(({ isUndo }) => isUndo);
       await finished(run, what);
+      assertEndsAsTheGraphSays(run, calm, what);
       for (const undo of undoing) await undoIsTakenBackTo(operation, call, when, undo, run);
     }
   }

@@ -33,6 +33,8 @@ export type TraceEvent = { readonly at: number } & (
       readonly vm: VmRef | null;
     }
   | { readonly type: 'toAgent' | 'toCloud'; readonly site: SiteId; readonly text: string }
+  /** The control plane sees the agent of a site come or go. */
+  | { readonly type: 'connection'; readonly site: SiteId; readonly isUp: boolean }
   /** The agent asks the fabric to change something. */
   | {
       readonly type: 'call';
@@ -71,6 +73,7 @@ export interface SentCommand {
   readonly jobId: string;
   readonly stepId: string;
   readonly epoch: number;
+  readonly deadline: number;
 }
 
 /** The commands in a text to an agent; none in any other message. */

@@ -362,13 +362,13 @@ export class World {
   /** Moves time on until it holds; fails past the limit in virtual time. */
   async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = ENDS_WITHIN_MS): Promise<void> {
     await this.clock.advanceUntil(condition, limitMs).catch(() => {
-      throw new Error(`not within ${limitMs / 1000} s of virtual time: ${what}\n${this.#lastWords()}`);
+      throw new Error(`not within ${limitMs / 1000} s of virtual time: ${what}\n${tellViolations(violationsOf(this.trace.events))}\n${this.#lastWords()}`);
     });
   }
 
   /** Until the job has ended or waits for a person, or a process has died. */
   async settles(id: JobId): Promise<'settled' | 'died'> {
-    await this.until(`job ${id} ends`, () => this.hasDied || this.#isSettled(id));
+    await this.until(`every-job-ends: job ${id}`, () => this.hasDied || this.#isSettled(id));
     return this.hasDied ? 'died' : 'settled';
   }
 
@@ -422,7 +422,7 @@ export class World {
   }
 
   async #done(id: JobId): Promise<JobId> {
-    await this.until(`job ${id} ends`, () => this.#isSettled(id));
+    await this.until(`every-job-ends: job ${id}`, () => this.#isSettled(id));
     return id;
   }
 
@@ -464,7 +464,18 @@ export class World {
     if (life === null || this.#dark.has(name)) return null;
     await life.hasResumed;
     const agent = await life.hub.admit({ agentId: AgentId.parse(idOf('agent', name)), spki: name });
-    return this.#controlPlane === life ? life.hub.join(agent, socket) : null;
+    if (this.#controlPlane !== life) return null;
+    const site = SiteId.parse(idOf('site', name));
+    const end = life.hub.join(agent, socket);
+    this.trace.note({ type: 'connection', site, isUp: true });
+    return {
+      received: (text: string) => end.received(text),
+      heard: () => end.heard(),
+      closed: (reason: string) => {
+        this.trace.note({ type: 'connection', site, isUp: false });
+        end.closed(reason);
+      },
+    };
   }
 
   #carry(name: SiteName, direction: Direction, text: string, wire: Wire): number {

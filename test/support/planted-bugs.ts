@@ -1,0 +1,223 @@
+/**
+ * Bugs to be planted, so that the tests are seen to fail: an exact text of one source file, and what stands there instead.
+ * No switch for them is in the product. Each is caught by a scenario, under the name of the invariant that it breaks.
+ */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PlantedBug {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** What is broken, for people. */
+  readonly what: string;
+  readonly scenario: ScenarioName;
+  /** As the failing test names it. */
+  readonly invariant: string;
+}
+
+export type ScenarioName =
+  | 'control plane dies' | 'agent dies' | 'everything twice' | 'calls fail' | 'reachable primary' | 'backup restored' | 'command late' | 'unprotect fails';
+
+const agentRunner = 'provider-agent/commands/runner.ts';
+const failover = 'provider-agent/commands/failover.ts';
+const engine = 'shared/engine/engine.ts';
+const runState = 'shared/engine/run-state.ts';
+const egress = 'shared/protocol/egress.ts';
+
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'epoch-not-checked',
+    what: 'the agent does not hold a command against the epochs that the site has seen',
+    edits: [{ file: agentRunner, from: 'return epoch < highest ?', to: 'return epoch < 0 ?' }],
+    scenario: 'backup restored',
+    invariant: 'epoch-order',
+  },
+  {
+    name: 'no-fence',
+    what: 'a VM is started without its epoch written to it first',
+    edits: [{ file: failover, from: '    await raiseEpoch(ref, context);\n', to: '' }],
+    scenario: 'agent dies',
+    invariant: 'epoch-order',
+  },
+  {
+    name: 'act-before-intent',
+    what: 'the agent acts while its intent is still being written',
+    edits: [{ file: agentRunner, from: 'await journal.begin(order, sequence);', to: 'setImmediate(() => void journal.begin(order, sequence));' }],
+    scenario: 'agent dies',
+    invariant: 'written-first',
+  },
+  {
+    name: 'answer-before-result',
+    what: 'the agent answers before the result is in its journal',
+    edits: [
+      {
+        file: agentRunner,
+        from: '    return this.#conclude(order, outcome);\n',
+        to: '    this.#ports.onFinished({ commandId, outcome, endedAt: clock.now() });\n    return this.#conclude(order, outcome);\n',
+      },
+    ],
+    scenario: 'agent dies',
+    invariant: 'written-first',
+  },
+  {
+    name: 'blind-retry',
+    what: 'a failover that was cut off is taken back and done again, without a look whether it had been done',
+    edits: [
+      {
+        file: failover,
+        from: "    context.progress('failingOver');\n",
+        to: "    if ((await findExisting(ref, context)).replication.state === 'failedOverWaitingCompletion') await context.fabric.stopFailover(ref, context.act);\n    context.progress('failingOver');\n",
+      },
+    ],
+    scenario: 'agent dies',
+    invariant: 'effect-once',
+  },
+  {
+    name: 'no-look-before-start',
+    what: 'vm.start starts without looking whether the VM runs already',
+    edits: [
+      {
+        file: failover,
+        from: "await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);",
+        to: 'await context.fabric.startVm(ref, context.act);',
+      },
+    ],
+    scenario: 'agent dies',
+    invariant: 'resume-equal',
+  },
+  {
+    name: 'late-command-begun',
+    what: 'the agent begins a command past its deadline',
+    edits: [{ file: agentRunner, from: 'if (this.#ports.clock.now() > order.deadline) return', to: 'if (this.#ports.clock.now() < 0) return' }],
+    scenario: 'command late',
+    invariant: 'cause',
+  },
+  {
+    name: 'replay-not-refused',
+    what: 'an envelope that was recorded and sent again is taken',
+    edits: [{ file: 'shared/protocol/envelope.ts', from: 'if (head.sequence <= expected.lastSequence) {', to: 'if (head.sequence < 0) {' }],
+    scenario: 'everything twice',
+    invariant: 'signed-or-refused',
+  },
+  {
+    name: 'egress-unchecked',
+    what: 'whatever the agent has in hand leaves the site, and with a failure its text',
+    edits: [
+      {
+        file: egress,
+        from: "  if (!parsed.success) throw new FarshoreError('ERR_MESSAGE_INVALID', 'not on the egress allow-list', { cause: parsed.error });\n",
+        to: '',
+      },
+      { file: egress, from: 'const text = JSON.stringify(parsed.data);', to: 'const text = JSON.stringify(message);' },
+      { file: agentRunner, from: 'return { status, code: error.code, logRef };', to: 'return { status, code: error.code, logRef, text: error.message } as Outcome;' },
+    ],
+    scenario: 'calls fail',
+    invariant: 'metadata-only',
+  },
+  {
+    name: 'dispatch-before-log',
+    what: 'steps are handed out before the log has them',
+    edits: [
+      {
+        file: engine,
+        from: '    this.#written = this.#commit.add(facts);\n',
+        to: '    if (assignments.length > 0) this.#ports.dispatch(assignments);\n    this.#written = this.#commit.add(facts);\n',
+      },
+    ],
+    scenario: 'control plane dies',
+    invariant: 'written-first',
+  },
+  {
+    name: 'confirm-before-durable',
+    what: 'an outcome that came twice is confirmed while the first is still being written',
+    edits: [{ file: engine, from: 'return this.#written;', to: 'return;' }],
+    scenario: 'everything twice',
+    invariant: 'written-first',
+  },
+  {
+    name: 'projection-apart',
+    what: 'what becomes of a VM is written before the fact, not with it',
+    edits: [
+      {
+        file: 'control-plane/operations/job-run.ts',
+        from: '    await this.#ports.jobs.append(\n      this.job.vaultId,\n      this.job.id,\n      facts,\n      facts.flatMap((fact) => this.#projectionsOf(fact)),\n    );\n',
+        to: `    await this.#ports.jobs.append(this.job.vaultId, this.job.id, [], facts.flatMap((fact) => this.#projectionsOf(fact)));
+    await this.#ports.jobs.append(this.job.vaultId, this.job.id, facts, []);\n`,
+      },
+    ],
+    scenario: 'control plane dies',
+    invariant: 'every-job-ends',
+  },
+  {
+    name: 'retry-without-bound',
+    what: 'a step is tried for ever',
+    edits: [{ file: engine, from: 'const retry = attempt < (step.attempts ?? 1) && isRetryable', to: 'const retry = isRetryable' }],
+    scenario: 'calls fail',
+    invariant: 'bounded-retries',
+  },
+  {
+    name: 'new-id-on-resend',
+    what: 'a command that is sent again gets a new id',
+    edits: [
+      {
+        file: 'control-plane/operations/job-run.ts',
+        from: '/${step.id}/${attempt}${direction',
+        to: '/${step.id}/${attempt}.${this.#ports.clock.now()}${direction',
+      },
+    ],
+    scenario: 'control plane dies',
+    invariant: 'cause',
+  },
+  {
+    name: 'acknowledge-before-stored',
+    what: 'whoever asks for a job is told yes before it is stored',
+    edits: [
+      {
+        file: 'control-plane/operations/runner.ts',
+        from: '    const { opened, stored } = await this.#openJob({ job, ...parts }, actor);\n',
+        to: `    void this.#openJob({ job, ...parts }, actor).then(({ stored }) => this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts)));
+    return { job: job as never, isNew: true };
+    const { opened, stored } = { opened: 'opened', stored: job as never };\n`,
+      },
+    ],
+    scenario: 'control plane dies',
+    invariant: 'acknowledged-survives',
+  },
+  {
+    name: 'failover-asks-primary',
+    what: 'an unplanned failover gives the primary site work',
+    edits: [
+      {
+        file: 'control-plane/operations/unplanned-failover.ts',
+        from: 'const common = { siteId: pairing.recovery.siteId,',
+        to: 'const common = { siteId: pairing.primary.siteId,',
+      },
+    ],
+    scenario: 'agent dies',
+    invariant: 'dead-site',
+  },
+  {
+    name: 'reachability-not-checked',
+    what: 'a primary that is connected is taken for unreachable',
+    edits: [{ file: 'control-plane/operations/unplanned-failover.ts', from: "if (request.primary.evidence === 'unreachable') await", to: 'if (actor === null) await' }],
+    scenario: 'reachable primary',
+    invariant: 'single-activation',
+  },
+  {
+    name: 'undo-past-pivot',
+    what: 'a failover that has started machines takes itself back',
+    edits: [{ file: runState, from: "scope.status = scope.isPastPivot ? 'stuck' : 'unwinding';", to: "scope.status = 'unwinding';" }],
+    scenario: 'calls fail',
+    invariant: 'order',
+  },
+  {
+    name: 'groups-together',
+    what: 'a group does not wait for the one before it',
+    edits: [{ file: runState, from: 'node.needsLeft > 0 || node.afterLeft > 0 ||', to: 'node.needsLeft > 0 ||' }],
+    scenario: 'agent dies',
+    invariant: 'order',
+  },
+];

@@ -1,0 +1,93 @@
+/** The scenarios that catch planted bugs, each a part of the suites; as a program it runs those that are named. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { faultCase } from './fault-cases.ts';
+import { bearsRepeats, endsCleanlyWhereverACallFails, survivesACrashOfAnAgent, survivesACrashOfTheControlPlane } from './operation-faults.ts';
+import type { FaultCase } from './operation-faults.ts';
+import type { ScenarioName } from './planted-bugs.ts';
+import { World, type WorldOptions } from './world.ts';
+
+const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<void>) => async () => {
+  const operation = await faultCase(kind);
+  try {
+    await hurt(operation);
+  } finally {
+    rmSync(operation.template.folder, { recursive: true, force: true });
+  }
+};
+
+export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = {
+  'control plane dies': on('unplannedFailover', survivesACrashOfTheControlPlane),
+  'agent dies': on('unplannedFailover', survivesACrashOfAnAgent),
+  'everything twice': on('unplannedFailover', bearsRepeats),
+  'calls fail': on('unplannedFailover', endsCleanlyWhereverACallFails),
+  'unprotect fails': on('unprotect', endsCleanlyWhereverACallFails),
+  'reachable primary': aReachablePrimaryIsNotFailedOver,
+  'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
+  'command late': aCommandThatComesTooLateIsNotBegun,
+};
+
+/** Two sites, a pairing, protected VMs. */
+export async function protectedWorld(options: WorldOptions = {}): Promise<World> {
+  const world = await World.make(options);
+  await world.pair();
+  await world.protect();
+  await world.clock.advance(65_000);
+  return world;
+}
+
+export async function aReachablePrimaryIsNotFailedOver(): Promise<void> {
+  const world = await protectedWorld();
+  const request = await world.requestFor('unplannedFailover');
+  assert.equal(request.kind, 'unplannedFailover');
+  const asked = world.ask({ ...request, primary: { evidence: 'unreachable', reason: 'it seems so' } } as never);
+  const refusal = await asked.then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.finishes();
+  assert.equal(refusal, 'ERR_PRIMARY_REACHABLE');
+}
+
+/** The control plane is put back to a night before the failover, and believes that the replicas are idle. */
+export async function aRestoredBackupDoesNotTouchWhatIsNewer(): Promise<void> {
+  const world = await protectedWorld({ deleteReplica: false });
+  await world.backUp();
+  world.goesDark('reading');
+  await world.failOver();
+  world.returns('reading');
+  await world.controlPlaneIsRestoredFromBackup();
+  const job = await world.unprotect();
+  assert.equal((await world.job(job))?.job.state, 'parked');
+  await world.finishes();
+  const starts = world.trace.events.filter((event) => event.type === 'power' && event.change.cause === 'startVm');
+  assert.equal(starts.length, 2, 'the failover had happened');
+}
+
+/** The recovery site is cut off for two hours just after it was asked. */
+export async function aCommandThatComesTooLateIsNotBegun(): Promise<void> {
+  const world = await protectedWorld();
+  world.goesDark('reading');
+  const request = await world.requestFor('unplannedFailover');
+  world.deliver.toAgent = 0;
+  await world.ask(request);
+  world.goesDark('slough');
+  await world.clock.advance(7_200_000);
+  world.deliver.toAgent = 1;
+  world.returns('slough');
+  await world.settles(request.id);
+  const refused = world.trace.events.filter((event) => event.type === 'journal' && event.write === 'refused');
+  await world.finishes();
+  assert.ok(refused.length > 0, 'a command came too late');
+}
+
+if (import.meta.main) {
+  for (const name of process.argv.slice(2)) {
+    try {
+      await scenarios[name as ScenarioName]();
+    } catch (thrown) {
+      process.stdout.write(`${(thrown as Error).message}\n`);
+      process.exitCode = 1;
+    }
+  }
+}
