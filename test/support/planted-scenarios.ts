@@ -58,8 +58,9 @@ export async function aRestoredBackupDoesNotTouchWhatIsNewer(): Promise<void> {
   world.returns('reading');
   await world.controlPlaneIsRestoredFromBackup();
   const job = await world.unprotect();
-  assert.equal((await world.job(job))?.job.state, 'parked');
+  const state = (await world.job(job))?.job.state;
   await world.finishes();
+  assert.equal(state, 'parked');
   const starts = world.trace.events.filter((event) => event.type === 'power' && event.change.cause === 'startVm');
   assert.equal(starts.length, 2, 'the failover had happened');
 }

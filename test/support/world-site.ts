@@ -90,7 +90,7 @@ export class WorldSite {
       random,
       log,
       defer: queueMicrotask,
-      settings: { inventoryEveryMs: 10_000 },
+      settings: { inventoryEveryMs: 10_000, fabricCallLimitMs: 60_000 },
     });
   }
 

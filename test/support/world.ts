@@ -137,6 +137,10 @@ export class World {
     this.site(name).fabric.faults.lift(this.#siteFaults.get(`dark ${name}`) ?? 0);
   }
 
+  isDark(name: SiteName): boolean {
+    return this.#dark.has(name);
+  }
+
   hostDies(name: SiteName, host: number): void {
     const key = `host ${name} ${host}`;
     if (this.#siteFaults.has(key)) return;

@@ -1,0 +1,234 @@
+/**
+ * A random story from a seed: operations, crashes, lost lines, dead hosts, dark sites, calls that fail, people who decide and
+ * cancel. Then every fault ends, and everything has to come to its end with every invariant kept. The same seed, the same story.
+ */
+import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { FaultOrder } from '../../provider-agent/fabric/simulated/fault.ts';
+import { OPERATIONS } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { JobId } from '../../shared/ids.ts';
+import { waitingSteps } from './operation-picture.ts';
+import { SeededRandom } from './seeded-random.ts';
+import type { Place } from './world-places.ts';
+import { type SiteName, World } from './world.ts';
+
+export interface Story {
+  readonly seed: number;
+  readonly told: readonly string[];
+  /** How often each kind of thing happened. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Refusals that a person may meet; anything else is a fault of ours. */
+const refusals: readonly string[] = [
+  'ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_AGENT_OFFLINE', 'ERR_PRIMARY_REACHABLE',
+  'ERR_PLAN_EMPTY', 'ERR_NOT_PREPARED', 'ERR_STORE_FAILED', 'ERR_NOT_FOUND', 'ERR_VM_NOT_FOUND',
+];
+
+const takesTime = `timings:
+  { startVm: { median: 3 s }, startFailover: { median: 2 s }, stopFailover: { median: 1 s }, enableReplication: { median: 2 s },
+    removeReplication: { median: 1 s }, completeFailover: { median: 1 s }, configureReplica: { median: 500 ms }, guestStart: { median: 10 s } }`;
+
+const SITES: readonly SiteName[] = ['reading', 'slough'];
+const MINUTE_MS = 60_000;
+
+class Teller {
+  readonly told: string[] = [];
+  readonly counts = new Map<string, number>();
+  readonly jobs: JobId[] = [];
+  readonly world: World;
+  readonly #random: SeededRandom;
+  readonly #faults: { readonly site: SiteName; readonly id: number }[] = [];
+
+  constructor(world: World, seed: number) {
+    this.world = world;
+    this.#random = new SeededRandom(seed);
+  }
+
+  below(count: number): number {
+    return Math.floor(this.#random.fraction() * count);
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)] as T;
+  }
+
+  note(kind: string, detail = ''): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.told.push(`${Math.round(this.world.clock.now() / 1000) % 100_000} s ${kind} ${detail}`);
+  }
+
+  async somethingHappens(): Promise<void> {
+    const acts: readonly (readonly [weight: number, act: () => Promise<void> | void])[] = [
+      [16, () => this.#someoneAsks()],
+      [3, () => this.#controlPlaneDies()],
+      [3, () => this.#agentDies()],
+      [6, () => this.#diesAtAPlace()],
+      [3, () => this.#lineIsCut()],
+      [4, () => this.#callGoesWrong()],
+      [2, () => this.#siteGoesDarkOrReturns()],
+      [1, () => this.#hostDiesOrReturns()],
+      [8, () => this.#someoneDecides()],
+      [2, () => this.#someoneCancels()],
+      [12, () => this.#restart()],
+    ];
+    let at = this.below(acts.reduce((sum, [weight]) => sum + weight, 0));
+    for (const [weight, act] of acts) {
+      at -= weight;
+      if (at < 0) {
+        await act();
+        break;
+      }
+    }
+    await this.world.clock.advance(this.below(100) === 0 ? 70 * MINUTE_MS : this.below(12_000));
+  }
+
+  async everyFaultEnds(): Promise<void> {
+    const { world } = this;
+    world.places.rest();
+    for (const { site, id } of this.#faults) world.site(site).fabric.faults.lift(id);
+    for (const site of SITES) {
+      for (const host of [1, 2]) world.hostReturns(site, host);
+      world.returns(site);
+    }
+    this.note('calm');
+    await world.everythingIsBack();
+  }
+
+  async #someoneAsks(): Promise<void> {
+    const { world } = this;
+    if (!world.isControlPlaneUp) return;
+    const request = await this.#aRequest();
+    if (request === null) return;
+    this.note(request.kind, request.id);
+    try {
+      this.jobs.push(await world.ask(request));
+    } catch (thrown) {
+      const { code } = thrown as { code?: string };
+      if (!refusals.includes(code ?? '')) throw thrown;
+      this.note('refused', code);
+    }
+  }
+
+  async #aRequest(): Promise<OperationRequest | null> {
+    const { world } = this;
+    const isPaired = (await world.pairings()).some(({ state }) => state === 'paired');
+    if (!isPaired) return world.pairRequest();
+    const vms = await world.protectedVms();
+    const some = vms.filter(() => this.below(2) === 0).map(({ id }) => id);
+    const kind = this.pick(['protect', 'protect', 'unplannedFailover', 'unplannedFailover', 'commit', 'unprotect'] as const);
+    if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
+    return some.length === 0 ? null : world.requestFor(kind, { vms: some });
+  }
+
+  /** Whatever died begins anew, and mostly comes back to a site that can be reached. */
+  async #restart(): Promise<void> {
+    await this.world.everythingRestarts();
+    if (this.below(2) === 0) for (const site of SITES) this.world.returns(site);
+  }
+
+  #controlPlaneDies(): void {
+    this.note('control plane dies');
+    this.world.controlPlaneCrashes();
+  }
+
+  #agentDies(): void {
+    const site = this.pick(SITES);
+    this.note('agent dies', site);
+    this.world.agentCrashes(site);
+  }
+
+  /** The next but so many write, effect or text is where it happens. */
+  #diesAtAPlace(): void {
+    const { world } = this;
+    const fails = this.below(3) === 0;
+    world.places.hurtAt(world.places.reached.length + this.below(12), (place: Place) => {
+      this.note(fails ? 'write fails' : 'dies at a place', `${place.kind} ${place.what}`);
+      if (fails && (place.kind === 'append' || place.kind === 'journal')) return 'fails';
+      if (place.kind === 'append') world.controlPlaneCrashes();
+      if (place.kind === 'journal' || place.kind === 'effect') world.agentCrashes(place.site as SiteName);
+      return 'dies';
+    });
+  }
+
+  #lineIsCut(): void {
+    const site = this.pick(SITES);
+    this.note('line is cut', site);
+    this.world.wires.get(site)?.cut('the line was cut');
+  }
+
+  #callGoesWrong(): void {
+    const site = this.pick(SITES);
+    const operation = this.pick(OPERATIONS);
+    const when = this.pick(['beforeEffect', 'afterEffect'] as const);
+    const times = this.pick([1, 1, 2, 5]);
+    const faults: readonly FaultOrder[] = [
+      { kind: 'fails', operation, when, times },
+      { kind: 'lies', operation, times: 1 },
+      { kind: 'hangs', operation, when, times: 1 },
+    ];
+    const order = this.pick(faults);
+    this.note('call goes wrong', `${site} ${operation} ${order.kind}`);
+    this.#faults.push({ site, id: this.world.site(site).fabric.faults.order(order) });
+  }
+
+  #siteGoesDarkOrReturns(): void {
+    const site = this.pick(['reading', 'reading', 'slough'] as const);
+    const isDark = this.world.isDark(site);
+    this.note(isDark ? 'site returns' : 'site goes dark', site);
+    if (isDark) this.world.returns(site);
+    else this.world.goesDark(site);
+  }
+
+  #hostDiesOrReturns(): void {
+    const [site, host] = [this.pick(SITES), 1 + this.below(2)];
+    this.note('host dies or returns', `${site} ${host}`);
+    if (this.below(2) === 0) this.world.hostDies(site, host);
+    else this.world.hostReturns(site, host);
+  }
+
+  async #someoneDecides(): Promise<void> {
+    const { world } = this;
+    if (!world.isControlPlaneUp || this.jobs.length === 0) return;
+    const job = this.pick(this.jobs);
+    const [step] = await waitingSteps(world, job);
+    if (step === undefined) return;
+    const decision = this.pick(['retry', 'retry', 'skip'] as const);
+    this.note(decision, step);
+    await this.#refusedOrNot(world.decide(job, step, decision));
+  }
+
+  async #someoneCancels(): Promise<void> {
+    const { world } = this;
+    if (!world.isControlPlaneUp || this.jobs.length === 0) return;
+    this.note('cancel');
+    await this.#refusedOrNot(world.cancel(this.pick(this.jobs)));
+  }
+
+  /** A crash on the way leaves it without an answer: nobody waits for one. */
+  async #refusedOrNot(asked: Promise<void>): Promise<void> {
+    let failure: unknown = null;
+    asked.catch((thrown: unknown) => {
+      failure = thrown;
+    });
+    await this.world.clock.advance(1);
+    if (failure !== null && !refusals.includes((failure as { code?: string }).code ?? '')) throw failure;
+  }
+}
+
+export async function tellStory(seed: number, length = 40): Promise<Story> {
+  const world = await World.make({ vms: 6, seed, extra: takesTime });
+  const teller = new Teller(world, seed);
+  try {
+    await world.pair();
+    world.places.list();
+    for (let i = 0; i < length; i++) await teller.somethingHappens();
+    await teller.everyFaultEnds();
+    await world.finishes();
+  } catch (thrown) {
+    const why = (thrown as Error).message;
+    throw new Error(`the story of seed ${seed} went wrong; FARSHORE_SEED=${seed} tells it again\n${why}\n${teller.told.slice(-40).join('\n')}`, { cause: thrown });
+  } finally {
+    await world.isOver();
+  }
+  return { seed, told: teller.told, counts: teller.counts };
+}
