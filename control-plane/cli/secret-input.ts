@@ -50,7 +50,7 @@ export class SecretInput {
             end();
             return reject(new FarshoreError('ERR_CANCELLED', 'given up'));
           }
-          if (key === '\u007f' || key === '\b') typed = [...typed].slice(0, -1).join('');
+          if (key === '\u007f' || key === '\b') typed = Array.from(typed).slice(0, -1).join('');
           else if (key >= ' ') typed += key;
         }
       };

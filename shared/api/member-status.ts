@@ -8,7 +8,7 @@ export function memberStatus(steps: readonly Pick<StepAnswer, 'status' | 'waitsF
   if (has('failed', 'undoFailed')) return 'failed';
   if (has('undone')) return 'undone';
   if (has('blocked')) return 'failed';
-  if (has('skipped')) return has('waiting') ? 'running' : 'skipped';
-  if (!has('waiting')) return 'done';
-  return has('done') ? 'running' : 'waiting';
+  // Between two steps it waits: for its group, or for its turn.
+  if (has('waiting')) return 'waiting';
+  return has('skipped') ? 'skipped' : 'done';
 }

@@ -19,6 +19,7 @@ import { OperationRunner } from '../../control-plane/operations/runner.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
 import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Role, Store, User } from '../../control-plane/store/store.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
 import { CloudId, JobId, NetworkId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/ports.ts';
 import type { Outcome, VmReport } from '../../shared/protocol/egress.ts';
@@ -282,6 +283,6 @@ export function succeed({ command: { kind } }: CommandToSend): Outcome {
   }
 }
 
-export function fail(code: Extract<Outcome, { status: 'failed' }>['code']): Outcome {
+export function fail(code: ErrorCode): Outcome {
   return { status: 'failed', code, logRef: 'abc-1' };
 }

@@ -1,7 +1,6 @@
 /** Commands: jobs, their decisions, and the report. */
 import type { Command } from 'commander';
 import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
-import { memberStatus } from '../../../shared/api/member-status.ts';
 import { JobState } from '../../../shared/engine/facts.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { JobId, StepId } from '../../../shared/ids.ts';
@@ -9,7 +8,7 @@ import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { duration, moment, type Output, plain, table } from '../output.ts';
 import { summaryOf } from '../progress/summary.ts';
-import { activityOf, jobTitle, stateWords } from '../progress/words.ts';
+import { activityOf, jobTitle, stateWords, statusWords } from '../progress/words.ts';
 import { reportText } from '../report-text.ts';
 import { watchJob } from '../run-operation.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -29,7 +28,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
         (answer) => {
           const rows = answer.jobs.map((job) => {
             const seconds = Math.floor(((job.endedAt === null ? now : Date.parse(job.endedAt)) - Date.parse(job.startedAt)) / 1000);
-            return [job.id, jobTitle(job), stateWords[job.state], moment(job.startedAt), duration(seconds), job.startedBy];
+            return [job.id.slice(0, 8), jobTitle(job), stateWords[job.state], moment(job.startedAt), duration(seconds), job.startedBy];
           });
           return table(['JOB', 'WHAT', 'STATE', 'STARTED', 'TOOK', 'BY'], rows, 'no jobs', session.output.colors);
         },
@@ -46,7 +45,9 @@ export function addJobCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const jobId = await findJob(client, wanted);
       if (options.follow) return watchJob(session, client, jobId);
-      session.output.show(await client.call('getJob', { params: { jobId } }), (job) => jobText(job, session.output));
+      session.output.show(await client.call('getJob', { params: { jobId } }), (job) =>
+        jobText(job, session.output, session.surroundings.clock.now()),
+      );
       return undefined;
     },
   });
@@ -107,7 +108,7 @@ async function findJob(client: Client, wanted: string): Promise<JobId> {
   return first.id;
 }
 
-function jobText(job: JobDetailAnswer, output: Output): string {
+function jobText(job: JobDetailAnswer, output: Output, now: number): string {
   const lines = [
     summaryOf(job, output),
     `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
@@ -115,9 +116,13 @@ function jobText(job: JobDetailAnswer, output: Output): string {
   for (const group of job.groups) {
     lines.push('', output.colors.bold(plain(group.name)));
     const rows = group.members.map((member) => {
-      const activity = activityOf({ steps: member.steps, status: memberStatus(member.steps) });
-      const took = activity?.until == null ? '' : duration((activity.until - activity.since) / 1000);
-      return [`  ${plain(member.name)}`, member.status, activity?.words ?? '', took];
+      const { words, seconds } = activityOf(member, now);
+      return [
+        `  ${plain(member.name)}`,
+        member.status,
+        words === statusWords[member.status] ? '' : words,
+        seconds === null ? '' : duration(seconds),
+      ];
     });
     lines.push(table(['  MEMBER', 'STATUS', '', 'TOOK'], rows, '  no members', output.colors));
   }

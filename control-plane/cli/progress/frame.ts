@@ -5,9 +5,9 @@
  */
 import type { MemberStatus } from '../../../shared/api/jobs.ts';
 import type { Colors } from '../output.ts';
-import { duration, plain } from '../output.ts';
+import { cut, duration, plain } from '../output.ts';
 import type { JobModel, ModelGroup, ModelMember } from './job-model.ts';
-import { activityOf, jobTitle, statusWords } from './words.ts';
+import { activityOf, jobTitle } from './words.ts';
 
 export interface Window {
   readonly columns: number;
@@ -85,8 +85,8 @@ function groupsThatFit(groups: readonly ModelGroup[], most: number): ModelGroup[
 /** What failed or waits for a person, then what has been running longest. */
 function membersWorthALine(groups: readonly ModelGroup[], now: number): ModelMember[] {
   const members = groups.flatMap((group) => group.members);
-  const since = (member: ModelMember) => activityOf(member)?.since ?? now;
-  const running = members.filter(({ status }) => status === 'running').sort((a, b) => since(a) - since(b));
+  const taken = (member: ModelMember) => activityOf(member, now).seconds ?? 0;
+  const running = members.filter(({ status }) => status === 'running').sort((a, b) => taken(b) - taken(a));
   return [...troubled.flatMap((status) => members.filter((member) => member.status === status)), ...running];
 }
 
@@ -106,10 +106,9 @@ function groupLine(group: ModelGroup, window: Window): Line {
 }
 
 function memberLine(member: ModelMember, { colors, now, columns, isUnicode }: Window): Line {
-  const activity = activityOf(member);
-  const took = activity && duration(Math.max(0, ((activity.until ?? now) - activity.since) / 1000));
+  const { words, seconds } = activityOf(member, now);
+  const took = seconds === null ? '' : `  ${duration(seconds < 10 ? Math.floor(seconds * 10) / 10 : Math.floor(seconds))}`;
   const name = plain(member.name).padEnd(Math.min(24, Math.floor(columns / 3)));
-  const words = activity === null ? statusWords[member.status] : activity.words;
   const marks = isUnicode
     ? { done: '✓', failed: '✗', undone: '↩', skipped: '-', waitsForPerson: '!', running: '›', waiting: '·' }
     : { done: '+', failed: 'x', undone: '<', skipped: '-', waitsForPerson: '!', running: '>', waiting: '.' };
@@ -122,7 +121,7 @@ function memberLine(member: ModelMember, { colors, now, columns, isUnicode }: Wi
     running: asIs,
     waiting: colors.dim,
   };
-  return { text: `    ${marks[member.status]} ${name} ${words}${took ? `  ${took}` : ''}`, paint: paints[member.status] };
+  return { text: `    ${marks[member.status]} ${name} ${words}${took}`, paint: paints[member.status] };
 }
 
 interface Count {
@@ -160,10 +159,4 @@ function bar(share: number, width: number, { isUnicode }: Window): string {
   const full = Math.floor(share * width);
   const [on, off] = isUnicode ? ['█', '░'] : ['#', '-'];
   return isUnicode ? on.repeat(full) + off.repeat(width - full) : `[${on.repeat(full)}${off.repeat(width - full)}]`;
-}
-
-/** By code points: names are mostly of narrow letters, and a line must not wrap. */
-function cut(text: string, width: number): string {
-  const letters = [...text];
-  return letters.length <= width ? text : `${letters.slice(0, Math.max(0, width - 1)).join('')}…`;
 }

@@ -27,7 +27,7 @@ export const stateWords: Record<JobState, string> = {
 
 export const statusWords: Record<MemberStatus, string> = {
   waiting: 'waiting',
-  running: 'between steps',
+  running: 'running',
   done: 'done',
   failed: 'failed',
   undone: 'taken back',
@@ -45,30 +45,37 @@ const stages: Record<Stage, string> = {
   cleaningUp: 'cleaning up',
 };
 
-/** What goes on with a member, or what went wrong; since when and until when. Null when there is nothing to tell. */
-export function activityOf({ steps, status }: { readonly steps: readonly StepAnswer[]; readonly status: MemberStatus }) {
-  const begun = steps.filter(({ startedAt }) => startedAt !== null);
-  const first = begun[0]?.startedAt;
-  if (first == null) return null;
-  const since = Date.parse(first);
-  const faulty = steps.find(({ error, waitsForPerson }) => error !== null && (waitsForPerson || status !== 'running'));
-  if (faulty?.error) return { words: `${plain(faulty.title)}: ${faulty.error.code}`, since, until: endOf(faulty) };
-  if (status === 'done' || status === 'undone' || status === 'skipped') {
-    const last = begun.map(endOf).reduce((a, b) => (a !== null && b !== null ? Math.max(a, b) : null), 0);
-    return { words: statusWords[status], since, until: last };
-  }
-  const running = steps.find((step) => step.status === 'running' || step.status === 'undoing');
-  if (running === undefined) return { words: statusWords[status], since, until: null };
-  const again = running.attempt > 1 ? ` (attempt ${running.attempt})` : '';
-  const words =
-    running.status === 'undoing'
-      ? `taking back: ${plain(running.title)}`
-      : running.stage === null
-        ? plain(running.title)
-        : stages[running.stage];
-  return { words: `${words}${again}`, since, until: null };
+export interface Activity {
+  readonly words: string;
+  /** How long its steps have been worked on; null where none was begun. */
+  readonly seconds: number | null;
 }
 
-function endOf({ endedAt }: StepAnswer): number | null {
-  return endedAt === null ? null : Date.parse(endedAt);
+/** What goes on with a member, or what went wrong with it. */
+export function activityOf(
+  { steps, status }: { readonly steps: readonly StepAnswer[]; readonly status: MemberStatus },
+  now: number,
+): Activity {
+  const times = steps.flatMap((step) => workedMs(step, now) ?? []);
+  const seconds = times.length === 0 ? null : times.reduce((sum, ms) => sum + ms, 0) / 1000;
+  const faulty = steps.find(
+    ({ error, waitsForPerson }) => error !== null && (waitsForPerson || status === 'failed' || status === 'undone'),
+  );
+  if (faulty?.error) return { words: `${plain(faulty.title)}: ${faulty.error.code}`, seconds };
+  const running = steps.find((step) => step.status === 'running' || step.status === 'undoing');
+  if (running === undefined) {
+    const isPrepared = status === 'waiting' && steps.some((step) => step.status === 'done');
+    return { words: isPrepared ? 'prepared, waits for its turn' : statusWords[status], seconds };
+  }
+  const again = running.attempt > 1 ? ` (attempt ${running.attempt})` : '';
+  return { words: `${workOf(running)}${again}`, seconds: (workedMs(running, now) ?? 0) / 1000 };
+}
+
+function workOf({ status, stage, title }: StepAnswer): string {
+  if (status === 'undoing') return `taking back: ${plain(title)}`;
+  return stage === null ? plain(title) : stages[stage];
+}
+
+function workedMs({ startedAt, endedAt }: StepAnswer, now: number): number | null {
+  return startedAt === null ? null : Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt));
 }
