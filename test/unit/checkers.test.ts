@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
+import { checkers, type Invariant, violationsOf } from '../support/checkers.ts';
+import {
+  began, call, commandOf, confirmed, effect, fact, facts, goodRun, job, opened, power, prepare, reading, sent, slough, start, stored, told,
+} from '../support/hand-made-trace.ts';
+import type { TraceEvent } from '../support/trace.ts';
+
+const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
+/** A seal differs each time: a text to an agent is found by what is in it. */
+const isSent = (step: string) => (event: TraceEvent) => event.type === 'toAgent' && event.text.includes('envelopes') && event.text.includes(`${step}/1`);
+
+function at(run: readonly TraceEvent[], is: (event: TraceEvent) => boolean): number {
+  const index = run.findIndex(is);
+  assert.notEqual(index, -1, 'the good run has this event');
+  return index;
+}
+const without = (is: (event: TraceEvent) => boolean): TraceEvent[] => goodRun().toSpliced(at(goodRun(), is), 1);
+const withMore = (event: TraceEvent, before: (event: TraceEvent) => boolean): TraceEvent[] => goodRun().toSpliced(at(goodRun(), before), 0, event);
+const instead = (is: (event: TraceEvent) => boolean, ...events: TraceEvent[]): TraceEvent[] => goodRun().toSpliced(at(goodRun(), is), 1, ...events);
+
+const isOpened = (event: TraceEvent) => event.type === 'opened' && event.job.job.id === job;
+const isFinished = (event: TraceEvent) => event.type === 'finished';
+const evidence = (input: unknown) => instead(isOpened, { ...opened(), job: { ...(opened() as never as { job: { job: object } }).job, job: { ...(opened() as never as { job: { job: object } }).job.job, input } } } as TraceEvent);
+
+const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
+  'single-activation': [
+    ['started without a reason on record while it runs at its primary', evidence({})],
+    ['unreachable is claimed of a site that is connected', withMore({ at: 0, type: 'connection', site: reading, isUp: true }, isOpened)],
+    ['started twice at one site', withMore(power(slough, 'on'), isFinished)],
+    ['started at a second site of ours', withMore(power(reading, 'on', { cause: 'startVm', commandId: commandOf(start), cloudId: 'other' }), isFinished)],
+  ],
+  'epoch-order': [
+    ['a change under an older epoch than was seen', withMore(began(start, { epoch: 5, commandId: 'another' }), isLike(call('startVm', start)))],
+    ['a decision that is not newer', withMore(opened(), isFinished)],
+    ['started before the epoch stands with the VM', without(isLike(effect('writeEpoch', start)))],
+  ],
+  'effect-once': [['a command has its effect twice', withMore(effect('startVm', start, { seq: 9 }), isFinished)]],
+  cause: [
+    ['a command that no job handed out', withMore(began(start, { commandId: commandOf(start, 7) }), isFinished)],
+    ['an effect for a command that was never taken on', withMore(effect('startVm', start, { commandId: 'other/start/1' }), isFinished)],
+    ['begun past its deadline', instead(isLike(began(start)), began(start, { at: 60_001 }))],
+  ],
+  'outage-neutral': [
+    ['a VM goes off without a command', withMore(power(reading, 'off', { cause: 'stopFailover', commandId: 'none/x/1' }), isFinished)],
+    ['a call for a command that was never sent', without(isSent('start/vm'))],
+  ],
+  'dead-site': [['a command to the primary site', withMore(sent(prepare, reading), isFinished)]],
+  'acknowledged-survives': [
+    ['a job is gone after a start', withMore({ at: 0, type: 'reread', jobs: [] }, isFinished)],
+    ['it was never stored', withMore({ at: 0, type: 'acknowledged', jobId: 'never' as never }, isFinished)],
+    ['a fact is gone', withMore(stored(goodRun().filter((event) => event.type !== 'facts')), isFinished)],
+    ['it is another job now', withMore(changedJob(), isFinished)],
+  ],
+  'written-first': [
+    ['sent before the log had it', withMore(sent(start), isLike(facts(fact.started(prepare))))],
+    ['called before the intent', withMore(call('startVm', start), isLike(began(start)))],
+    ['told before the result', withMore(told(start), isLike(began(start)))],
+    ['confirmed before the log had it', withMore(confirmed(start), isLike(began(start)))],
+  ],
+  order: [
+    ['started before what it needs', withMore(facts(fact.started(start)), isLike(facts(fact.started(prepare))))],
+    ['undone past its pivot', withMore(facts(fact.undoStarted(prepare)), isFinished)],
+  ],
+  'bounded-retries': [
+    ['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)],
+  ],
+  'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
+  'metadata-only': [
+    ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
+    ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
+    ['something that the schema does not name leaves', withMore(text('{"type":"envelope.refused","code":"ERR_INTERNAL","host":"h"}'), isFinished)],
+  ],
+};
+
+function text(of: string): TraceEvent {
+  return { at: 0, type: 'toCloud', site: slough, text: of };
+}
+
+function changedJob(): TraceEvent {
+  const { jobs } = stored(goodRun()) as Extract<TraceEvent, { type: 'reread' }>;
+  return { at: 0, type: 'reread', jobs: jobs.map((entry) => ({ ...entry, job: { ...entry.job, startedBy: 'somebody else' } })) };
+}
+
+describe('checkers', () => {
+  test('a good run breaks nothing', () => assert.deepEqual(violationsOf(goodRun()), []));
+
+  for (const [invariant, traces] of Object.entries(broken) as [Invariant, (typeof broken)[Invariant]][]) {
+    for (const [what, trace] of traces) {
+      test(`${invariant} is broken when ${what}`, () => assert.notDeepEqual(checkers[invariant](trace), []));
+    }
+  }
+
+  test('a canary is found raw and in every encoding, at every offset, and nowhere else', () => {
+    for (let before = 0; before < 6; before++) {
+      const bytes = Buffer.from(`${'x'.repeat(before)}${CANARY}yyy`);
+      for (const encoded of [bytes.toString(), bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex').toUpperCase(), encodeURIComponent(bytes.toString())])
+        assert.ok(hasCanary(encoded), encoded);
+    }
+    assert.ok(!hasCanary(JSON.stringify({ name: 'vm-1', id: job })));
+  });
+});
