@@ -21,7 +21,7 @@ export class SecretInput {
 
   /** Lets the program end. */
   close(): void {
-    this.#piped?.return?.(undefined);
+    void this.#piped?.return?.(undefined);
   }
 
   async #nextLine(): Promise<string> {
