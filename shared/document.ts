@@ -31,6 +31,8 @@ const DEFAULT_MAX_LENGTH = 1024 * 1024;
 const MAX_DEPTH = 40;
 /** Past this many nobody reads on. */
 const MAX_PROBLEMS = 200;
+/** Finding where a mistake stands costs time in proportion to the map it is in. */
+const MAX_LOCATED = 1_000;
 
 /** The document as `schema` gives it. Throws FarshoreError ERR_DOCUMENT_INVALID with `problems` in the order of the lines. */
 export function readDocument<S extends z.ZodType>(text: string, fileName: string, schema: S, options: ReadOptions = {}): z.infer<S> {
@@ -45,7 +47,7 @@ export function readDocument<S extends z.ZodType>(text: string, fileName: string
     ]);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, version: '1.2', logLevel: 'silent' });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', logLevel: 'silent' });
   const at = (offset: number): { line: number; column: number } => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -57,8 +59,9 @@ export function readDocument<S extends z.ZodType>(text: string, fileName: string
   const raw: unknown = document.toJS({ maxAliasCount: 0 });
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
-  const problems = mistakesOf(parsed.error.issues, raw, schema).map((mistake) => located(mistake, document, fileName, at));
-  throw invalid(fileName, problems);
+  const mistakes = mistakesOf(parsed.error.issues, raw, schema);
+  const problems = mistakes.slice(0, MAX_LOCATED).map((mistake) => located(mistake, document, fileName, at));
+  throw invalid(fileName, problems, mistakes.length);
 }
 
 /** The document as YAML that `readDocument` takes. */
@@ -78,9 +81,9 @@ export function formatProblems(error: FarshoreError): string {
     .join('\n');
 }
 
-function invalid(fileName: string, problems: readonly Problem[]): FarshoreError {
+function invalid(fileName: string, problems: readonly Problem[], found = problems.length): FarshoreError {
   const sorted = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)).slice(0, MAX_PROBLEMS);
-  const count = problems.length === 1 ? 'one mistake' : `${problems.length} mistakes`;
+  const count = found === 1 ? 'one mistake' : `${found} mistakes`;
   return new FarshoreError('ERR_DOCUMENT_INVALID', `${fileName} has ${count}; nothing of it was used`, { problems: sorted });
 }
 
@@ -90,11 +93,20 @@ function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Pr
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     file,
     ...at(error.pos[0]),
-    ...(error.code === 'DUPLICATE_KEY'
-      ? { message: 'the field is given twice', allowed: 'each field once' }
-      : { message: error.message.replace(/\s+/g, ' ') }),
+    message: error.message.replace(/\s+/g, ' '),
   }));
   visit(document, {
+    // Not by the parser, which compares every key with every other: a long map would keep the program for a minute.
+    Map(_key, { items }) {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        if (seen.has(name))
+          problems.push({ file, ...at(key.range?.[0] ?? 0), message: 'the field is given twice', allowed: 'each field once' });
+        seen.add(name);
+      }
+    },
     Node(_key, node) {
       if (!isAlias(node) && !('anchor' in node && node.anchor)) return;
       problems.push({
