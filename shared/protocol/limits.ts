@@ -53,7 +53,9 @@ export class RateLimit {
   }
 
   take(now: number, tokens: number = 1): boolean {
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
+    // A clock that was set back gives nothing, and takes nothing away either.
+    const seconds = Math.max(0, now - this.#at) / 1000;
+    this.#tokens = Math.min(this.#burst, this.#tokens + seconds * this.#perSecond);
     this.#at = now;
     if (this.#tokens < tokens) return false;
     this.#tokens -= tokens;
