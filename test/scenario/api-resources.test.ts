@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
+import { hashSecret } from '../../control-plane/api/credentials.ts';
 import { prepareSetup } from '../../control-plane/api/set-up.ts';
 import { readEvents } from '../../control-plane/cli/event-reader.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { parseRegistrationKey } from '../../shared/protocol/registration.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { ApiWorld, fail, PASSWORD, succeed } from '../support/api-world.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
 async function opened(t: TestContext) {
@@ -264,6 +266,29 @@ describe('the event stream', () => {
     const site = (await http.post('/api/v1/sites', { name: 'Reading' })).data;
     assert.deepEqual((await next.next()).value, { name: 'site', id: null, data: { siteId: site.id } });
     await next.return?.(undefined);
+  });
+
+  it('shows a sign of life every 15 s, and ends when the credential was revoked', async (t) => {
+    const clock = new ManualClock(Date.now());
+    const world = await ApiWorld.open(t, { clock });
+    const kim = await world.addVault('Northgate', 'kim');
+    const secret = await world.credential(kim);
+    const { data: stream } = await world.client(secret).get<Readable>('/api/v1/events', { responseType: 'stream' });
+    let text = '';
+    stream.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    const ended = new Promise<void>((resolve) => stream.on('error', () => resolve()).on('close', () => resolve()));
+    const beats = () => text.split(': still here').length - 1;
+    await until('the stream waits for its heartbeat', () => clock.nextIn() !== null);
+    assert.equal(beats(), 0);
+    clock.advance(15_000);
+    await until('the first sign of life', () => beats() === 1);
+    await until('the next is waited for', () => clock.nextIn() !== null);
+    await world.store.accounts.removeCredential(kim.vaultId, hashSecret(secret));
+    clock.advance(15_000);
+    await ended;
+    assert.equal(beats(), 1);
   });
 
   it('is refused for a job of another vault', async (t) => {

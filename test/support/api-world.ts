@@ -21,7 +21,7 @@ import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Role, Store, User } from '../../control-plane/store/store.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { CloudId, JobId, NetworkId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
-import type { Log } from '../../shared/ports.ts';
+import type { Clock, Log } from '../../shared/ports.ts';
 import type { Outcome, VmReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
@@ -78,7 +78,10 @@ export class ApiWorld {
 
   readonly authority: Authority;
 
-  static async open(t: TestContext | null, options: { perMinute?: { strict: number; generous: number } } = {}): Promise<ApiWorld> {
+  static async open(
+    t: TestContext | null,
+    options: { perMinute?: { strict: number; generous: number }; clock?: Clock } = {},
+  ): Promise<ApiWorld> {
     const folder = await mkdtemp(path.join(tmpdir(), 'farshore-api-'));
     const store = await openStore({ file: path.join(folder, 'control-plane.db'), defer: setImmediate });
     const authority = await Authority.open(await makeAuthority(Date.now(), systemRandom), systemRandom);
@@ -86,6 +89,7 @@ export class ApiWorld {
     await writeFile(path.join(folder, 'ca.pem'), authority.certificate);
     const world = new ApiWorld(folder, store, authority, pair);
     world.#perMinute = options.perMinute ?? { strict: 1000, generous: 100_000 };
+    world.#clock = options.clock ?? systemClock;
     await world.listen();
     t?.after(() => world.close());
     return world;
@@ -100,6 +104,8 @@ export class ApiWorld {
   }
 
   #perMinute = { strict: 0, generous: 0 };
+  /** Of the API; the jobs run on the system's. */
+  #clock: Clock = systemClock;
 
   /** Also on the port of an earlier life. */
   async listen(port = 0): Promise<void> {
@@ -108,7 +114,7 @@ export class ApiWorld {
       operations: this.runner,
       presence: this.presence,
       bell: this.bell,
-      clock: systemClock,
+      clock: this.#clock,
       random: systemRandom,
       registration: { address: 'https://127.0.0.1:1', authorityDigest: this.authority.digest },
       log: this.log,

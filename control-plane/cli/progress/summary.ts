@@ -2,19 +2,27 @@
 import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
-import { JobModel } from './job-model.ts';
+import { JobModel, type ModelMember } from './job-model.ts';
 import { jobTitle, stateWords } from './words.ts';
 
 const MOST_FAILURES = 20;
+const MOST_GROUPS = 12;
 
 export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
-  const members = new JobModel(detail).groups.flatMap((group) => group.members);
-  const count = countOf(members);
+  const { groups } = new JobModel(detail);
+  const members = groups.flatMap((group) => group.members);
+  const wordsOf = (some: readonly ModelMember[]) => {
+    const { done, failed, skipped } = countOf(some);
+    return `${done} of ${some.length} done${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+  };
+  const perGroup =
+    groups.length > 1 && groups.length <= MOST_GROUPS ? groups.map((group) => `    ${plain(group.name)}: ${wordsOf(group.members)}`) : [];
   const paint = detail.state === 'succeeded' ? colors.green : detail.state === 'inProgress' ? colors.cyan : colors.yellow;
   const took = detail.endedAt === null ? '' : ` in ${duration((Date.parse(detail.endedAt) - Date.parse(detail.startedAt)) / 1000)}`;
   const lines = [
     `${paint(colors.bold(`${jobTitle(detail)}: ${stateWords[detail.state]}`))}${took}`,
-    `  ${count.done} of ${members.length} done${count.failed > 0 ? `, ${count.failed} failed` : ''}${count.skipped > 0 ? `, ${count.skipped} skipped` : ''}`,
+    `  ${wordsOf(members)}`,
+    ...perGroup,
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
     ...failuresOf(detail, colors),
   ];
