@@ -81,8 +81,7 @@ async function story(installation: Installation, farshore: CommandLine): Promise
   await farshore.show(['report', job]);
   const failures = await checkRecovered(farshore, plan.vms, RECOVERY.site);
   for (const failure of failures) console.log(colors.red(`✗ ${failure}`));
-  if (failures.length === 0)
-    console.log(colors.green(`\n✓ all ${plan.vms.length} VMs of the plan run at Slough.`));
+  if (failures.length === 0) console.log(colors.green(`\n✓ all ${plan.vms.length} VMs of the plan run at Slough.`));
   return failures.length === 0;
 }
 

@@ -8,6 +8,8 @@ import type { Database } from 'better-sqlite3';
 import { FarshoreError } from '../../shared/errors.ts';
 
 const NODE_API_NEEDED = 10;
+/** The driver's own default, 16 MB a database, is a sixth of what an agent at rest may hold. */
+const CACHE_KB = 1_000;
 
 export interface OpenOptions {
   readonly readonly?: boolean;
@@ -18,6 +20,7 @@ export async function openDatabase(path: string, options: OpenOptions = {}): Pro
   const Sqlite = await loadDriver();
   try {
     const database = new Sqlite(path, { readonly: options.readonly ?? false, fileMustExist: options.readonly ?? false });
+    database.pragma(`cache_size = -${CACHE_KB}`);
     if (options.readonly !== true) {
       database.pragma('journal_mode = WAL');
       database.pragma('synchronous = FULL');

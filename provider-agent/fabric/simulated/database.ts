@@ -16,7 +16,7 @@ export function openDatabase(file: string): SqliteDatabase {
   const database = new Database(file, { timeout: 5000 });
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = OFF');
-  database.pragma('cache_size = -4000');
+  database.pragma('cache_size = -1000');
   database.exec(TABLES);
   return database;
 }
