@@ -170,7 +170,8 @@ export class Engine<Work> {
     if (outcome.ok) {
       return direction === 'do' ? { type: 'done', ...head, result: outcome.result } : { type: 'undone', ...head };
     }
-    const retry = attempt < (step.attempts ?? 1) && isRetryable(outcome.error.code);
+    const mayTry = direction === 'undo' || this.state.isActive(step.id);
+    const retry = mayTry && attempt < (step.attempts ?? 1) && isRetryable(outcome.error.code);
     return { type: direction === 'do' ? 'failed' : 'undoFailed', ...head, error: outcome.error, retry };
   }
 

@@ -81,6 +81,11 @@ export class RunState<Work> {
     return this.#nodes.values();
   }
 
+  /** Whether the step's scope goes on: one that failed or was cancelled tries nothing again. */
+  isActive(id: StepId): boolean {
+    return this.#nodes.get(id)?.scope.status === 'active';
+  }
+
   /** Whether the step's scope waits for a person. */
   isStuck(id: StepId): boolean {
     return this.#nodes.get(id)?.scope.status === 'stuck';
@@ -218,11 +223,15 @@ export class RunState<Work> {
   #failScope(scope: Scope<Work>): void {
     scope.status = scope.isPastPivot ? 'stuck' : 'unwinding';
     for (const node of scope.nodes) {
-      if (node.status === 'waiting') node.status = 'blocked';
       this.#ready.delete(node);
+      if (node.status !== 'waiting') continue;
+      // One that was to be tried again has been tried: what it did is not known, so it is undone like one that failed for good.
+      const wasTried = node.attempt > 0 && scope.status === 'unwinding';
+      node.status = wasTried ? 'failed' : 'blocked';
+      if (wasTried && !node.step.looksOnly) scope.acted.push(node);
     }
     for (const node of scope.nodes) {
-      if (node.status === 'blocked') this.#settle(node);
+      if (node.status === 'blocked' || node.status === 'failed') this.#settle(node);
       // A stuck scope may still be decided, so what needs it waits; an unwound one never will do its work.
       if (scope.status === 'unwinding' && node.status !== 'running') this.#deny(node);
     }
