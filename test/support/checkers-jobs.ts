@@ -126,8 +126,6 @@ function noteFact(jobId: string, fact: Fact, started: Set<string>, settled: Set<
 interface JobFold {
   readonly steps: ReadonlyMap<string, Step<unknown>>;
   readonly status: Map<string, 'running' | 'failed' | 'done' | 'skipped' | 'undoing' | 'undone'>;
-  /** Finished steps by scope, oldest first: an undo goes through them from the end. */
-  readonly acted: Map<string, string[]>;
   readonly pastPivot: Set<string>;
   readonly attempts: Map<string, number>;
 }
@@ -135,7 +133,6 @@ interface JobFold {
 const foldOf = (graph: Graph<unknown>): JobFold => ({
   steps: new Map(graph.steps.map((step) => [step.id, step])),
   status: new Map(),
-  acted: new Map(),
   pastPivot: new Set(),
   attempts: new Map(),
 });
@@ -143,7 +140,7 @@ const foldOf = (graph: Graph<unknown>): JobFold => ({
 /** order: a step starts only after its predecessors, an undo goes backwards, and nothing past its pivot is undone. */
 export function order(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
-  const jobs = foldJobs(trace, (job, fact, jobId) => {
+  foldJobs(trace, (job, fact, jobId) => {
     const step = job.steps.get(fact.step);
     if (!step) return void found.push(`job ${jobId} has a fact about ${fact.step}, which is not in its graph`);
     if (fact.type === 'started') {
@@ -152,14 +149,10 @@ export function order(trace: readonly TraceEvent[]): string[] {
     }
     if (fact.type === 'undoStarted') {
       if (job.pastPivot.has(step.scope)) found.push(`${fact.step} of ${jobId} is undone past the pivot of its scope`);
-      const later = (job.acted.get(step.scope) ?? []).slice((job.acted.get(step.scope) ?? []).indexOf(step.id) + 1);
-      const left = later.filter(
-        (id) => job.steps.get(id)?.undo !== undefined && job.status.get(id) !== 'undone' && job.status.get(id) !== 'skipped',
-      );
-      if (left.length > 0) found.push(`${fact.step} of ${jobId} is undone before ${left.join(', ')}`);
+      const left = [...job.steps.values()].filter((other) => other.undo !== undefined && needsIt(job, other, step.id) && hasActed(job, other));
+      if (left.length > 0) found.push(`${fact.step} of ${jobId} is undone before ${left.map(({ id }) => id).join(', ')}`);
     }
   });
-  void jobs;
   return found;
 }
 
@@ -200,18 +193,14 @@ function foldJobs(trace: readonly TraceEvent[], look: (job: JobFold, fact: StepF
 function fold(job: JobFold, fact: StepFact): void {
   const step = job.steps.get(fact.step);
   if (!step) return;
-  const acted = job.acted.get(step.scope) ?? [];
-  job.acted.set(step.scope, acted);
   switch (fact.type) {
     case 'started':
       job.status.set(step.id, 'running');
       if (step.pivot) job.pastPivot.add(step.scope);
       return;
     case 'done':
-      acted.push(step.id);
       return void job.status.set(step.id, 'done');
     case 'failed':
-      if (!fact.retry && !step.looksOnly) acted.push(step.id);
       return void job.status.set(step.id, 'failed');
     case 'undoStarted':
       return void job.status.set(step.id, 'undoing');
@@ -221,8 +210,22 @@ function fold(job: JobFold, fact: StepFact): void {
       return;
     case 'decided':
       if (fact.decision === 'skip') job.status.set(step.id, 'skipped');
-      else if (fact.direction === 'do') acted.splice(0, acted.length, ...acted.filter((id) => id !== step.id));
   }
+}
+
+/** Directly or through others of its scope. */
+function needsIt(job: JobFold, step: Step<unknown>, id: string): boolean {
+  return step.needs.some((before) => {
+    const other = job.steps.get(before);
+    return before === id || (other !== undefined && other.scope === step.scope && needsIt(job, other, id));
+  });
+}
+
+/** It was begun, and what it did has not been taken back. One that only looks has done nothing when it fails. */
+function hasActed(job: JobFold, step: Step<unknown>): boolean {
+  const status = job.status.get(step.id);
+  if (status === 'failed') return step.looksOnly !== true;
+  return status === 'running' || status === 'done' || status === 'undoing';
 }
 
 function isMet(job: JobFold, id: string): boolean {

@@ -311,26 +311,43 @@ export async function waitsForAPerson(operation: FaultCase): Promise<number> {
   return parked;
 }
 
-/** Cancelled after each entry of its log, everything is either done or as before. */
+/** Cancelled after each entry of its log, and while any step waits to be tried again, everything is either done or as before. */
 export async function mayBeCancelledAnywhere(operation: FaultCase): Promise<void> {
   const calm = await calmRun(operation);
   for (const [index, place] of calm.places.entries()) {
     if (place.kind !== 'append' || place.when !== 'after' || place.what.endsWith('ended')) continue;
     const what = `cancelled after ${index}: ${nameOf(place)}`;
-    const run = await settledRun(operation, (world, job) =>
-      world.places.hurtAt(index, () => {
-        queueMicrotask(() => void world.cancel(job).catch(() => {}));
-        return 'lives';
-      }),
-    );
-    await finished(run, what);
-    assert.equal(run.world.places.hurts, 1, `${what}: it happened`);
-    assert.match(run.after.state, /^(cancelled|succeeded)$/, what);
-    for (const scope of run.after.scopes) {
-      const is = run.after.things[scope];
-      const [done, undone] = [calm.after.things[scope], run.before.things[scope]].map((thing) => sameBut(thing, is, 'epoch'));
-      const expected = JSON.stringify(is) === JSON.stringify(done) ? done : undone;
-      assert.deepEqual(is, expected, `${what}: ${scope} is done or as before`);
+    await doneOrAsBefore(await settledRun(operation, (world, job) => world.places.hurtAt(index, () => cancelSoon(world, job))), calm, what);
+  }
+  for (const call of callsOf(calm)) {
+    for (const when of whens) {
+      const what = `${call.operation} at ${call.site} failed ${when}, and it was cancelled before it was tried again`;
+      const isFailure = (place: Place) => place.kind === 'append' && place.when === 'after' && place.what.includes('failed');
+      const run = await settledRun(operation, (world, job) => {
+        order(world, call, when, 1);
+        world.places.hurtWhere(isFailure, () => cancelSoon(world, job));
+      });
+      assertMet(run, call, when, what);
+      // A look may have found the goal reached all the same: then nothing failed, and nobody cancelled.
+      if (run.world.places.hurts === 0) await finished(run, what);
+      else await doneOrAsBefore(run, calm, what);
     }
+  }
+}
+
+function cancelSoon(world: World, job: JobId): 'lives' {
+  queueMicrotask(() => void world.cancel(job).catch(() => {}));
+  return 'lives';
+}
+
+async function doneOrAsBefore(run: Run, calm: Run, what: string): Promise<void> {
+  await finished(run, what);
+  assert.equal(run.world.places.hurts, 1, `${what}: it happened`);
+  assert.match(run.after.state, /^(cancelled|succeeded)$/, what);
+  for (const scope of run.after.scopes) {
+    const is = run.after.things[scope];
+    const [done, undone] = [calm.after.things[scope], run.before.things[scope]].map((thing) => sameBut(thing, is, 'epoch'));
+    const expected = JSON.stringify(is) === JSON.stringify(done) ? done : undone;
+    assert.deepEqual(is, expected, `${what}: ${scope} is done or as before`);
   }
 }

@@ -154,7 +154,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'retry-without-bound',
     what: 'a step is tried for ever',
-    edits: [{ file: engine, from: 'const retry = attempt < (step.attempts ?? 1) && isRetryable', to: 'const retry = isRetryable' }],
+    edits: [{ file: engine, from: 'const retry = mayTry && attempt < (step.attempts ?? 1) &&', to: 'const retry = mayTry &&' }],
     scenario: 'calls fail',
     invariant: 'bounded-retries',
   },

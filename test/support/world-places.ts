@@ -20,7 +20,7 @@ export type Hurt = 'dies' | 'fails' | 'lives';
 
 export class Places {
   readonly reached: Place[] = [];
-  #hurtAt: { readonly index: number; readonly hurt: (place: Place) => Hurt } | null = null;
+  #planned: { readonly isMeant: (place: Place, index: number) => boolean; readonly hurt: (place: Place) => Hurt } | null = null;
   #isListing = false;
   /** How many places were hurt. */
   hurts = 0;
@@ -31,7 +31,12 @@ export class Places {
   }
 
   hurtAt(index: number, hurt: (place: Place) => Hurt): void {
-    this.#hurtAt = { index, hurt };
+    this.hurtWhere((_place, reached) => reached === index, hurt);
+  }
+
+  /** Once, at the first place that is meant. */
+  hurtWhere(isMeant: (place: Place, index: number) => boolean, hurt: (place: Place) => Hurt): void {
+    this.#planned = { isMeant, hurt };
     this.#isListing = true;
   }
 
@@ -43,9 +48,11 @@ export class Places {
   reach(place: Place): Hurt {
     if (!this.#isListing) return 'lives';
     const index = this.reached.push(place) - 1;
-    if (this.#hurtAt?.index !== index) return 'lives';
+    const planned = this.#planned;
+    if (planned === null || !planned.isMeant(place, index)) return 'lives';
+    this.#planned = null;
     this.hurts++;
-    return this.#hurtAt.hurt(place);
+    return planned.hurt(place);
   }
 
   /** The same for whoever waits: never resolves for the dead, and throws as a database does that cannot write. */
