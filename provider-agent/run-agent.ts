@@ -163,7 +163,7 @@ async function openLog(config: AgentConfig, { paths }: Surroundings): Promise<Lo
 
 async function openFabric({ fabric }: AgentConfig, { paths, clock, random }: Surroundings): Promise<Fabric> {
   const { SimulatedSite } = await import('./fabric/simulated/simulated-site.ts');
-  const { readSiteFile } = await import('./fabric/simulated/site-file.ts');
+  const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
   const file = resolve(paths.folder, fabric.site);
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new FarshoreError('ERR_NOT_FOUND', `the site file that agent.yaml names cannot be read: ${file}`, { cause });

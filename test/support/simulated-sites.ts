@@ -5,7 +5,7 @@ import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulate
 import type { ReplicationTransport } from '../../provider-agent/fabric/simulated/replication-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
 import type { SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
-import { readSiteFile } from '../../provider-agent/fabric/simulated/site-file.ts';
+import { readSiteFile } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { CommandId, PairingId, SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';

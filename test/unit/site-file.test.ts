@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readSiteFile } from '../../provider-agent/fabric/simulated/site-file.ts';
+import { readSiteFile } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { formatProblems } from '../../shared/document.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { siteText } from '../support/simulated-sites.ts';

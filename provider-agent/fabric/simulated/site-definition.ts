@@ -1,12 +1,13 @@
 /** A site as the simulation takes it: names turned into ids, generated VMs written out, pool addresses given. */
 
+import { readDocument } from '../../../shared/document.ts';
 import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import type { Distribution } from './distribution.ts';
 import type { Fault, Operation } from './fault.ts';
 import { nameUuid } from './name-uuid.ts';
-import type { SiteFile } from './site-file.ts';
+import { SiteFile } from './site-file.ts';
 
 export interface CloudDefinition {
   readonly id: CloudId;
@@ -62,8 +63,13 @@ export interface SiteDefinition {
 
 type VmEntry = Exclude<SiteFile['vms'][number], { generate: unknown }>;
 
+/** Throws ERR_DOCUMENT_INVALID with every mistake. */
+export function readSiteFile(text: string, fileName: string): SiteDefinition {
+  return defineSite(readDocument(text, fileName, SiteFile, { maxLength: 8 * 1024 * 1024 }));
+}
+
 /** `file` has passed its schema: every name it refers to exists. */
-export function defineSite(file: SiteFile): SiteDefinition {
+function defineSite(file: SiteFile): SiteDefinition {
   const networks = file.networks.map(
     (network): MappableNetwork => ({
       id: network.id ?? NetworkId.parse(nameUuid(file.name, 'network', network.name)),

@@ -3,12 +3,10 @@
  * that nothing else in the file bears are told all at once, with their lines and with what is allowed.
  */
 import { z } from 'zod';
-import { readDocument } from '../../../shared/document.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
 import { FaultEntry, OPERATIONS } from './fault.ts';
-import { defineSite, type SiteDefinition } from './site-definition.ts';
 import { reportBrokenReferences } from './site-references.ts';
 
 const Name = z
@@ -126,8 +124,3 @@ export const SiteFile = z
   })
   .check(z.superRefine(reportBrokenReferences, { when: () => true }));
 export type SiteFile = z.infer<typeof SiteFile>;
-
-/** Throws ERR_DOCUMENT_INVALID with every mistake. */
-export function readSiteFile(text: string, fileName: string): SiteDefinition {
-  return defineSite(readDocument(text, fileName, SiteFile, { maxLength: 8 * 1024 * 1024 }));
-}
