@@ -3,8 +3,8 @@
  * which hands it the system's time and chance.
  */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:https';
-import { isIP } from 'node:net';
+import { createServer } from 'node:https';
+import { isIP, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import express from 'express';
 import { type Logger, pino } from 'pino';
@@ -22,6 +22,8 @@ import { Keys } from './keys.ts';
 import { Bell } from './store/bell.ts';
 import { openStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
+
+const CLOSE_WITHIN_MS = 3_000;
 
 export interface Surroundings {
   readonly paths: ServerPaths;
@@ -116,17 +118,27 @@ async function listenForPeople(config: ServerConfig, parts: Parts): Promise<{ cl
   app.use(enrolmentRoutes(enrolment, { onRefused: (error, path) => log.warn({ code: error.code, path }, 'enrolment refused') }));
   app.use(api.app);
   const listener = createServer({ cert: server.certificate, key: server.key, minVersion: 'TLSv1.3' }, app);
+  const sockets = new Set<Socket>();
+  listener.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   listener.listen(config.apiPort, config.listen);
   await once(listener, 'listening').catch(portTaken(config.listen, config.apiPort));
-  return { close: () => closeServer(listener, api.close) };
-}
-
-async function closeServer(listener: Server, endStreams: () => void): Promise<void> {
-  const closed = once(listener, 'close');
-  listener.close();
-  endStreams();
-  listener.closeIdleConnections();
-  await closed;
+  return {
+    async close() {
+      const closed = once(listener, 'close');
+      listener.close();
+      api.close();
+      listener.closeIdleConnections();
+      // Answers under way may still leave; whoever connected and says nothing does not keep us.
+      const cancel = clock.after(CLOSE_WITHIN_MS, () => {
+        for (const socket of sockets) socket.destroy();
+      });
+      await closed;
+      cancel();
+    },
+  };
 }
 
 function openLog({ log }: ServerConfig, { folder }: ServerPaths): Logger {
