@@ -8,7 +8,6 @@ import type { ProtectedVmId, StepId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import { outlineOf } from '../reports/job-outline.ts';
-import { waitsForPerson } from '../reports/report.ts';
 import { historiesOf } from '../reports/step-history.ts';
 import type { Job, StoredFact } from '../store/store.ts';
 
@@ -43,7 +42,7 @@ export function jobDetail({ job, graph, facts, names, stageOf }: JobParts): JobD
       endedAt: moment(history?.endedAt),
       stage: stageOf(id),
       error: error && { ...error, cause: errorCodes[error.code].cause, remedy: errorCodes[error.code].remedy },
-      waitsForPerson: waitsForPerson(state, id),
+      waitsForPerson: state.waitsForPerson(id),
     };
   };
   return {

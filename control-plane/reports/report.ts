@@ -104,15 +104,9 @@ function statusOf({ steps }: OutlineMember, { state }: Evidence): MemberStatus {
   return memberStatus(
     steps.map(({ id }) => {
       const status = state.view(id)?.status ?? STEP_STATUSES[0];
-      return { status, waitsForPerson: waitsForPerson(state, id) };
+      return { status, waitsForPerson: state.waitsForPerson(id) };
     }),
   );
-}
-
-/** A step that failed where there is no way back waits until somebody decides it. */
-export function waitsForPerson(state: RunState<unknown>, id: StepId): boolean {
-  const status = state.view(id)?.status;
-  return state.isStuck(id) && (status === 'failed' || status === 'undoFailed');
 }
 
 /** The result of the member's step that ran a command of this kind, if it is done. */

@@ -82,11 +82,9 @@ export class Engine<Work> {
 
   /** A person decides a step that waits for them. Throws ERR_OPERATION_NOT_ALLOWED when it does not. */
   async decide(id: StepId, decision: 'retry' | 'skip', by: string, reason: string): Promise<void> {
-    const status = this.state.view(id)?.status;
-    const isStuck = status === 'undoFailed' || (status === 'failed' && this.state.isStuck(id));
-    if (!isStuck) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
+    if (!this.state.waitsForPerson(id)) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
     if (decision === 'retry') this.#distances.set(id, 'over');
-    const direction = status === 'undoFailed' ? 'undo' : 'do';
+    const direction = this.state.view(id)?.status === 'undoFailed' ? 'undo' : 'do';
     await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason }]);
   }
 
@@ -104,11 +102,10 @@ export class Engine<Work> {
   /** Folds the facts in, adds those that follow from them, writes all as one, and only then acts. */
   async #advance(facts: Fact[]): Promise<void> {
     if (this.#isHalted || isOver(this.state)) return;
-    const before = this.state.state;
     for (const fact of facts) this.state.apply(fact);
     const assignments = this.#startReady(facts);
     const verdict = this.state.verdict();
-    if (verdict === 'parked' && before !== 'parked') this.#note(facts, { type: 'parked', at: this.#now() });
+    if (verdict === 'parked' && this.state.state !== 'parked') this.#note(facts, { type: 'parked', at: this.#now() });
     else if (verdict !== null && verdict !== 'parked') this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
     if (facts.length === 0) return;
     this.#written = this.#commit.add(facts);

@@ -37,7 +37,8 @@ interface Scope<Work> {
   readonly nodes: Node<Work>[];
   /** What an undo has to take back, oldest first. */
   readonly acted: Node<Work>[];
-  status: 'active' | 'unwinding' | 'undone' | 'stuck';
+  /** `stuck` waits for a person on its way forward, `undoStuck` on its way back: from there it never goes forward again. */
+  status: 'active' | 'unwinding' | 'undone' | 'stuck' | 'undoStuck';
   running: number;
   isPastPivot: boolean;
 }
@@ -86,9 +87,11 @@ export class RunState<Work> {
     return this.#nodes.get(id)?.scope.status === 'active';
   }
 
-  /** Whether the step's scope waits for a person. */
-  isStuck(id: StepId): boolean {
-    return this.#nodes.get(id)?.scope.status === 'stuck';
+  /** Whether a person has to decide the step: its work failed past the pivot, or its undo failed for good. */
+  waitsForPerson(id: StepId): boolean {
+    const node = this.#nodes.get(id);
+    if (!node) return false;
+    return node.status === 'failed' ? node.scope.status === 'stuck' : node.status === 'undoFailed' && node.scope.status === 'undoStuck';
   }
 
   /** Whether the step's scope has taken back what it had done. */
@@ -103,7 +106,8 @@ export class RunState<Work> {
     let lost = 0;
     for (const scope of this.#scopes.values()) {
       // An active scope with a step still waiting waits for one that is stuck.
-      if (scope.status === 'stuck' || scope.nodes.some((node) => node.status === 'waiting')) return 'parked';
+      if (scope.status === 'stuck' || scope.status === 'undoStuck' || scope.nodes.some((node) => node.status === 'waiting'))
+        return 'parked';
       if (!scope.nodes.some((node) => node.step.work !== undefined)) continue;
       if (scope.status === 'undone' || scope.nodes.some((node) => node.status === 'skipped')) lost++;
       else done++;
@@ -151,7 +155,7 @@ export class RunState<Work> {
         node.error = fact.error;
         this.#end(node, 'undoFailed');
         if (fact.retry) this.#undoable.add(node);
-        else node.scope.status = 'stuck';
+        else node.scope.status = 'undoStuck';
         return;
       case 'decided':
         this.#state = 'inProgress';
@@ -259,10 +263,11 @@ export class RunState<Work> {
   }
 
   #retry(node: Node<Work>): void {
+    if (!this.waitsForPerson(node.step.id)) return;
     if (node.status === 'undoFailed') {
       node.scope.status = 'unwinding';
       this.#undoable.add(node);
-    } else if (node.status === 'failed' && node.scope.status === 'stuck') {
+    } else {
       node.status = 'waiting';
       this.#ready.add(node);
       this.#reopen(node);
@@ -270,10 +275,11 @@ export class RunState<Work> {
   }
 
   #skip(node: Node<Work>): void {
+    if (!this.waitsForPerson(node.step.id)) return;
     if (node.status === 'undoFailed') {
       node.scope.status = 'unwinding';
       this.#wasUndone(node, 'skipped');
-    } else if (node.status === 'failed' && node.scope.status === 'stuck') {
+    } else {
       node.status = 'skipped';
       this.#reopen(node);
       this.#meet(node);
