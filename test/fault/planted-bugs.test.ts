@@ -10,9 +10,13 @@ const support = join(import.meta.dirname, '../support');
 
 /** Runs scenarios in a process of their own, with a bug or with none. */
 async function run(plant: string, names: readonly string[]): Promise<{ code: number | null; told: string }> {
-  const child = spawn(process.execPath, ['--import', join(support, 'planted-register.ts'), join(support, 'planted-scenarios.ts'), ...names], {
-    env: { ...process.env, FARSHORE_PLANT: plant, NODE_TEST_CONTEXT: '' },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--import', join(support, 'planted-register.ts'), join(support, 'planted-scenarios.ts'), ...names],
+    {
+      env: { ...process.env, FARSHORE_PLANT: plant, NODE_TEST_CONTEXT: '' },
+    },
+  );
   let told = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (told += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];

@@ -15,7 +15,17 @@ test('random stories with random faults end well, every invariant kept', async (
   }
   t.diagnostic(`${seeds.length} stories: ${[...happened].map(([kind, times]) => `${kind} ${times}`).join(', ')}`);
   if (only !== undefined) return;
-  for (const kind of ['protect', 'unplannedFailover', 'commit', 'control plane dies', 'agent dies', 'dies at a place', 'line is cut', 'call goes wrong', 'site goes dark'])
+  for (const kind of [
+    'protect',
+    'unplannedFailover',
+    'commit',
+    'control plane dies',
+    'agent dies',
+    'dies at a place',
+    'line is cut',
+    'call goes wrong',
+    'site goes dark',
+  ])
     assert.ok((happened.get(kind) ?? 0) > 0, `it happened: ${kind}`);
 });
 

@@ -149,7 +149,9 @@ export function order(trace: readonly TraceEvent[]): string[] {
     }
     if (fact.type === 'undoStarted') {
       if (job.pastPivot.has(step.scope)) found.push(`${fact.step} of ${jobId} is undone past the pivot of its scope`);
-      const left = [...job.steps.values()].filter((other) => other.undo !== undefined && needsIt(job, other, step.id) && hasActed(job, other));
+      const left = [...job.steps.values()].filter(
+        (other) => other.undo !== undefined && needsIt(job, other, step.id) && hasActed(job, other),
+      );
       if (left.length > 0) found.push(`${fact.step} of ${jobId} is undone before ${left.map(({ id }) => id).join(', ')}`);
     }
   });
@@ -209,7 +211,7 @@ function fold(job: JobFold, fact: StepFact): void {
     case 'undoFailed':
       return;
     case 'decided':
-      if (fact.decision === 'skip') job.status.set(step.id, 'skipped');
+      if (fact.decision === 'skip') job.status.set(step.id, fact.direction === 'do' ? 'skipped' : 'undone');
   }
 }
 

@@ -57,7 +57,8 @@ class Primaries {
   readonly #ofVm = new Map<string, string>();
 
   take({ newPairing, newVms }: NewJob): void {
-    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId) this.#ofPairing.set(newPairing.id, newPairing.primary.siteId);
+    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
+      this.#ofPairing.set(newPairing.id, newPairing.primary.siteId);
     for (const vm of newVms) this.#ofVm.set(vm.id, this.#ofPairing.get(vm.pairingId) ?? '');
   }
 

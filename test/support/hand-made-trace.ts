@@ -1,7 +1,7 @@
 /** A short good run written by hand: one VM is failed over by one job. Tests of checkers break it in one place each. */
 import type { NewJob } from '../../control-plane/store/store.ts';
-import { encodeEgress } from '../../shared/protocol/egress.ts';
 import type { AgentId, CommandId, JobId, SiteId, StepId, VaultId, VmRef } from '../../shared/ids.ts';
+import { encodeEgress } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import { sealEnvelope } from '../../shared/protocol/envelope.ts';
 import { encodeCloudMessage } from '../../shared/protocol/messages.ts';
@@ -21,17 +21,39 @@ const keys = keyPair();
 export const [prepare, start] = ['failover/vm' as StepId, 'start/vm' as StepId];
 export const commandOf = (step: StepId, attempt = 1, undo = '') => `${job}/${step}/${attempt}${undo}`;
 
-const work = (kind: 'failover.execute' | 'vm.start' | 'failover.cancel') => ({
-  siteId: slough, epoch: 1, beginWithinSeconds: 60, kind, args: { vm: ref },
-}) as never;
+const work = (kind: 'failover.execute' | 'vm.start' | 'failover.cancel') =>
+  ({
+    siteId: slough,
+    epoch: 1,
+    beginWithinSeconds: 60,
+    kind,
+    args: { vm: ref },
+  }) as never;
 
 function newJob(over: Partial<NewJob>): NewJob {
-  const head = { id: job, vaultId, kind: 'unplannedFailover' as const, target: 'vm', startedBy: 'operator', startedAt: 0, requestDigest: 'd' };
+  const head = {
+    id: job,
+    vaultId,
+    kind: 'unplannedFailover' as const,
+    target: 'vm',
+    startedBy: 'operator',
+    startedAt: 0,
+    requestDigest: 'd',
+  };
   return {
     job: { ...head, input: { primary: { evidence: 'unreachable', reason: 'it burns' } } },
     graph: {
       steps: [
-        { id: prepare, title: '', work: work('failover.execute'), undo: work('failover.cancel'), needs: [], after: [], scope: 'vm', attempts: 2 },
+        {
+          id: prepare,
+          title: '',
+          work: work('failover.execute'),
+          undo: work('failover.cancel'),
+          needs: [],
+          after: [],
+          scope: 'vm',
+          attempts: 2,
+        },
         { id: start, title: '', work: work('vm.start'), needs: [prepare], after: [], scope: 'vm', pivot: true, attempts: 2 },
       ],
     },
@@ -45,10 +67,30 @@ const earlierJob = newJob({
   job: { ...newJob({}).job, id: uuidOf('protect') as JobId, kind: 'protect', input: {} },
   graph: { steps: [] },
   claims: [],
-  newVms: [{ id: protectedVm, vaultId, pairingId: pairing, vmId: ref.vmId, name: 'vm', phase: 'enabling', activeLocation: 'primary', epoch: 0, createdAt: 0 }],
+  newVms: [
+    {
+      id: protectedVm,
+      vaultId,
+      pairingId: pairing,
+      vmId: ref.vmId,
+      name: 'vm',
+      phase: 'enabling',
+      activeLocation: 'primary',
+      epoch: 0,
+      createdAt: 0,
+    },
+  ],
   newPairing: {
-    id: pairing, vaultId, name: 'p', primary: { siteId: reading, cloudId: atReading.cloudId }, recovery: { siteId: slough, cloudId: ref.cloudId },
-    policy: {} as never, networks: [], state: 'paired', replicaAddress: null, createdAt: 0,
+    id: pairing,
+    vaultId,
+    name: 'p',
+    primary: { siteId: reading, cloudId: atReading.cloudId },
+    recovery: { siteId: slough, cloudId: ref.cloudId },
+    policy: {} as never,
+    networks: [],
+    state: 'paired',
+    replicaAddress: null,
+    createdAt: 0,
   },
 });
 
@@ -56,8 +98,16 @@ export function sent(step: StepId, site: SiteId = slough, over: Partial<CommandT
   const kind = step === start ? 'vm.start' : 'failover.execute';
   const envelope = sealEnvelope(
     {
-      commandId: commandOf(step) as CommandId, agentId: uuidOf('agent') as AgentId, vaultId, jobId: job, stepId: step, epoch: 1, sequence: 1, deadline: 60_000,
-      command: { kind, args: { vm: ref } } as never, ...over,
+      commandId: commandOf(step) as CommandId,
+      agentId: uuidOf('agent') as AgentId,
+      vaultId,
+      jobId: job,
+      stepId: step,
+      epoch: 1,
+      sequence: 1,
+      deadline: 60_000,
+      command: { kind, args: { vm: ref } } as never,
+      ...over,
     },
     keys.signer,
   );
@@ -65,27 +115,64 @@ export function sent(step: StepId, site: SiteId = slough, over: Partial<CommandT
 }
 
 export const facts = (...some: Extract<TraceEvent, { type: 'facts' }>['facts'][number][]): TraceEvent => ({
-  at: 0, type: 'facts', jobId: job, facts: some, projections: [],
+  at: 0,
+  type: 'facts',
+  jobId: job,
+  facts: some,
+  projections: [],
 });
 export const began = (step: StepId, over: Partial<Extract<TraceEvent, { type: 'journal' }>> = {}): TraceEvent => ({
-  at: 0, type: 'journal', site: slough, write: 'began', commandId: commandOf(step), epoch: 1, vm: ref, ...over,
+  at: 0,
+  type: 'journal',
+  site: slough,
+  write: 'began',
+  commandId: commandOf(step),
+  epoch: 1,
+  vm: ref,
+  ...over,
 });
 export const call = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step: StepId, epoch = 1): TraceEvent => ({
-  at: 0, type: 'call', site: slough, operation, commandId: commandOf(step), epoch, vm: ref,
+  at: 0,
+  type: 'call',
+  site: slough,
+  operation,
+  commandId: commandOf(step),
+  epoch,
+  vm: ref,
 });
 export const effect = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step: StepId, over: object = {}): TraceEvent => ({
   at: 0,
   type: 'effect',
   site: slough,
-  task: { seq: 1, commandId: commandOf(step), epoch: 1, operation, cloudId: ref.cloudId, vmId: ref.vmId, beganAt: 0, endedAt: 0, hadEffect: true, outcome: 'done', code: null, ...over },
+  task: {
+    seq: 1,
+    commandId: commandOf(step),
+    epoch: 1,
+    operation,
+    cloudId: ref.cloudId,
+    vmId: ref.vmId,
+    beganAt: 0,
+    endedAt: 0,
+    hadEffect: true,
+    outcome: 'done',
+    code: null,
+    ...over,
+  },
 });
 export const power = (site: SiteId, change: 'on' | 'off', over: object = {}): TraceEvent => ({
   at: 0,
   type: 'power',
   site,
   change: {
-    seq: 1, at: 0, ...(site === slough ? ref : atReading), host: 'h', change, cause: site === slough ? 'startVm' : 'siteFile',
-    commandId: site === slough ? commandOf(start) : null, epoch: 1, ...over,
+    seq: 1,
+    at: 0,
+    ...(site === slough ? ref : atReading),
+    host: 'h',
+    change,
+    cause: site === slough ? 'startVm' : 'siteFile',
+    commandId: site === slough ? commandOf(start) : null,
+    epoch: 1,
+    ...over,
   },
 });
 export const told = (step: StepId): TraceEvent => ({
@@ -94,11 +181,20 @@ export const told = (step: StepId): TraceEvent => ({
   site: slough,
   text: encodeEgress({
     type: 'command.finished',
-    finished: [{ commandId: commandOf(step) as CommandId, at: '2026-11-23T08:00:00.000Z', outcome: { status: 'failed', code: 'ERR_FABRIC_FAILED', logRef: '' } }],
+    finished: [
+      {
+        commandId: commandOf(step) as CommandId,
+        at: '2026-11-23T08:00:00.000Z',
+        outcome: { status: 'failed', code: 'ERR_FABRIC_FAILED', logRef: '' },
+      },
+    ],
   }),
 });
 export const confirmed = (step: StepId): TraceEvent => ({
-  at: 0, type: 'toAgent', site: slough, text: encodeCloudMessage({ type: 'finished.ack', commandIds: [commandOf(step) as CommandId] }),
+  at: 0,
+  type: 'toAgent',
+  site: slough,
+  text: encodeCloudMessage({ type: 'finished.ack', commandIds: [commandOf(step) as CommandId] }),
 });
 export const opened = (over: Partial<NewJob> = {}): TraceEvent => ({ at: 0, type: 'opened', job: newJob(over) });
 export const stored = (given: readonly TraceEvent[]): TraceEvent => {

@@ -8,8 +8,8 @@ import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
-import { type SiteName, type Template, World } from './world.ts';
 import { commandsIn } from './trace.ts';
+import { type SiteName, type Template, World } from './world.ts';
 import { type Hurt, nameOf, type Place } from './world-places.ts';
 
 /** How a kind of operation is begun, in a world where it can be. */

@@ -116,8 +116,7 @@ export async function waitingSteps(world: World, id: JobId): Promise<string[]> {
   const stored = await world.job(id);
   if (stored === null) return [];
   const run = new RunState(await world.graph(id), stored.facts);
-  const waits = (step: string, status: string) => status === 'undoFailed' || (status === 'failed' && run.isStuck(step as never));
-  return [...run.views()].flatMap(({ step, status }) => (waits(step.id, status) ? [step.id] : []));
+  return [...run.views()].flatMap(({ step }) => (run.waitsForPerson(step.id) ? [step.id] : []));
 }
 
 /** `thing`, with the field as it is in `other`: an epoch that was decided stays decided when its failover is undone. */

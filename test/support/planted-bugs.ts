@@ -19,7 +19,14 @@ export interface PlantedBug {
 }
 
 export type ScenarioName =
-  | 'control plane dies' | 'agent dies' | 'everything twice' | 'calls fail' | 'reachable primary' | 'backup restored' | 'command late' | 'unprotect fails';
+  | 'control plane dies'
+  | 'agent dies'
+  | 'everything twice'
+  | 'calls fail'
+  | 'reachable primary'
+  | 'backup restored'
+  | 'command late'
+  | 'unprotect fails';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -45,7 +52,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'act-before-intent',
     what: 'the agent acts while its intent is still being written',
-    edits: [{ file: agentRunner, from: 'await journal.begin(order, sequence);', to: 'setImmediate(() => void journal.begin(order, sequence));' }],
+    edits: [
+      { file: agentRunner, from: 'await journal.begin(order, sequence);', to: 'setImmediate(() => void journal.begin(order, sequence));' },
+    ],
     scenario: 'agent dies',
     invariant: 'written-first',
   },
@@ -91,7 +100,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'late-command-begun',
     what: 'the agent begins a command past its deadline',
-    edits: [{ file: agentRunner, from: 'if (this.#ports.clock.now() > order.deadline) return', to: 'if (this.#ports.clock.now() < 0) return' }],
+    edits: [
+      { file: agentRunner, from: 'if (this.#ports.clock.now() > order.deadline) return', to: 'if (this.#ports.clock.now() < 0) return' },
+    ],
     scenario: 'command late',
     invariant: 'cause',
   },
@@ -112,7 +123,11 @@ export const plantedBugs: readonly PlantedBug[] = [
         to: '',
       },
       { file: egress, from: 'const text = JSON.stringify(parsed.data);', to: 'const text = JSON.stringify(message);' },
-      { file: agentRunner, from: 'return { status, code: error.code, logRef };', to: 'return { status, code: error.code, logRef, text: error.message } as Outcome;' },
+      {
+        file: agentRunner,
+        from: 'return { status, code: error.code, logRef };',
+        to: 'return { status, code: error.code, logRef, text: error.message } as Outcome;',
+      },
     ],
     scenario: 'calls fail',
     invariant: 'metadata-only',
@@ -202,7 +217,13 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'reachability-not-checked',
     what: 'a primary that is connected is taken for unreachable',
-    edits: [{ file: 'control-plane/operations/unplanned-failover.ts', from: "if (request.primary.evidence === 'unreachable') await", to: 'if (actor === null) await' }],
+    edits: [
+      {
+        file: 'control-plane/operations/unplanned-failover.ts',
+        from: "if (request.primary.evidence === 'unreachable') await",
+        to: 'if (actor === null) await',
+      },
+    ],
     scenario: 'reachable primary',
     invariant: 'single-activation',
   },

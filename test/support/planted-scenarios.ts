@@ -2,8 +2,13 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { faultCase } from './fault-cases.ts';
-import { bearsRepeats, endsCleanlyWhereverACallFails, survivesACrashOfAnAgent, survivesACrashOfTheControlPlane } from './operation-faults.ts';
 import type { FaultCase } from './operation-faults.ts';
+import {
+  bearsRepeats,
+  endsCleanlyWhereverACallFails,
+  survivesACrashOfAnAgent,
+  survivesACrashOfTheControlPlane,
+} from './operation-faults.ts';
 import type { ScenarioName } from './planted-bugs.ts';
 import { World, type WorldOptions } from './world.ts';
 

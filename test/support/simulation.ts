@@ -2,14 +2,15 @@
  * A random story from a seed: operations, crashes, lost lines, dead hosts, dark sites, calls that fail, people who decide and
  * cancel. Then every fault ends, and everything has to come to its end with every invariant kept. The same seed, the same story.
  */
-import type { OperationRequest } from '../../shared/api/operations.ts';
+
 import type { FaultOrder } from '../../provider-agent/fabric/simulated/fault.ts';
 import { OPERATIONS } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
-import type { Place } from './world-places.ts';
 import { type SiteName, World } from './world.ts';
+import type { Place } from './world-places.ts';
 
 export interface Story {
   readonly seed: number;
@@ -20,8 +21,17 @@ export interface Story {
 
 /** Refusals that a person may meet; anything else is a fault of ours. */
 const refusals: readonly string[] = [
-  'ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_AGENT_OFFLINE', 'ERR_PRIMARY_REACHABLE',
-  'ERR_PLAN_EMPTY', 'ERR_NOT_PREPARED', 'ERR_STORE_FAILED', 'ERR_NOT_FOUND', 'ERR_VM_NOT_FOUND',
+  'ERR_VM_BUSY',
+  'ERR_OPERATION_NOT_ALLOWED',
+  'ERR_CONFLICT',
+  'ERR_STALE_VERSION',
+  'ERR_AGENT_OFFLINE',
+  'ERR_PRIMARY_REACHABLE',
+  'ERR_PLAN_EMPTY',
+  'ERR_NOT_PREPARED',
+  'ERR_STORE_FAILED',
+  'ERR_NOT_FOUND',
+  'ERR_VM_NOT_FOUND',
 ];
 
 const takesTime = `timings:
@@ -226,7 +236,10 @@ export async function tellStory(seed: number, length = 40): Promise<Story> {
     await world.finishes();
   } catch (thrown) {
     const why = (thrown as Error).message;
-    throw new Error(`the story of seed ${seed} went wrong; FARSHORE_SEED=${seed} tells it again\n${why}\n${teller.told.slice(-40).join('\n')}`, { cause: thrown });
+    throw new Error(
+      `the story of seed ${seed} went wrong; FARSHORE_SEED=${seed} tells it again\n${why}\n${teller.told.slice(-40).join('\n')}`,
+      { cause: thrown },
+    );
   } finally {
     await world.isOver();
   }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import type { SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
-import { readSiteFile } from '../../provider-agent/fabric/simulated/site-file.ts';
+import { readSiteFile } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import type { OperationRequest, Target } from '../../shared/api/operations.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { AgentId, JobId, type PairingId, PlanId, type ProtectedVmId, SiteId, UserId, VaultId } from '../../shared/ids.ts';
@@ -366,7 +366,9 @@ export class World {
   /** Moves time on until it holds; fails past the limit in virtual time. */
   async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = ENDS_WITHIN_MS): Promise<void> {
     await this.clock.advanceUntil(condition, limitMs).catch(() => {
-      throw new Error(`not within ${limitMs / 1000} s of virtual time: ${what}\n${tellViolations(violationsOf(this.trace.events))}\n${this.#lastWords()}`);
+      throw new Error(
+        `not within ${limitMs / 1000} s of virtual time: ${what}\n${tellViolations(violationsOf(this.trace.events))}\n${this.#lastWords()}`,
+      );
     });
   }
 

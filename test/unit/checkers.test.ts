@@ -1,15 +1,33 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
 import { checkers, type Invariant, violationsOf } from '../support/checkers.ts';
+import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
 import {
-  began, call, commandOf, confirmed, effect, fact, facts, goodRun, job, opened, power, prepare, reading, sent, slough, start, stored, told,
+  began,
+  call,
+  commandOf,
+  confirmed,
+  effect,
+  fact,
+  facts,
+  goodRun,
+  job,
+  opened,
+  power,
+  prepare,
+  reading,
+  sent,
+  slough,
+  start,
+  stored,
+  told,
 } from '../support/hand-made-trace.ts';
 import type { TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
-const isSent = (step: string) => (event: TraceEvent) => event.type === 'toAgent' && event.text.includes('envelopes') && event.text.includes(`${step}/1`);
+const isSent = (step: string) => (event: TraceEvent) =>
+  event.type === 'toAgent' && event.text.includes('envelopes') && event.text.includes(`${step}/1`);
 
 function at(run: readonly TraceEvent[], is: (event: TraceEvent) => boolean): number {
   const index = run.findIndex(is);
@@ -17,22 +35,37 @@ function at(run: readonly TraceEvent[], is: (event: TraceEvent) => boolean): num
   return index;
 }
 const without = (is: (event: TraceEvent) => boolean): TraceEvent[] => goodRun().toSpliced(at(goodRun(), is), 1);
-const withMore = (event: TraceEvent, before: (event: TraceEvent) => boolean): TraceEvent[] => goodRun().toSpliced(at(goodRun(), before), 0, event);
-const instead = (is: (event: TraceEvent) => boolean, ...events: TraceEvent[]): TraceEvent[] => goodRun().toSpliced(at(goodRun(), is), 1, ...events);
+const withMore = (event: TraceEvent, before: (event: TraceEvent) => boolean): TraceEvent[] =>
+  goodRun().toSpliced(at(goodRun(), before), 0, event);
+const instead = (is: (event: TraceEvent) => boolean, ...events: TraceEvent[]): TraceEvent[] =>
+  goodRun().toSpliced(at(goodRun(), is), 1, ...events);
 
 const isOpened = (event: TraceEvent) => event.type === 'opened' && event.job.job.id === job;
 const isFinished = (event: TraceEvent) => event.type === 'finished';
-const evidence = (input: unknown) => instead(isOpened, { ...opened(), job: { ...(opened() as never as { job: { job: object } }).job, job: { ...(opened() as never as { job: { job: object } }).job.job, input } } } as TraceEvent);
+const evidence = (input: unknown) =>
+  instead(isOpened, {
+    ...opened(),
+    job: {
+      ...(opened() as never as { job: { job: object } }).job,
+      job: { ...(opened() as never as { job: { job: object } }).job.job, input },
+    },
+  } as TraceEvent);
 
 const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
   'single-activation': [
     ['started without a reason on record while it runs at its primary', evidence({})],
     ['unreachable is claimed of a site that is connected', withMore({ at: 0, type: 'connection', site: reading, isUp: true }, isOpened)],
     ['started twice at one site', withMore(power(slough, 'on'), isFinished)],
-    ['started at a second site of ours', withMore(power(reading, 'on', { cause: 'startVm', commandId: commandOf(start), cloudId: 'other' }), isFinished)],
+    [
+      'started at a second site of ours',
+      withMore(power(reading, 'on', { cause: 'startVm', commandId: commandOf(start), cloudId: 'other' }), isFinished),
+    ],
   ],
   'epoch-order': [
-    ['a change under an older epoch than was seen', withMore(began(start, { epoch: 5, commandId: 'another' }), isLike(call('startVm', start)))],
+    [
+      'a change under an older epoch than was seen',
+      withMore(began(start, { epoch: 5, commandId: 'another' }), isLike(call('startVm', start))),
+    ],
     ['a decision that is not newer', withMore(opened(), isFinished)],
     ['started before the epoch stands with the VM', without(isLike(effect('writeEpoch', start)))],
   ],
@@ -63,14 +96,15 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ['started before what it needs', withMore(facts(fact.started(start)), isLike(facts(fact.started(prepare))))],
     ['undone past its pivot', withMore(facts(fact.undoStarted(prepare)), isFinished)],
   ],
-  'bounded-retries': [
-    ['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)],
-  ],
+  'bounded-retries': [['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)]],
   'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
-    ['something that the schema does not name leaves', withMore(text('{"type":"envelope.refused","code":"ERR_INTERNAL","host":"h"}'), isFinished)],
+    [
+      'something that the schema does not name leaves',
+      withMore(text('{"type":"envelope.refused","code":"ERR_INTERNAL","host":"h"}'), isFinished),
+    ],
   ],
 };
 
@@ -95,7 +129,13 @@ describe('checkers', () => {
   test('a canary is found raw and in every encoding, at every offset, and nowhere else', () => {
     for (let before = 0; before < 6; before++) {
       const bytes = Buffer.from(`${'x'.repeat(before)}${CANARY}yyy`);
-      for (const encoded of [bytes.toString(), bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex').toUpperCase(), encodeURIComponent(bytes.toString())])
+      for (const encoded of [
+        bytes.toString(),
+        bytes.toString('base64'),
+        bytes.toString('base64url'),
+        bytes.toString('hex').toUpperCase(),
+        encodeURIComponent(bytes.toString()),
+      ])
         assert.ok(hasCanary(encoded), encoded);
     }
     assert.ok(!hasCanary(JSON.stringify({ name: 'vm-1', id: job })));
