@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { decodeText } from '../shared/decode-text.ts';
 import { readDocument } from '../shared/document.ts';
 import { FarshoreError } from '../shared/errors.ts';
 
@@ -49,7 +50,7 @@ export type AgentPaths = ReturnType<typeof agentPaths>;
 export async function readConfig(paths: AgentPaths): Promise<AgentConfig> {
   let text: string;
   try {
-    text = await readFile(paths.config, 'utf8');
+    text = decodeText(await readFile(paths.config));
   } catch (cause) {
     throw new FarshoreError('ERR_NOT_FOUND', `${paths.config} cannot be read; write one that names the fabric of the site`, { cause });
   }

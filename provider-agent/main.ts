@@ -9,6 +9,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Command, InvalidArgumentError } from 'commander';
+import { decodeText } from '../shared/decode-text.ts';
 import { type ErrorCode, errorCodes, FarshoreError, toFarshoreError } from '../shared/errors.ts';
 import { systemClock, systemRandom } from '../shared/system-ports.ts';
 import { agentPaths } from './config.ts';
@@ -68,6 +69,9 @@ withData(program.command('register'))
 withData(program.command('run'))
   .description('run the agent until it is told to stop (SIGINT, SIGTERM, SIGBREAK)')
   .action(async (options: { data: string }) => {
+    // An agent is at rest most of its life, beside a busy SCVMM server: small rather than fast at collecting.
+    setFlagsFromString('--optimize-for-size');
+    setFlagsFromString('--semi-space-growth-factor=1');
     const { runAgent } = await import('./run-agent.ts');
     const agent = await runAgent(surroundings(options.data));
     stopOnSignals(agent);
@@ -182,7 +186,7 @@ function agentVersion(): string {
 
 function readKeyFile(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return decodeText(readFileSync(path));
   } catch (cause) {
     throw new FarshoreError('ERR_NOT_FOUND', `the file with the registration key cannot be read: ${path}`, { cause });
   }

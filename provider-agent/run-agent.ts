@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { decodeText } from '../shared/decode-text.ts';
 import { FarshoreError } from '../shared/errors.ts';
 import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
 import type { ChannelStatus } from './channel/channel.ts';
@@ -165,8 +166,8 @@ async function openFabric({ fabric }: AgentConfig, { paths, clock, random }: Sur
   const { SimulatedSite } = await import('./fabric/simulated/simulated-site.ts');
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
   const file = resolve(paths.folder, fabric.site);
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const bytes = await readFile(file).catch((cause: unknown) => {
     throw new FarshoreError('ERR_NOT_FOUND', `the site file that agent.yaml names cannot be read: ${file}`, { cause });
   });
-  return SimulatedSite.open({ definition: readSiteFile(text, file), databaseFile: paths.site, clock, random });
+  return SimulatedSite.open({ definition: readSiteFile(decodeText(bytes), file), databaseFile: paths.site, clock, random });
 }

@@ -5,7 +5,7 @@
 import Table from 'cli-table3';
 import colors from 'picocolors';
 import { formatProblems } from '../../shared/document.ts';
-import { errorCodes, type FarshoreError } from '../../shared/errors.ts';
+import { errorCodes, FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export type Colors = ReturnType<typeof colors.createColors>;
@@ -24,7 +24,7 @@ export class Output {
 
   /** The answer of a command: the document itself, or what `words` makes of it. */
   show<T>(document: T, words: (document: T) => string): void {
-    this.line(this.isJson ? JSON.stringify(document, null, 2) : words(document));
+    this.line(this.isJson ? jsonText(document, 2) : words(document));
   }
 
   line(text: string): void {
@@ -41,17 +41,15 @@ export class Output {
     const { cause, remedy } = errorCodes[error.code];
     if (this.isJson) {
       const { code, message, problems } = error;
-      stderr.write(`${JSON.stringify({ error: { code, message, cause, remedy, problems } })}\n`);
+      stderr.write(`${jsonText({ error: { code, message, cause, remedy, problems } })}\n`);
       return;
     }
     const red = stderr.isTTY === true ? this.colors.red : (text: string) => text;
-    const lines = [`${red('error:')} ${error.message} (${error.code})`];
-    if (error.problems.length > 0)
-      lines.push(
-        ...formatProblems(error)
-          .split('\n')
-          .map((line) => `  ${line}`),
-      );
+    // Message and problems quote names and values that others gave.
+    const lines = [`${red('error:')} ${plain(error.message)} (${error.code})`];
+    for (const problem of error.problems) {
+      lines.push(`  ${formatProblems(new FarshoreError(error.code, '', { problems: [inPlain(problem)] }))}`);
+    }
     stderr.write(`${[...lines, `cause:  ${cause}`, `remedy: ${remedy}`].join('\n')}\n`);
   }
 }
@@ -107,7 +105,18 @@ export function moment(iso: string | null): string {
 
 /** Names and texts from elsewhere must not steer the terminal. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?');
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, '?');
+}
+
+function inPlain({ line, column, ...texts }: Problem): Problem {
+  const entries = Object.entries(texts).map(([name, text]) => [name, plain(text)]);
+  return { ...(Object.fromEntries(entries) as typeof texts), ...(line !== undefined && { line }), ...(column !== undefined && { column }) };
+}
+
+/** JSON as a terminal may show it: U+009B begins a command to it as ESC [ does, and JSON lets it stand. The value stays the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  const steering = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu;
+  return JSON.stringify(value, null, indent).replace(steering, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u;

@@ -11,6 +11,7 @@ import { JobId } from '../../shared/ids.ts';
 import { pause } from '../../shared/ports.ts';
 import type { Client } from './client.ts';
 import { EXIT, exitCodeOfJob } from './exit-codes.ts';
+import { jsonText } from './output.ts';
 import { followJob } from './progress/follow-job.ts';
 import { summaryOf } from './progress/summary.ts';
 import { watcherFor } from './progress/watchers.ts';
@@ -56,6 +57,6 @@ export async function watchJob({ surroundings, output }: Session, client: Client
     output.note(`the job goes on; watch it again with: farshore jobs show ${id} --follow`);
     return EXIT.interrupted;
   }
-  output.line(output.isJson ? JSON.stringify({ type: 'summary', job: detail }) : summaryOf(detail, output));
+  output.line(output.isJson ? jsonText({ type: 'summary', job: detail }) : summaryOf(detail, output));
   return exitCodeOfJob(detail.state);
 }

@@ -1,5 +1,6 @@
 /** What every command runs with: the surroundings, the output it was asked for, and the client of whoever is signed in. */
 import { readFileSync } from 'node:fs';
+import { decodeText } from '../../shared/decode-text.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { Client } from './client.ts';
 import { readConfig } from './config.ts';
@@ -31,7 +32,7 @@ export function makeSession(surroundings: Surroundings, output: Output): Session
 /** Throws ERR_NOT_FOUND. */
 export function readText(file: string, what: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return decodeText(readFileSync(file));
   } catch (cause) {
     throw new FarshoreError('ERR_NOT_FOUND', `${what} cannot be read: ${file}`, { cause });
   }

@@ -21,7 +21,7 @@ export function addSiteCommands(tree: Tree, program: Command): void {
         const rows = answer.sites.map((site) => [
           plain(site.name),
           connection(site, now),
-          site.agent?.version ?? '-',
+          plain(site.agent?.version ?? '-'),
           moment(site.agent?.certificateEndsAt ?? null),
         ]);
         return table(['SITE', 'AGENT', 'VERSION', 'CERTIFICATE ENDS'], rows, 'no sites; add one with: farshore sites add NAME', colors);

@@ -4,7 +4,7 @@ import { errorCodes } from '../../../shared/errors.ts';
 import type { StepId } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import type { Stage } from '../../../shared/protocol/commands.ts';
-import { type Output, plain } from '../output.ts';
+import { jsonText, type Output, plain } from '../output.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { frame } from './frame.ts';
 import type { JobModel } from './job-model.ts';
@@ -40,11 +40,11 @@ class JsonWatcher implements Watcher {
   end(): void {}
 
   fact(_model: JobModel, seq: number, fact: Fact): void {
-    this.#output.line(JSON.stringify({ type: 'fact', seq, fact }));
+    this.#output.line(jsonText({ type: 'fact', seq, fact }));
   }
 
   stage(step: StepId, stage: Stage): void {
-    this.#output.line(JSON.stringify({ type: 'stage', step, stage }));
+    this.#output.line(jsonText({ type: 'stage', step, stage }));
   }
 }
 
