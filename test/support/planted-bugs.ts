@@ -179,8 +179,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'control-plane/operations/job-run.ts',
-        from: '/${step.id}/${attempt}${direction',
-        to: '/${step.id}/${attempt}.${this.#ports.clock.now()}${direction',
+        from: `/\${step.id}/\${attempt}\${direction`,
+        to: `/\${step.id}/\${attempt}.\${this.#ports.clock.now()}\${direction`,
       },
     ],
     scenario: 'control plane dies',
