@@ -52,14 +52,24 @@ export async function runServer(surroundings: Surroundings): Promise<RunningServ
   try {
     const bell = new Bell();
     const core = makeControlPlaneCore({
-      ...{ store, bell, clock, random, log, defer },
+      store,
+      bell,
+      clock,
+      random,
+      log,
+      defer,
       replication: keys.replication,
       signerOf: (vaultId) => keys.issuerOf(vaultId),
     });
     // Before the first agent is let in, so that what it answers finds the job that asked.
     await core.resume();
     const agents = await AgentListener.start({
-      ...{ hub: core.hub, store, authority: keys.authority, server, clock, log },
+      hub: core.hub,
+      authority: keys.authority,
+      store,
+      server,
+      clock,
+      log,
       host: config.listen,
       port: config.agentPort,
     }).catch(portTaken(config.listen, config.agentPort));
@@ -107,7 +117,11 @@ async function listenForPeople(config: ServerConfig, parts: Parts): Promise<{ cl
     random,
   });
   const api = createApi({
-    ...{ store, bell, clock, random, log },
+    store,
+    bell,
+    clock,
+    random,
+    log,
     operations: core.operations,
     presence: core.hub,
     registration: { address, authorityDigest: keys.authority.digest },

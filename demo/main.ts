@@ -52,10 +52,11 @@ async function story(installation: Installation, farshore: CommandLine): Promise
 
   narrator.chapter('Two clouds are paired');
   await narrator.whileWaiting('both sites have reported what they are', installation.untilReported(farshore));
-  await farshore.show([
-    ...['pairings', 'create', '--name', 'Reading to Slough', '--primary', 'Reading/Production', '--recovery', 'Slough/Recovery'],
-    ...['--map', 'Front=DR Front', '--map', 'Back=DR Back', '--policy', 'examples/policy.yaml'],
-  ]);
+  await farshore.show(
+    'pairings create --primary Reading/Production --recovery Slough/Recovery --policy examples/policy.yaml'
+      .split(' ')
+      .concat('--name', 'Reading to Slough', '--map', 'Front=DR Front', '--map', 'Back=DR Back'),
+  );
 
   narrator.chapter('Every VM of the cloud is protected');
   await farshore.show(['protect', 'Reading to Slough', '--all']);
@@ -100,7 +101,7 @@ async function main(): Promise<void> {
       return;
     }
   } catch (error) {
-    console.error(colors.red(`\nthe demo stopped: ${error instanceof Error ? error.message : error}`));
+    console.error(colors.red(`\nthe demo stopped: ${error instanceof Error ? error.message : String(error)}`));
   }
   await processes.stopAll();
   process.exitCode = isGood ? 0 : 1;

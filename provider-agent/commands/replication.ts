@@ -6,7 +6,11 @@ import { findExisting, poll, reach, wrongState } from './reach.ts';
 
 type ReplicationKind =
   | 'replication.admit'
-  | 'replication.enable' | 'replica.configure' | 'replication.seed' | 'replication.disable' | 'replica.remove';
+  | 'replication.enable'
+  | 'replica.configure'
+  | 'replication.seed'
+  | 'replication.disable'
+  | 'replica.remove';
 
 const isDisabled = (vm: VmView | null) => vm === null || vm.replication.state === 'disabled';
 

@@ -7,8 +7,18 @@ import { z } from 'zod';
 const Name = z.string().trim().min(1).max(100);
 
 export const PlanMember = z.strictObject({
-  vm: z.string().trim().min(1).max(255).meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
-  guestAnswersWithinSeconds: z.int().min(0).max(3600).optional().meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
+  vm: z
+    .string()
+    .trim()
+    .min(1)
+    .max(255)
+    .meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
+  guestAnswersWithinSeconds: z
+    .int()
+    .min(0)
+    .max(3600)
+    .optional()
+    .meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
 });
 export type PlanMember = z.infer<typeof PlanMember>;
 
@@ -37,7 +47,11 @@ export const RecoveryPlan = z
       group.members.forEach((member, m) => {
         const other = memberAt.get(member.vm);
         if (other !== undefined) {
-          context.addIssue({ code: 'custom', path: ['groups', g, 'members', m, 'vm'], message: `"${member.vm}" is in group "${other}" already` });
+          context.addIssue({
+            code: 'custom',
+            path: ['groups', g, 'members', m, 'vm'],
+            message: `"${member.vm}" is in group "${other}" already`,
+          });
         }
         memberAt.set(member.vm, group.name);
       });

@@ -13,7 +13,10 @@ import { CloudId, NetworkId, PairingId, SiteId, VmRef } from '../ids.ts';
 const Moment = z.iso.datetime();
 const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
 /** `host:port`, as the recovery site published it. */
-const Address = z.string().max(260).regex(/^[A-Za-z0-9.:[\]-]+:\d{1,5}$/);
+const Address = z
+  .string()
+  .max(260)
+  .regex(/^[A-Za-z0-9.:[\]-]+:\d{1,5}$/);
 
 export const RecoveryPointChoice = z.discriminatedUnion('choose', [
   z.strictObject({ choose: z.literal('latest') }),

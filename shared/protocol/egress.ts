@@ -16,7 +16,7 @@ const Moment = z.iso.datetime();
 const Name = z.string().min(1).max(255);
 const Digest = z.string().regex(/^[0-9a-f]{64}$/);
 
-const ErrorCodeField = z.enum(ERROR_CODES).meta({ description: 'code of our error table; never the fabric\'s own text' });
+const ErrorCodeField = z.enum(ERROR_CODES).meta({ description: "code of our error table; never the fabric's own text" });
 const LogRef = z
   .string()
   .regex(/^[0-9a-f-]{0,36}$/)
@@ -29,8 +29,18 @@ export const ReplicationReport = z.strictObject({
   mode: z.enum(['none', 'primary', 'replica', 'testReplica']).meta({ description: 'role of the VM in replication' }),
   state: z
     .enum([
-      'disabled', 'readyForInitialReplication', 'initialReplicationInProgress', 'waitingForInitialReplication', 'replicating',
-      'preparedForFailover', 'failedOverWaitingCompletion', 'failedOver', 'suspended', 'error', 'waitingForStartResynchronize', 'resynchronizing',
+      'disabled',
+      'readyForInitialReplication',
+      'initialReplicationInProgress',
+      'waitingForInitialReplication',
+      'replicating',
+      'preparedForFailover',
+      'failedOverWaitingCompletion',
+      'failedOver',
+      'suspended',
+      'error',
+      'waitingForStartResynchronize',
+      'resynchronizing',
     ])
     .meta({ description: 'state of the replication' }),
   health: z.enum(['notApplicable', 'normal', 'warning', 'critical']).meta({ description: 'health of the replication' }),
@@ -88,7 +98,13 @@ export const AgentMessage = z.discriminatedUnion('type', [
     .strictObject({
       type: z.literal('command.finished'),
       finished: z
-        .array(z.strictObject({ commandId: CommandId, at: Moment.meta({ description: 'when it ended, by the clock of the site' }), outcome: Outcome }))
+        .array(
+          z.strictObject({
+            commandId: CommandId,
+            at: Moment.meta({ description: 'when it ended, by the clock of the site' }),
+            outcome: Outcome,
+          }),
+        )
         .min(1)
         .max(limits.vmsPerMessage),
     })
@@ -104,7 +120,9 @@ export const AgentMessage = z.discriminatedUnion('type', [
       type: z.literal('inventory.changed'),
       full: z.boolean().meta({ description: 'the start of a complete report: what it does not name is gone' }),
       clouds: z.array(z.strictObject({ id: CloudId, name: Name.meta({ description: 'name of the cloud' }) })).max(limits.vmsPerMessage),
-      networks: z.array(z.strictObject({ id: NetworkId, name: Name.meta({ description: 'name of the VM network' }) })).max(limits.vmsPerMessage),
+      networks: z
+        .array(z.strictObject({ id: NetworkId, name: Name.meta({ description: 'name of the VM network' }) }))
+        .max(limits.vmsPerMessage),
       vms: z.array(VmReport).max(limits.vmsPerMessage),
       removedVms: z.array(VmRef).max(limits.vmsPerMessage),
       /** Over everything reported so far, when this is the last message of a report; else null. */

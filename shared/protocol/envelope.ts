@@ -11,7 +11,7 @@
 import { z } from 'zod';
 import { FarshoreError } from '../errors.ts';
 import { AgentId, CommandId, JobId, StepId, VaultId } from '../ids.ts';
-import { type Command, COMMAND_KINDS, commands } from './commands.ts';
+import { COMMAND_KINDS, type Command, commands } from './commands.ts';
 
 export const SignedEnvelope = z.strictObject({
   /** Id of the issuer key: the first 16 hex digits of the SHA-256 of its SPKI. */

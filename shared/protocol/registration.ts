@@ -21,7 +21,13 @@ export type RegistrationKey = z.infer<typeof RegistrationKey>;
 const PREFIX = 'FS1.';
 
 export function formatRegistrationKey(key: RegistrationKey): string {
-  return PREFIX + btoa(JSON.stringify(RegistrationKey.parse(key))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return (
+    PREFIX +
+    btoa(JSON.stringify(RegistrationKey.parse(key)))
+      .replaceAll('+', '-')
+      .replaceAll('/', '_')
+      .replaceAll('=', '')
+  );
 }
 
 /** Throws ERR_KEY_MALFORMED; the message says what is missing and never repeats the key. */

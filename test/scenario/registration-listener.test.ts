@@ -1,6 +1,8 @@
 /** The enrolment listener as strangers meet it: what it does not read, how often it answers, and in which form. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { makeSiteRequest } from '../../certs/host-certificate.ts';
@@ -15,20 +17,17 @@ beforeEach(async () => {
 afterEach(() => world.close());
 
 describe('the enrolment listener', () => {
-  function post(
+  async function post(
     body: string,
     path = '/enrol/v1/register',
   ): Promise<{ status: number; type: string; retryAfter: string | undefined; problem: Record<string, unknown> }> {
-    return new Promise((resolve, reject) => {
-      const options = { method: 'POST', ca: world.authority.certificate, headers: { 'Content-Type': 'application/json' } };
-      const sent = request(new URL(path, world.address), options, async (answer) => {
-        const text = (await answer.toArray()).join('');
-        const { 'content-type': type, 'retry-after': retryAfter } = answer.headers;
-        resolve({ status: answer.statusCode ?? 0, type: type ?? '', retryAfter, problem: JSON.parse(text) });
-      });
-      sent.on('error', reject);
-      sent.end(body);
-    });
+    const options = { method: 'POST', ca: world.authority.certificate, headers: { 'Content-Type': 'application/json' } };
+    const sent = request(new URL(path, world.address), options);
+    sent.end(body);
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    const text = (await answer.toArray()).join('');
+    const { 'content-type': type, 'retry-after': retryAfter } = answer.headers;
+    return { status: answer.statusCode ?? 0, type: type ?? '', retryAfter, problem: JSON.parse(text) };
   }
 
   it('refuses a request for a weak key or another curve, and the registration key stays good', async () => {

@@ -41,7 +41,7 @@ export function keepsTheEnrolmentContract(name: string, open: (key: Registration
   });
   /** A test with a store of its own; `registered` is an agent that is enrolled already. */
   const check = (title: string, work: (opened: OpenedStore, registered: () => Promise<NewAgent>) => Promise<void>) =>
-    it(title, async () => {
+    void it(title, async () => {
       const opened = await open(key);
       try {
         await work(opened, async () => {

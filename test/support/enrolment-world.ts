@@ -193,7 +193,7 @@ export async function startSink(pair: KeyPair): Promise<Sink> {
     bytes: () => bytes,
     async close() {
       // What was sent arrives before the end does: count it too.
-      await Promise.all([...sockets].map((socket) => socket.destroyed || once(socket, 'close')));
+      await Promise.all([...sockets].filter((socket) => !socket.destroyed).map((socket) => once(socket, 'close')));
       server.close();
       await once(server, 'close');
     },

@@ -84,10 +84,17 @@ export class RealPair {
     const errors = readAll(child.stderr);
     child.stdout.resume();
     if (part !== 'control-plane') return;
-    await until('the control plane answers', async () => {
-      if (child.exitCode !== null) throw new Error(`the control plane ended: ${await errors}`);
-      return this.get('/health').then(() => true, () => false);
-    }, LIMIT_MS);
+    await until(
+      'the control plane answers',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the control plane ended: ${await errors}`);
+        return this.get('/health').then(
+          () => true,
+          () => false,
+        );
+      },
+      LIMIT_MS,
+    );
   }
 
   /** kill -9; resolves when the process is gone. */
@@ -101,8 +108,7 @@ export class RealPair {
   }
 
   async close(): Promise<void> {
-    for (const part of [...this.#children.keys()]) {
-      const child = this.#child(part);
+    for (const [part, child] of new Map(this.#children)) {
       if (child.exitCode === null && child.signalCode === null) await this.kill(part).catch(() => {});
     }
     await rm(this.folder, { recursive: true, force: true });
@@ -121,18 +127,26 @@ export class RealPair {
   }
 
   async untilConnected(part: 'reading' | 'slough', isConnected = true): Promise<void> {
-    await until(`${part} is ${isConnected ? 'connected' : 'dark'}`, async () => {
-      const { sites } = await this.get<{ sites: Site[] }>('/sites');
-      return sites.some((site) => site.name === part && site.isConnected === isConnected);
-    }, LIMIT_MS);
+    await until(
+      `${part} is ${isConnected ? 'connected' : 'dark'}`,
+      async () => {
+        const { sites } = await this.get<{ sites: Site[] }>('/sites');
+        return sites.some((site) => site.name === part && site.isConnected === isConnected);
+      },
+      LIMIT_MS,
+    );
   }
 
   /** Pairs the first cloud of each site, with the first network of each, and protects every VM there. */
   async protectAll(): Promise<void> {
-    await until('both sites have reported', async () => {
-      const { clouds } = await this.get<{ clouds: Named[] }>('/clouds');
-      return new Set(clouds.map(({ siteName }) => siteName)).size === 2;
-    }, LIMIT_MS);
+    await until(
+      'both sites have reported',
+      async () => {
+        const { clouds } = await this.get<{ clouds: Named[] }>('/clouds');
+        return new Set(clouds.map(({ siteName }) => siteName)).size === 2;
+      },
+      LIMIT_MS,
+    );
     const { sites } = await this.get<{ sites: Site[] }>('/sites');
     const { clouds } = await this.get<{ clouds: Named[] }>('/clouds');
     const { networks } = await this.get<{ networks: Named[] }>('/networks');
@@ -160,10 +174,14 @@ export class RealPair {
 
   async untilEnded(id: string, limitMs = LIMIT_MS): Promise<JobSeen> {
     let job: JobSeen | null = null;
-    await until(`job ${id} ends`, async () => {
-      job = await this.get<JobSeen>(`/jobs/${id}`);
-      return job.state !== 'inProgress';
-    }, limitMs);
+    await until(
+      `job ${id} ends`,
+      async () => {
+        job = await this.get<JobSeen>(`/jobs/${id}`);
+        return job.state !== 'inProgress';
+      },
+      limitMs,
+    );
     if (job === null) throw new Error('no job');
     return job;
   }
@@ -204,7 +222,9 @@ export class RealPair {
     await writeFile(path.join(data, 'agent.yaml'), 'fabric: { kind: simulated, site: site.yaml }\ninventoryEverySeconds: 1\n');
     const site = await this.post<{ id: string }>('/sites', { name: part });
     const { key } = await this.post<{ key: string }>(`/sites/${site.id}/registration-keys`, {});
-    const child = spawn(process.execPath, [agentProgram, 'register', '--key-file', 'stdin', '--data', data], { stdio: ['pipe', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [agentProgram, 'register', '--key-file', 'stdin', '--data', data], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
     child.stdin.end(key);
     const [errors, [code]] = await Promise.all([readAll(child.stderr), once(child, 'exit')]);
     if (code !== 0) throw new Error(`${part} could not register: ${errors}`);
