@@ -16,6 +16,8 @@ export interface CompilePorts {
   readonly random: Random;
   /** The replication root that the vault's sites trust each other by. */
   readonly replication: ReplicationAuthority;
+  /** Since when this process hears agents: who was not heard by it need not be gone. */
+  readonly listeningSince: number;
 }
 
 export interface ReplicationAuthority {

@@ -33,7 +33,7 @@ const compilers: Compilers = {
 /** How long a job rests when the store could not write, before it is loaded anew. */
 const REST_MS = 2_000;
 
-export interface RunnerPorts extends CompilePorts {
+export interface RunnerPorts extends Omit<CompilePorts, 'listeningSince'> {
   readonly dispatcher: Dispatcher;
   readonly bell: Bell;
   readonly log: Log;
@@ -41,6 +41,7 @@ export interface RunnerPorts extends CompilePorts {
 
 export class OperationRunner implements Operations {
   readonly #ports: RunnerPorts;
+  readonly #listeningSince: number;
   readonly #runs = new Map<JobId, JobRun>();
   /** By site, in the order they were handed out. */
   readonly #open = new Map<SiteId, Map<CommandId, OpenCommand>>();
@@ -54,6 +55,7 @@ export class OperationRunner implements Operations {
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
+    this.#listeningSince = ports.clock.now();
     this.#jobPorts = {
       clock: ports.clock,
       jobs: ports.store.jobs,
@@ -90,7 +92,10 @@ export class OperationRunner implements Operations {
 
     // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
     const compile = compilers[request.kind] as Compile<typeof request.kind>;
-    const { target, input, ...parts } = await compile(request as never, actor, this.#ports);
+    const { target, input, ...parts } = await compile(request as never, actor, {
+      ...this.#ports,
+      listeningSince: this.#listeningSince,
+    });
     const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts }, actor);

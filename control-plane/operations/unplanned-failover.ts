@@ -7,6 +7,7 @@ import { compileFailover, type MemberWork } from '../../shared/domain/plan-compi
 import { whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { SiteId } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import {
@@ -21,6 +22,8 @@ import {
 } from './compile.ts';
 import type { Actor } from './operations.ts';
 
+/** An agent that is there dials at least once in a minute, and is let in within seconds. */
+const AGENTS_RETURN_WITHIN_MS = 75_000;
 /** Time to get the command to the agent and to its turn there; a failover asked for in the evening must not start in the morning. */
 const BEGIN_WITHIN_SECONDS = 3600;
 
@@ -95,7 +98,10 @@ function memberWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): Membe
   };
 }
 
-/** Throws ERR_PRIMARY_REACHABLE naming the sites that still speak. A site that is both ends of a pairing is never "gone". */
+/**
+ * Throws ERR_PRIMARY_REACHABLE naming the sites that still speak; a site that is both ends of a pairing is never "gone". Throws
+ * ERR_PRIMARY_UNJUDGED while agents may still be on their way back to a control plane that has just started.
+ */
 async function refuseIfReachable(
   sites: ReadonlySet<SiteId>,
   recovery: ReadonlySet<SiteId>,
@@ -103,9 +109,18 @@ async function refuseIfReachable(
   ports: CompilePorts,
 ): Promise<void> {
   const reachable = [...sites].filter((site) => recovery.has(site) || ports.presence.isConnected(site));
-  if (reachable.length === 0) return;
-  const names = await Promise.all(reachable.map(async (id) => (await ports.store.sites.find(actor.vaultId, id))?.name ?? id));
-  throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${names.join(', ')} can be reached, so its VMs may still run`);
+  if (reachable.length > 0) {
+    throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${await namesOf(reachable, actor, ports)} can be reached, so its VMs may still run`);
+  }
+  const judgedFrom = ports.listeningSince + AGENTS_RETURN_WITHIN_MS;
+  const unheard = [...sites].filter((site) => ports.presence.lastHeardAt(site) === null);
+  if (unheard.length === 0 || ports.clock.now() >= judgedFrom) return;
+  const names = await namesOf(unheard, actor, ports);
+  throw new FarshoreError('ERR_PRIMARY_UNJUDGED', `whether ${names} is gone can be told from ${isoMoment(judgedFrom)} on`);
+}
+
+async function namesOf(sites: readonly SiteId[], { vaultId }: Actor, { store }: CompilePorts): Promise<string> {
+  return (await Promise.all(sites.map(async (id) => (await store.sites.find(vaultId, id))?.name ?? id))).join(', ');
 }
 
 /** When the last of the primary sites was last heard: from then on nothing is known to have been written. */

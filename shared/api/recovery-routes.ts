@@ -136,6 +136,7 @@ export const recoveryRoutes = {
       'ERR_VM_BUSY',
       'ERR_OPERATION_NOT_ALLOWED',
       'ERR_PRIMARY_REACHABLE',
+      'ERR_PRIMARY_UNJUDGED',
       'ERR_PLAN_EMPTY',
       'ERR_AGENT_OFFLINE',
       'ERR_DOCUMENT_INVALID',

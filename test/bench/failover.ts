@@ -55,7 +55,7 @@ async function measure(count: number, base: string) {
       kind: 'unplannedFailover',
       target: { plan: vault.planId },
       recoveryPoint: { choose: 'latest' },
-      primary: { evidence: 'unreachable', reason: 'bench' },
+      primary: { evidence: 'attested', reason: 'bench' },
     },
     { vaultId: vault.vaultId, name: 'bench' },
   );

@@ -91,7 +91,9 @@ export class World extends WorldCore {
     const on = target ?? { vms: (await this.protectedVms()).map(({ id }) => id) };
     const id = this.newJobId();
     if (kind !== 'unplannedFailover') return { id, kind, target: on };
-    const evidence = this.dark.has('reading') ? 'unreachable' : 'attested';
+    // A control plane that has just started cannot tell by itself that a site is gone.
+    const isGone = this.dark.has('reading') && this.controlPlane.hub.lastHeardAt(siteIdOf('reading')) !== null;
+    const evidence = isGone ? 'unreachable' : 'attested';
     return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: 'reading burns' } };
   }
 
