@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { tellStory } from '../support/simulation.ts';
 
 const only = process.env.FARSHORE_SEED;
-const count = Number(process.env.FARSHORE_SEEDS ?? 40);
+const count = Number(process.env.FARSHORE_SEEDS ?? 120);
 const seeds = only === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [Number(only)];
 
 test('random stories with random faults end well, every invariant kept', async (t) => {

@@ -24,7 +24,7 @@ const hurts: readonly (readonly [title: string, hurt: (operation: FaultCase) => 
   ['ends as if nothing had happened when any write fails', survivesADiskThatFails],
   ['ends as if nothing had happened when the line is cut at any message', survivesALostLine],
   ['ends as if nothing had happened when everything comes twice', bearsRepeats],
-  ['gets over any call that fails once, before or after its effect', getsOverACallThatFailsOnce],
+  ['gets over any call that fails or hangs once, before or after its effect', getsOverACallThatFailsOnce],
   ['ends undone, parked or with failures wherever a call fails for good, as its graph says', endsCleanlyWhereverACallFails],
   ['waits for a person where it is parked, who retries, skips or cancels', waitsForAPerson],
   ['may be cancelled after any entry of its log, and leaves every VM done or as before', mayBeCancelledAnywhere],

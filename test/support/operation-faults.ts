@@ -64,14 +64,17 @@ async function goOn(world: World, request: OperationRequest): Promise<void> {
   assert.fail('it died again and again');
 }
 
-/** False: the store could not write, and whoever asks is told so and asks again. */
+const passing: readonly string[] = ['ERR_STORE_FAILED', 'ERR_PRIMARY_UNJUDGED'];
+
+/** False: not now, for a reason that passes; whoever asks is told so and asks again. */
 async function isAsked(world: World, request: OperationRequest): Promise<boolean> {
   try {
     await world.ask(request);
     return true;
   } catch (thrown) {
-    if ((thrown as { code?: string }).code === 'ERR_STORE_FAILED') return false;
-    throw thrown;
+    if (!passing.includes((thrown as { code?: string }).code ?? '')) throw thrown;
+    await world.clock.advance(30_000);
+    return false;
   }
 }
 
@@ -187,28 +190,30 @@ type When = 'beforeEffect' | 'afterEffect';
 const whens: readonly When[] = ['beforeEffect', 'afterEffect'];
 const FOR_GOOD = 1_000_000;
 
-function order(world: World, { site, operation, vm }: Call, when: When, times: number): number {
-  return world.site(site).fabric.faults.order({ kind: 'fails', operation, vm, when, times });
+function order(world: World, { site, operation, vm }: Call, when: When, times: number, kind: 'fails' | 'hangs' = 'fails'): number {
+  return world.site(site).fabric.faults.order({ kind, operation, vm, when, times });
 }
 
 function assertMet({ world }: Run, { site, operation }: Call, when: When, what: string): void {
   const fired = world.site(site).fabric.faults.fired();
   assert.ok(
-    fired.some(({ fault, operation: hit }) => fault.kind === 'fails' && fault.when === when && hit === operation),
+    fired.some(({ fault, operation: hit }) => 'when' in fault && fault.when === when && hit === operation),
     `${what}: the fault happened`,
   );
 }
 
-/** A failure that passes by itself is got over by trying again. */
+/** A call that fails once, or never returns, is got over by looking and trying again. */
 export async function getsOverACallThatFailsOnce(operation: FaultCase): Promise<void> {
   const calm = await calmRun(operation);
   for (const call of callsOf(calm)) {
-    for (const when of whens) {
-      const what = `${call.operation} at ${call.site} failed once ${when}`;
-      const run = await settledRun(operation, (world) => void order(world, call, when, 1));
-      assertMet(run, call, when, what);
-      await finished(run, what);
-      assertSame(run.after, calm.after, what);
+    for (const kind of ['fails', 'hangs'] as const) {
+      for (const when of whens) {
+        const what = `${call.operation} at ${call.site} ${kind} once ${when}`;
+        const run = await settledRun(operation, (world) => void order(world, call, when, 1, kind));
+        assertMet(run, call, when, what);
+        await finished(run, what);
+        assertSame(run.after, calm.after, what);
+      }
     }
   }
 }

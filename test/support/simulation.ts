@@ -3,8 +3,7 @@
  * cancel. Then every fault ends, and everything has to come to its end with every invariant kept. The same seed, the same story.
  */
 
-import type { FaultOrder } from '../../provider-agent/fabric/simulated/fault.ts';
-import { OPERATIONS } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { waitingSteps } from './operation-picture.ts';
@@ -27,6 +26,7 @@ const refusals: readonly string[] = [
   'ERR_STALE_VERSION',
   'ERR_AGENT_OFFLINE',
   'ERR_PRIMARY_REACHABLE',
+  'ERR_PRIMARY_UNJUDGED',
   'ERR_PLAN_EMPTY',
   'ERR_NOT_PREPARED',
   'ERR_STORE_FAILED',
@@ -37,6 +37,24 @@ const refusals: readonly string[] = [
 const takesTime = `timings:
   { startVm: { median: 3 s }, startFailover: { median: 2 s }, stopFailover: { median: 1 s }, enableReplication: { median: 2 s },
     removeReplication: { median: 1 s }, completeFailover: { median: 1 s }, configureReplica: { median: 500 ms }, guestStart: { median: 10 s } }`;
+
+/** The calls that operations make there. */
+const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
+  ['reading', 'prepareHosts'],
+  ['reading', 'enableReplication'],
+  ['reading', 'startInitialReplication'],
+  ['reading', 'removeReplication'],
+  ['slough', 'prepareHosts'],
+  ['slough', 'configureReplica'],
+  ['slough', 'removeReplication'],
+  ['slough', 'deleteVm'],
+  ['slough', 'startFailover'],
+  ['slough', 'stopFailover'],
+  ['slough', 'completeFailover'],
+  ['slough', 'startVm'],
+  ['slough', 'startVm'],
+  ['slough', 'writeEpoch'],
+];
 
 const SITES: readonly SiteName[] = ['reading', 'slough'];
 const MINUTE_MS = 60_000;
@@ -167,10 +185,9 @@ class Teller {
   }
 
   #callGoesWrong(): void {
-    const site = this.pick(SITES);
-    const operation = this.pick(OPERATIONS);
+    const [site, operation] = this.pick(callsAtSites);
     const when = this.pick(['beforeEffect', 'afterEffect'] as const);
-    const times = this.pick([1, 1, 2, 5]);
+    const times = this.pick([1, 1, 2, 9]);
     const faults: readonly FaultOrder[] = [
       { kind: 'fails', operation, when, times },
       { kind: 'lies', operation, times: 1 },
@@ -199,9 +216,10 @@ class Teller {
   async #someoneDecides(): Promise<void> {
     const { world } = this;
     if (!world.isControlPlaneUp || this.jobs.length === 0) return;
-    const job = this.pick(this.jobs);
-    const [step] = await waitingSteps(world, job);
-    if (step === undefined) return;
+    const waiting: { job: JobId; step: string }[] = [];
+    for (const job of this.jobs) for (const step of await waitingSteps(world, job)) waiting.push({ job, step });
+    if (waiting.length === 0) return;
+    const { job, step } = this.pick(waiting);
     const decision = this.pick(['retry', 'retry', 'skip'] as const);
     this.note(decision, step);
     await this.#refusedOrNot(world.decide(job, step, decision));
@@ -226,7 +244,7 @@ class Teller {
 }
 
 export async function tellStory(seed: number, length = 40): Promise<Story> {
-  const world = await World.make({ vms: 6, seed, extra: takesTime });
+  const world = await World.make({ vms: 6, seed, extra: takesTime, sitesInMemory: true });
   const teller = new Teller(world, seed);
   try {
     await world.pair();

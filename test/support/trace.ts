@@ -58,13 +58,33 @@ export class Trace {
   readonly events: TraceEvent[];
   readonly #now: () => number;
 
+  /** Jobs that have neither ended nor wait for a person, and all that were ever opened. */
+  readonly open = new Set<JobId>();
+  readonly opened = new Set<JobId>();
+
   constructor(now: () => number, earlier: readonly TraceEvent[] = []) {
     this.#now = now;
     this.events = [...earlier];
+    for (const event of earlier) this.#count(event);
   }
 
   note(happening: Happening): void {
-    this.events.push({ at: this.#now(), ...happening } as TraceEvent);
+    const event = { at: this.#now(), ...happening } as TraceEvent;
+    this.events.push(event);
+    this.#count(event);
+  }
+
+  #count(event: TraceEvent): void {
+    if (event.type === 'restored') this.open.clear();
+    if (event.type === 'opened') {
+      this.open.add(event.job.job.id);
+      this.opened.add(event.job.job.id);
+    }
+    if (event.type !== 'facts') return;
+    for (const { type } of event.facts) {
+      if (type === 'ended' || type === 'parked') this.open.delete(event.jobId);
+      if (type === 'decided') this.open.add(event.jobId);
+    }
   }
 }
 

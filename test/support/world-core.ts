@@ -31,6 +31,8 @@ export interface WorldOptions {
   /** Lines of the site files, such as `timings`. */
   readonly extra?: string;
   readonly deleteReplica?: boolean;
+  /** Quicker, and of no use for a template. */
+  readonly sitesInMemory?: boolean;
 }
 
 /** What a template keeps of a world that was put away, so that many can begin where it ended. */
@@ -247,7 +249,7 @@ export abstract class WorldCore {
         agentId: AgentId.parse(idOf('agent', name)),
         vaultId,
         definition: readSiteFile(siteText(name, this.options), `${name}.yaml`),
-        siteFile: join(this.folder, `${name}-site.db`),
+        siteFile: this.options.sitesInMemory ? ':memory:' : join(this.folder, `${name}-site.db`),
         journalFile: join(this.folder, `${name}-journal.db`),
         clock: this.clock,
         random: this.random,

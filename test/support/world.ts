@@ -21,7 +21,7 @@ export class World extends WorldCore {
   #ids = 0;
 
   static async make(options: WorldOptions = {}): Promise<World> {
-    const world = new World(null, { vms: 2, seed: 1, extra: '', deleteReplica: true, ...options });
+    const world = new World(null, { vms: 2, seed: 1, extra: '', deleteReplica: true, sitesInMemory: false, ...options });
     await world.open();
     await world.firstStart();
     await world.connected();
@@ -173,8 +173,7 @@ export class World extends WorldCore {
   async finishes(): Promise<void> {
     try {
       await this.everythingIsBack();
-      const open = () => [...this.#openJobs()].length === 0;
-      await this.until('every job ends', open).catch(() => {}); // the checker says which
+      await this.until('every job ends', () => this.trace.open.size === 0).catch(() => {}); // the checker says which
       await this.clock.advance(2_000);
       for (const name of SITES) this.site(name).noteEffects();
       this.trace.note({ type: 'reread', jobs: await allJobs(this.controlPlane.store, vaultId) });
@@ -186,23 +185,8 @@ export class World extends WorldCore {
     if (violations.length > 0) throw new Error(`invariants were broken\n${tellViolations(violations)}\n${this.lastWords()}`);
   }
 
-  /** Every end that the trace knows of: the cheapest way to ask, at each tick of the clock. */
   #isSettled(id: JobId): boolean {
-    return !this.#openJobs().has(id) && this.trace.events.some((event) => event.type === 'opened' && event.job.job.id === id);
-  }
-
-  #openJobs(): Set<string> {
-    const open = new Set<string>();
-    for (const event of this.trace.events) {
-      if (event.type === 'restored') open.clear();
-      if (event.type === 'opened') open.add(event.job.job.id);
-      if (event.type !== 'facts') continue;
-      for (const { type } of event.facts) {
-        if (type === 'ended' || type === 'parked') open.delete(event.jobId);
-        if (type === 'decided') open.add(event.jobId);
-      }
-    }
-    return open;
+    return this.trace.opened.has(id) && !this.trace.open.has(id);
   }
 
   async #done(id: JobId): Promise<JobId> {
