@@ -2,6 +2,8 @@
 
 import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
+import type { Observation } from '../../shared/api/sites.ts';
+import { issuesOf, vmIssues } from '../../shared/domain/health.ts';
 import { allowedOperations } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
@@ -53,9 +55,14 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
       const found = end && seen.get(`${end.siteId}/${end.cloudId}/${vm.vmId}`);
       return found === undefined ? null : observationAnswer(found, names, lastHeard, now);
     };
+    // An alarm wants to be sure: a site that went dark a moment ago is still shown as it was, and may be off since.
+    const powerNow = (seen: Observation | null) => (seen !== null && presence.isConnected(seen.siteId) ? seen.power : null);
     return vms.map((vm) => {
       const pairing = pairings.get(vm.pairingId);
       const { id, vmId, name, phase, activeLocation, epoch, busyWith } = vm;
+      const primary = observed(vm, pairing?.primary);
+      const recovery = observed(vm, pairing?.recovery);
+      const power = { primary: powerNow(primary), recovery: powerNow(recovery) };
       return {
         id,
         vmId,
@@ -67,8 +74,9 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
         busyWith,
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
-        primary: observed(vm, pairing?.primary),
-        recovery: observed(vm, pairing?.recovery),
+        issues: issuesOf({ phase, activeLocation, power }).map((issue) => ({ issue, ...vmIssues[issue] })),
+        primary,
+        recovery,
       };
     });
   }

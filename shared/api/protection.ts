@@ -1,5 +1,6 @@
 /** Pairings and protected VMs: the promises of the control plane, with what was observed beside them, never instead of them. */
 import { z } from 'zod';
+import { VM_ISSUES } from '../domain/health.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
 import { PHASES, VM_OPERATIONS } from '../domain/protected-vm.ts';
 import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
@@ -37,6 +38,9 @@ export const ProtectedVmAnswer = z
     allowedOperations: z.array(
       z.object({ operation: z.enum(VM_OPERATIONS), isAllowed: z.boolean(), reason: z.string().meta({ description: 'why not' }) }),
     ),
+    issues: z
+      .array(z.object({ issue: z.enum(VM_ISSUES), cause: z.string(), remedy: z.string() }))
+      .meta({ description: 'what is wrong with it as both sites report it now' }),
     primary: Observation.nullable().meta({ description: 'null: the site has never reported it' }),
     recovery: Observation.nullable().meta({ description: 'null: the site has never reported it' }),
   })

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { PairingAnswer, ProtectedVmAnswer } from '../../../shared/api/protection.ts';
 import { readDocument } from '../../../shared/document.ts';
+import type { VmIssue } from '../../../shared/domain/health.ts';
 import { defaultPolicy, ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
@@ -168,17 +169,34 @@ function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string 
       vm.activeLocation,
       side(vm.primary),
       side(vm.recovery),
-      health,
+      vm.issues.length > 0 ? colors.red(vm.issues.map(({ issue }) => issueWords[issue]).join(', ')) : health,
       point === null ? '-' : `${point.slice(11, 19)}Z`,
       plain(vm.pairing.name),
     ];
   });
-  return table(
+  const all = table(
     ['VM', 'PHASE', 'ACTIVE', 'PRIMARY', 'RECOVERY', 'HEALTH', 'NEWEST POINT', 'PAIRING'],
     rows,
     'no protected VMs; protect some with: farshore protect',
     colors,
   );
+  return [all, ...alarms(vms, colors)].join('\n');
+}
+
+const issueWords: Record<VmIssue, string> = { twoLiveCopies: 'TWO LIVE COPIES', runsAtOtherSide: 'RUNS AT THE OTHER SIDE' };
+
+/** One for each kind of issue, with the number of VMs that have it: a site that came back may bring hundreds. */
+function alarms(vms: readonly ProtectedVmAnswer[], colors: Output['colors']): string[] {
+  const found = Map.groupBy(
+    vms.flatMap((vm) => vm.issues),
+    ({ issue }) => issue,
+  );
+  return [...found.values()].flatMap((same) => {
+    const [first] = same;
+    if (first === undefined) return [];
+    const what = `${issueWords[first.issue]}: ${same.length} of ${vms.length} VMs`;
+    return ['', colors.red(what), `  cause:  ${first.cause}`, `  remedy: ${first.remedy}`];
+  });
 }
 
 function collect(entry: string, all: readonly string[]): string[] {

@@ -1,0 +1,34 @@
+/**
+ * What is wrong with a protected VM: what was promised, held against what both sites report. Pure, and never stored. What is
+ * not known is no issue: a site that is dark shows as `unknown` by itself.
+ */
+import type { ActiveLocation, Phase } from './protected-vm.ts';
+
+export const vmIssues = {
+  twoLiveCopies: {
+    cause: 'Both copies run, and both may have taken writes that the other lacks.',
+    remedy:
+      'Take the network from the copy with the lower epoch. Switch nothing off and commit nothing until a person has chosen whose writes count.',
+  },
+  runsAtOtherSide: {
+    cause: 'It runs where the control plane does not expect it: somebody moved or started it by hand.',
+    remedy: 'Look at both sites before anything else is done with it.',
+  },
+} as const;
+export type VmIssue = keyof typeof vmIssues;
+export const VM_ISSUES = Object.keys(vmIssues) as [VmIssue, ...VmIssue[]];
+
+/** Powers as the sites last reported them; null or `unknown` where that is not known now. */
+export interface ObservedVm {
+  readonly phase: Phase;
+  readonly activeLocation: ActiveLocation;
+  readonly power: Readonly<Record<ActiveLocation, string | null>>;
+}
+
+export function issuesOf({ phase, activeLocation, power }: ObservedVm): VmIssue[] {
+  const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
+  if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
+  // While a job moves it, it runs at the other side before the promise says so.
+  const isElsewhere = isLive(activeLocation === 'primary' ? 'recovery' : 'primary');
+  return isElsewhere && phase !== 'failingOver' ? ['runsAtOtherSide'] : [];
+}

@@ -1,0 +1,24 @@
+/** What is wrong with a protected VM, from promise and observation alone. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { issuesOf } from '../../shared/domain/health.ts';
+
+test('two copies that run are an alarm in every phase', () => {
+  for (const phase of ['protected', 'failingOver', 'failedOver', 'committed'] as const) {
+    for (const activeLocation of ['primary', 'recovery'] as const) {
+      assert.deepEqual(issuesOf({ phase, activeLocation, power: { primary: 'running', recovery: 'starting' } }), ['twoLiveCopies']);
+    }
+  }
+});
+
+test('a VM that runs where it should not is an issue, unless a job is moving it', () => {
+  const power = { primary: 'off', recovery: 'running' };
+  assert.deepEqual(issuesOf({ phase: 'protected', activeLocation: 'primary', power }), ['runsAtOtherSide']);
+  assert.deepEqual(issuesOf({ phase: 'failingOver', activeLocation: 'primary', power }), []);
+  assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power }), []);
+});
+
+test('what is not known is no alarm', () => {
+  for (const primary of [null, 'unknown', 'off', 'saved'])
+    assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power: { primary, recovery: 'running' } }), []);
+});
