@@ -2,12 +2,12 @@
  * Sessions and API tokens: 256 random bits that are shown once, and kept as SHA-256. A request carries one as a bearer
  * secret, or as a cookie that scripts cannot read.
  */
-import { createHash } from 'node:crypto';
 import type { Request } from 'express';
 import { isAtLeast, type Role } from '../../shared/api/fields.ts';
 import { SESSION_COOKIE } from '../../shared/api/openapi.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
+import { hashSecret, newSecret } from '../store/secrets.ts';
 import type { Credential, Store, User } from '../store/store.ts';
 import type { Caller } from './handler.ts';
 
@@ -34,15 +34,6 @@ export function makeCredential(order: CredentialOrder, random: Random): { readon
     expiresAt: now + lifetimeMs,
   };
   return { secret, row };
-}
-
-export function newSecret(random: Random): string {
-  return Buffer.from(random.bytes(32)).toString('base64url');
-}
-
-/** A plain hash is enough for what cannot be guessed. */
-export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
 }
 
 /** Throws ERR_NOT_SIGNED_IN for a request without a credential that is good now. */

@@ -8,8 +8,8 @@ import type { RouteInput } from '../../shared/api/routes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { UserId, VaultId } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
+import { hashSecret, newSecret } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
-import { hashSecret, newSecret } from './credentials.ts';
 import { hashPassword } from './passwords.ts';
 
 const SETTING = 'setup';

@@ -15,7 +15,7 @@ import { AgentId, type VaultId } from '../../shared/ids.ts';
 import { type Clock, isoMoment, type Random } from '../../shared/ports.ts';
 import { type RegisterAnswer, RegisterRequest, type RenewAnswer, RenewClaims, RenewRequest } from '../../shared/protocol/registration.ts';
 import type { EnrolledAgent, EnrolmentStore, NewAgent, RegistrationKeyRow } from '../store/enrolment-store.ts';
-import { hashSecret } from './enrolment-key.ts';
+import { hashSecret } from '../store/secrets.ts';
 
 /** How far the agent's clock and ours may be apart for a proof to count. */
 const PROOF_SECONDS = 300;

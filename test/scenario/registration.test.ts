@@ -13,7 +13,6 @@ import { makeAgentRequest, makeP256Key, readAgentRequest } from '../../certs/age
 import { Authority, makeAuthority } from '../../certs/authority.ts';
 import { spkiOf } from '../../certs/digest.ts';
 import type { KeyPair } from '../../certs/validity.ts';
-import { makeRegistrationKey } from '../../control-plane/channel/enrolment-key.ts';
 import { loadIdentity } from '../../provider-agent/enroll/identity.ts';
 import { parseProxy } from '../../provider-agent/enroll/proxy.ts';
 import { type Registration, register } from '../../provider-agent/enroll/register.ts';
@@ -123,23 +122,6 @@ describe('a registration key', () => {
       if (damaged.length > 9) assert.ok(!inspect(error).includes(damaged.slice(8)));
     }
     assert.equal(world.listener.requests(), 0);
-  });
-
-  it('lives 24 hours unless said, 120 at most, and its row does not hold its secret', () => {
-    const order = {
-      vaultId: world.vaultId,
-      siteId: world.siteId,
-      address: world.address,
-      authorityDigest: world.authority.digest,
-      random: systemRandom,
-      now: 0,
-    };
-    assert.equal(makeRegistrationKey(order).row.expiresAt, 24 * HOUR);
-    assert.equal(makeRegistrationKey({ ...order, hours: 120 }).row.expiresAt, 120 * HOUR);
-    for (const hours of [0, -1, 121, Number.NaN])
-      assert.throws(() => makeRegistrationKey({ ...order, hours }), { code: 'ERR_REQUEST_INVALID' });
-    const { text, row } = makeRegistrationKey(order);
-    assert.ok(!JSON.stringify(row).includes(parseRegistrationKey(text).secret));
   });
 });
 

@@ -2,6 +2,7 @@
  * An enrolment server as sites meet it: a real HTTPS listener with its authority and routes, over a store in memory that
  * keeps the promises of its port. Counts what arrives, in requests and in bytes after the handshake.
  */
+
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +11,6 @@ import express from 'express';
 import { Authority, type ListenerNames, makeAuthority } from '../../certs/authority.ts';
 import type { KeyPair } from '../../certs/validity.ts';
 import { Enrolment } from '../../control-plane/channel/enrolment.ts';
-import { makeRegistrationKey } from '../../control-plane/channel/enrolment-key.ts';
 import { enrolmentRoutes } from '../../control-plane/channel/enrolment-routes.ts';
 import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
 import type {
@@ -20,7 +20,9 @@ import type {
   RegistrationKeyRow,
   RenewedCertificate,
 } from '../../control-plane/store/enrolment-store.ts';
+import { hashSecret, newSecret } from '../../control-plane/store/secrets.ts';
 import { type AgentId, SiteId, VaultId } from '../../shared/ids.ts';
+import { formatRegistrationKey, REGISTRATION_KEY_HOURS } from '../../shared/protocol/registration.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -103,17 +105,19 @@ export class EnrolmentWorld {
 
   /** A registration key for the site, kept by the store; `authorityDigest` and `address` may be wrong on purpose. */
   makeKey(changes: { address?: string; authorityDigest?: string; stored?: boolean; hours?: number } = {}): string {
-    const { text, row } = makeRegistrationKey({
+    const secret = newSecret(systemRandom);
+    const now = this.clock.now();
+    const row = {
       vaultId: this.vaultId,
       siteId: this.siteId,
-      hours: changes.hours,
-      address: changes.address ?? this.address,
-      authorityDigest: changes.authorityDigest ?? this.authority.digest,
-      random: systemRandom,
-      now: this.clock.now(),
-    });
+      secretHash: hashSecret(secret),
+      createdAt: now,
+      expiresAt: now + (changes.hours ?? REGISTRATION_KEY_HOURS.default) * 3_600_000,
+      usedAt: null,
+    };
     if (changes.stored !== false) this.store.keys.set(row.secretHash, row);
-    return text;
+    const { address = this.address, authorityDigest = this.authority.digest } = changes;
+    return formatRegistrationKey({ v: 1, address, authorityDigest, secret });
   }
 
   usedKeys(): number {
