@@ -15,12 +15,14 @@ import {
   survivesACrashOfTheControlPlane,
   survivesADiskThatFails,
   survivesALostLine,
+  survivesTwoFaults,
   waitsForAPerson,
 } from './operation-faults.ts';
 
 const hurts: readonly (readonly [title: string, hurt: (operation: FaultCase) => Promise<unknown>])[] = [
   ['ends as if nothing had happened when the control plane dies at any entry of its log', survivesACrashOfTheControlPlane],
   ['ends as if nothing had happened when an agent dies at any write or call', survivesACrashOfAnAgent],
+  ['ends as if nothing had happened when two faults come one upon the other', survivesTwoFaults],
   ['ends as if nothing had happened when any write fails', survivesADiskThatFails],
   ['ends as if nothing had happened when the line is cut at any message', survivesALostLine],
   ['ends as if nothing had happened when everything comes twice', bearsRepeats],

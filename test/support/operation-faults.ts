@@ -8,6 +8,7 @@ import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
+import { SeededRandom } from './seeded-random.ts';
 import { commandsIn } from './trace.ts';
 import { type SiteName, type Template, World } from './world.ts';
 import { type Hurt, nameOf, type Place } from './world-places.ts';
@@ -132,6 +133,36 @@ export const survivesACrashOfTheControlPlane = (operation: FaultCase) => sameEnd
 /** An agent dies before and after each write of its journal, and after each call of the fabric. */
 export const survivesACrashOfAnAgent = (operation: FaultCase) =>
   sameEndWhenHurtAt(operation, ({ kind }) => kind === 'journal' || kind === 'effect');
+
+const PAIRS = 30;
+
+/** Two faults in one run, the second while the first is being got over: places drawn from a seed. */
+export async function survivesTwoFaults(operation: FaultCase): Promise<void> {
+  const calm = await calmRun(operation);
+  const random = new SeededRandom(1);
+  const below = (count: number) => Math.floor(random.fraction() * count);
+  let both = 0;
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const [first, distance] = [below(calm.places.length), 1 + below(12)];
+    const told: string[] = [];
+    const run = await settledRun(operation, (world) =>
+      world.places.hurtAt(first, (place) => {
+        told.push(nameOf(place));
+        world.places.hurtAt(first + distance, (next) => {
+          told.push(nameOf(next));
+          return kill(world, next);
+        });
+        return kill(world, place);
+      }),
+    );
+    const what = `hurt at ${first} and ${first + distance}: ${told.join(', then ')}`;
+    await finished(run, what);
+    assert.ok(run.world.places.hurts > 0, `${what}: the fault happened`);
+    assertSame(run.after, calm.after, `resume-equal: ${what}`);
+    if (run.world.places.hurts === 2) both++;
+  }
+  assert.ok(both > PAIRS / 2, `both faults happened in ${both} of ${PAIRS} runs`);
+}
 
 /** A write of either program fails, before it was done or after: the owner cannot know which. */
 export const survivesADiskThatFails = (operation: FaultCase) =>

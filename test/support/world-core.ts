@@ -177,8 +177,11 @@ export abstract class WorldCore {
 
   /** ... and the agents that are not cut off are connected. */
   async everythingIsBack(): Promise<void> {
-    await this.everythingRestarts();
-    await this.connected();
+    for (let lives = 0; lives < 8; lives++) {
+      await this.everythingRestarts();
+      if (await this.connected()) return;
+    }
+    throw new Error('something died again and again while it came back');
   }
 
   get hasDied(): boolean {
@@ -319,15 +322,17 @@ export abstract class WorldCore {
     }
   }
 
-  /** Both agents are here and have told what there is. */
-  protected async connected(): Promise<void> {
+  /** Both agents are here and have told what there is; false when something died on the way. */
+  protected async connected(): Promise<boolean> {
     const isHere = (name: SiteName) => this.dark.has(name) || this.#controlPlane?.hub.isConnected(siteIdOf(name)) === true;
-    await this.until('the agents connect', () => SITES.every(isHere));
+    await this.until('the agents connect', () => this.hasDied || SITES.every(isHere));
     await this.until('the inventory is there', async () => {
-      const clouds = await this.controlPlane.store.observations.clouds(vaultId);
+      if (this.#controlPlane === null) return true;
+      const clouds = await this.#controlPlane.store.observations.clouds(vaultId);
       return new Set(clouds.map(({ siteId }) => siteId)).size === SITES.length;
     });
     await this.clock.advance(50);
+    return !this.hasDied;
   }
 
   #log(who: string): Log {
