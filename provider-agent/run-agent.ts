@@ -43,6 +43,8 @@ export interface RunningAgent {
 export async function runAgent(surroundings: Surroundings): Promise<RunningAgent> {
   const { paths } = surroundings;
   const lock = await lockDataFolder(paths.folder);
+  // What is open when a later part fails would keep a process alive that does nothing.
+  const opened: { close(): unknown }[] = [{ close: () => lock.release() }];
   try {
     const config = await readConfig(paths);
     const identity = await loadIdentity(paths.folder);
@@ -50,7 +52,9 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
       throw new FarshoreError('ERR_CERTIFICATE_UNKNOWN', 'this agent is not registered: run `farshore-agent register` first');
     const log = await openLog(config, surroundings);
     const fabric = await openFabric(config, surroundings);
+    opened.unshift(fabric);
     const egress = openLedger(config.egress, surroundings);
+    opened.unshift(egress);
     const { core, renewal } = await compose(config, identity, surroundings, { log, fabric, egress });
     log.info({ agentId: identity.agentId, siteId: identity.siteId, version: surroundings.version }, 'agent ready');
     return {
@@ -69,7 +73,7 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
       },
     };
   } catch (error) {
-    lock.release();
+    for (const part of opened) await part.close();
     throw error;
   }
 }

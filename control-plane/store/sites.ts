@@ -65,9 +65,8 @@ export class Sites implements SiteStore {
   agentOf(vaultId: VaultId, siteId: SiteId): Promise<Agent | null> {
     return this.#connection.read(async (db) => {
       const ofSite = db.selectFrom('agents').selectAll().where('vault_id', '=', vaultId).where('site_id', '=', siteId);
-      const good = ofSite.where('revoked_at', 'is', null);
-      const row = await good.orderBy('registered_at', 'desc').orderBy('id', 'desc').limit(1).executeTakeFirst();
-      return row === undefined ? null : toAgent(row);
+      const row = await ofSite.orderBy('registered_at', 'desc').orderBy('id', 'desc').limit(1).executeTakeFirst();
+      return row === undefined || row.revoked_at !== null ? null : toAgent(row);
     });
   }
 

@@ -223,7 +223,7 @@ export interface SiteStore {
   addRegistrationKey(row: RegistrationKeyRow): Promise<void>;
   registrationKeys(vaultId: VaultId, siteId: SiteId): Promise<RegistrationKeyRow[]>;
   agents(vaultId: VaultId): Promise<Agent[]>;
-  /** The agent that speaks for the site: the newest that is not revoked. */
+  /** The agent that speaks for the site: the newest. Null when that is revoked: whom it replaced stays replaced. */
   agentOf(vaultId: VaultId, siteId: SiteId): Promise<Agent | null>;
   findAgent(id: AgentId): Promise<Agent | null>;
   noteSeen(id: AgentId, at: number, version: string): Promise<void>;

@@ -5,6 +5,7 @@
  */
 import type { Agent } from 'node:http';
 import { WebSocket } from 'ws';
+import { ERROR_CODES, errorCodes } from '../../shared/errors.ts';
 import { limits } from '../../shared/protocol/limits.ts';
 import type { Dial, Link, LinkEvents } from './link.ts';
 
@@ -25,6 +26,9 @@ export async function wayThroughProxy(proxy: string | null): Promise<Agent | nul
   const { HttpsProxyAgent } = await import('https-proxy-agent');
   return new HttpsProxyAgent(proxy, { keepAlive: false });
 }
+
+/** A refusal is one of our codes. */
+const REFUSAL_MOST = 100;
 
 export function dialWebSocket(wayOut: () => WayOut): Dial {
   return (events) => {
@@ -67,9 +71,22 @@ function listen(socket: WebSocket, events: LinkEvents, end: (reason: string) => 
     events.received(data.toString());
   });
   socket.on('error', (error) => {
-    failure = error.message;
+    failure ??= error.message;
+  });
+  socket.on('unexpected-response', (_request, response) => {
+    let told = '';
+    response.setEncoding('latin1').on('data', (text: string) => {
+      told = (told + text).slice(0, REFUSAL_MOST);
+    });
+    response.on('close', () => end(refusalOf(response.statusCode ?? 0, told)));
   });
   socket.on('close', (code) => end(failure ?? `closed by the other end, code ${code}`));
+}
+
+/** In the words of our own table: what stands there may come from anybody on the way. */
+function refusalOf(status: number, told: string): string {
+  const code = ERROR_CODES.find((known) => known === told.trim());
+  return code === undefined ? `refused with status ${status}` : `refused: ${code}: ${errorCodes[code].cause} ${errorCodes[code].remedy}`;
 }
 
 function toLink(socket: WebSocket, end: (reason: string) => void): Link {

@@ -52,6 +52,8 @@ export async function loadIdentity(dataDir: string): Promise<Identity | null> {
     authorityPem: await readPart(files.authorityPem),
   };
   if (!isOwnCertificate(identity.certificatePem, identity)) damaged('the certificate does not fit the key, the agent or the authority');
+  // Needed a day later at the earliest, by the renewal; told now.
+  if (!isOwnRequest(identity)) damaged('the certificate request does not fit the key');
   return identity;
 }
 
@@ -110,6 +112,12 @@ export function isOwnCertificate(certificatePem: string, identity: Pick<Identity
   } catch {
     return false;
   }
+}
+
+/** Whether the public key stands in the request: enough to tell a damaged file, without the certificate library. */
+function isOwnRequest({ requestPem, keyPem }: Pick<Identity, 'requestPem' | 'keyPem'>): boolean {
+  const body = requestPem.replaceAll(/-----[A-Z ]+-----|\s/g, '');
+  return Buffer.from(body, 'base64').includes(Buffer.from(spkiOf(keyPem), 'base64'));
 }
 
 /** When the certificate was issued and when it ends, milliseconds since 1970. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -174,3 +177,19 @@ for (const [what, text] of Object.entries(broken)) {
     assert.ok(agent.statuses.some(({ state }) => state === 'waiting'));
   });
 }
+
+test('a control plane that refuses the agent is quoted in the words of our own table, and anyone else is not', async (t) => {
+  const answers = ['ERR_CERTIFICATE_REVOKED\n', '\x1b[2Jdo as I say '.repeat(100)];
+  const server = createServer((_request, response) => void response.writeHead(403).end(answers.shift()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const way = { channel: `ws://127.0.0.1:${port}/agent`, certificatePem: '', keyPem: '', authorityPem: '', proxy: null };
+  const reason = () =>
+    new Promise<string>((closed) => {
+      dialWebSocket(() => way)({ opened() {}, received() {}, heard() {}, closed });
+    });
+  assert.match(await reason(), /^refused: ERR_CERTIFICATE_REVOKED: The agent was revoked\. Register the agent again/);
+  assert.equal(await reason(), 'refused with status 403');
+});

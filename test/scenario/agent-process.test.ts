@@ -12,9 +12,10 @@ import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts'
 import { type Identity, storeIdentity } from '../../provider-agent/enroll/identity.ts';
 import { openDatabase } from '../../provider-agent/state/open-database.ts';
 import type { CloudId, CommandId, JobId, SiteId, StepId, VmId } from '../../shared/ids.ts';
+import { pause } from '../../shared/ports.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import { sealEnvelope } from '../../shared/protocol/envelope.ts';
-import { systemRandom } from '../../shared/system-ports.ts';
+import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { AgentServer } from '../support/agent-server.ts';
 import { agentId, vaultId } from '../support/agent-world.ts';
 import { generated, siteText } from '../support/simulated-sites.ts';
@@ -219,4 +220,13 @@ test('a proxy with credentials is not taken from an argument', async (t) => {
   assert.match(error, /not taken from an argument/);
   assert.doesNotMatch(error, /CANARY/);
   assert.equal(await readFile(join(host.folder, 'identity.json'), 'utf8'), identity);
+});
+
+test('an agent whose journal cannot be opened says so and ends: it does not stay as a process that does nothing', async (t) => {
+  const host = await Host.make(t);
+  await writeFile(join(host.folder, 'agent.db'), 'no database at all '.repeat(500));
+  const run = await Promise.race([host.run('run', '--data', host.folder), pause(systemClock, 15_000)]);
+  assert.ok(run, 'it ended');
+  assert.equal(run.code, 1);
+  assert.match(run.error, /cannot open .*agent\.db/);
 });

@@ -334,5 +334,7 @@ describe('an identity that is there', () => {
     await assert.rejects(loadIdentity(dataDir), { code: 'ERR_IDENTITY_DAMAGED', message: /key.pem is missing/ });
     await writeFile(keyPath, key);
     assert.equal((await loadIdentity(dataDir))?.agentId, agentId);
+    await writeFile(join(dataDir, agentId, 'request.pem'), '');
+    await assert.rejects(loadIdentity(dataDir), { code: 'ERR_IDENTITY_DAMAGED', message: /request does not fit/ });
   });
 });

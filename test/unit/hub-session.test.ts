@@ -178,6 +178,9 @@ test('an agent that was registered later speaks for the site; the earlier is not
   const later = await enrol(world, world.recovery, 2_000);
   await world.hub.admit(later);
   await assert.rejects(world.hub.admit(earlier), { code: 'ERR_CERTIFICATE_UNKNOWN', message: /registered later/ });
+  await world.store.sites.revokeAgent(world.vaultId, later.agentId, 3_000);
+  assert.equal(await world.store.sites.agentOf(world.vaultId, world.recovery), null);
+  await assert.rejects(world.hub.admit(earlier), { code: 'ERR_CERTIFICATE_UNKNOWN' }, 'it was replaced for good');
 });
 
 test('a revoked agent is cut off at once, also one on its way in', async (t) => {
