@@ -26,7 +26,9 @@ export type ScenarioName =
   | 'reachable primary'
   | 'backup restored'
   | 'command late'
-  | 'unprotect fails';
+  | 'writes fail'
+  | 'job rests'
+  | 'cancelled';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -240,5 +242,28 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: runState, from: 'node.needsLeft > 0 || node.afterLeft > 0 ||', to: 'node.needsLeft > 0 ||' }],
     scenario: 'agent dies',
     invariant: 'order',
+  },
+  {
+    name: 'writes-overtake',
+    what: 'a write of the log goes on although an earlier one of the same job has failed',
+    edits: [{ file: engine, from: 'this.#written = this.#commit.add(facts);', to: 'this.#written = this.#write(facts);' }],
+    scenario: 'writes fail',
+    invariant: 'resume-equal',
+  },
+  {
+    name: 'confirm-while-resting',
+    what: 'an outcome is confirmed while its job is not loaded and cannot take it',
+    edits: [
+      { file: 'control-plane/operations/runner.ts', from: 'if (!open) return this.#refuseIfResting(commandId);', to: 'if (!open) return;' },
+    ],
+    scenario: 'job rests',
+    invariant: 'written-first',
+  },
+  {
+    name: 'tried-is-forgotten',
+    what: 'a step that was tried and waits to be tried again is not undone when it is cancelled',
+    edits: [{ file: runState, from: "const wasTried = node.attempt > 0 && scope.status === 'unwinding';", to: 'const wasTried = false;' }],
+    scenario: 'cancelled',
+    invariant: 'clean-undo',
   },
 ];

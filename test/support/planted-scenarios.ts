@@ -6,11 +6,14 @@ import type { FaultCase } from './operation-faults.ts';
 import {
   bearsRepeats,
   endsCleanlyWhereverACallFails,
+  mayBeCancelledAnywhere,
   survivesACrashOfAnAgent,
   survivesACrashOfTheControlPlane,
+  survivesADiskThatFails,
 } from './operation-faults.ts';
 import type { ScenarioName } from './planted-bugs.ts';
 import { World, type WorldOptions } from './world.ts';
+import type { Place } from './world-places.ts';
 
 const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<void>) => async () => {
   const operation = await faultCase(kind);
@@ -26,7 +29,9 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'agent dies': on('unplannedFailover', survivesACrashOfAnAgent),
   'everything twice': on('unplannedFailover', bearsRepeats),
   'calls fail': on('unplannedFailover', endsCleanlyWhereverACallFails),
-  'unprotect fails': on('unprotect', endsCleanlyWhereverACallFails),
+  'writes fail': on('commit', survivesADiskThatFails),
+  'job rests': anOutcomeThatComesWhileItsJobRestsIsNotConfirmed,
+  cancelled: on('pair', mayBeCancelledAnywhere),
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
@@ -85,6 +90,20 @@ export async function aCommandThatComesTooLateIsNotBegun(): Promise<void> {
   const refused = world.trace.events.filter((event) => event.type === 'journal' && event.write === 'refused');
   await world.finishes();
   assert.ok(refused.length > 0, 'a command came too late');
+}
+
+/** The log cannot be written when the first VM is ready; the second one is ready before the job was loaded anew. */
+export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promise<void> {
+  const world = await protectedWorld({ extra: 'timings: { startFailover: { from: 500 ms, to: 3 s } }' });
+  world.goesDark('reading');
+  const request = await world.requestFor('unplannedFailover');
+  const isOutcome = (place: Place) => place.kind === 'append' && place.when === 'before' && place.what.includes('done');
+  world.places.hurtWhere(isOutcome, () => 'fails');
+  await world.ask(request);
+  await world.settles(request.id);
+  const { hurts } = world.places;
+  await world.finishes();
+  assert.equal(hurts, 1, 'the write failed');
 }
 
 if (import.meta.main) {
