@@ -11,6 +11,8 @@ const OWNER = 'owner';
 const PASSWORD_BYTES = 15;
 const LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 300;
+/** As long as the control plane waits before it calls a site unreachable. */
+const DARK_AFTER_MS = 10_000;
 
 export class Installation {
   readonly address: string;
@@ -85,8 +87,12 @@ export class Installation {
     return this.#processes.kill(site);
   }
 
-  async untilDark(site: string, farshore: CommandLine): Promise<void> {
-    await this.#until(`${site} is dark`, async () => (await this.#site(site, farshore))?.isConnected === false);
+  /** Dark: not connected, and silent for so long that the control plane may say so. */
+  async untilDark(name: string, farshore: CommandLine): Promise<void> {
+    await this.#until(`${name} is dark`, async () => {
+      const site = await this.#site(name, farshore);
+      return site?.isConnected === false && site.lastHeardAt !== null && Date.now() - Date.parse(site.lastHeardAt) > DARK_AFTER_MS;
+    });
   }
 
   async lastFailover(farshore: CommandLine): Promise<string> {

@@ -68,7 +68,7 @@ async function story(installation: Installation, farshore: CommandLine): Promise
   narrator.chapter('Reading dies');
   const pid = await installation.killSite('Reading');
   narrator.say(colors.red(`kill -9 ${pid}: the agent of Reading, its hosts and its VMs are gone, in the middle of replication.`));
-  await narrator.whileWaiting('the control plane has noticed that the site is dark', installation.untilDark('Reading', farshore));
+  await narrator.whileWaiting('the control plane hears nothing from Reading any more; after ten seconds it calls the site dark', installation.untilDark('Reading', farshore));
 
   narrator.chapter('Failover');
   const plan = await readPlanNames();

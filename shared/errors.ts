@@ -34,7 +34,7 @@ export const errorCodes = {
   ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Use a planned failover, or attest that the VMs are down and say how you know.' },
-  ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The control plane has just started, and the agent of the primary site has had no time to come back.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
+  ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
   ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
   ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports; or look at the site and decide the step.' },
 

@@ -22,8 +22,10 @@ import {
 } from './compile.ts';
 import type { Actor } from './operations.ts';
 
-/** An agent that is there dials at least once in a minute, and is let in within seconds. */
+/** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
 const AGENTS_RETURN_WITHIN_MS = 75_000;
+/** A line that was cut, or a certificate that was renewed, is back within a few dials. */
+const DARK_AFTER_MS = 10_000;
 /** Time to get the command to the agent and to its turn there; a failover asked for in the evening must not start in the morning. */
 const BEGIN_WITHIN_SECONDS = 3600;
 
@@ -100,7 +102,8 @@ function memberWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): Membe
 
 /**
  * Throws ERR_PRIMARY_REACHABLE naming the sites that still speak; a site that is both ends of a pairing is never "gone". Throws
- * ERR_PRIMARY_UNJUDGED while agents may still be on their way back to a control plane that has just started.
+ * ERR_PRIMARY_UNJUDGED while an agent has not been silent for long enough, or may still be on its way back to a control plane
+ * that has just started.
  */
 async function refuseIfReachable(
   sites: ReadonlySet<SiteId>,
@@ -112,11 +115,14 @@ async function refuseIfReachable(
   if (reachable.length > 0) {
     throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${await namesOf(reachable, actor, ports)} can be reached, so its VMs may still run`);
   }
-  const judgedFrom = ports.listeningSince + AGENTS_RETURN_WITHIN_MS;
-  const unheard = [...sites].filter((site) => ports.presence.lastHeardAt(site) === null);
-  if (unheard.length === 0 || ports.clock.now() >= judgedFrom) return;
-  const names = await namesOf(unheard, actor, ports);
-  throw new FarshoreError('ERR_PRIMARY_UNJUDGED', `whether ${names} is gone can be told from ${isoMoment(judgedFrom)} on`);
+  const judgedFrom = (site: SiteId) => {
+    const heardAt = ports.presence.lastHeardAt(site);
+    return heardAt === null ? ports.listeningSince + AGENTS_RETURN_WITHIN_MS : heardAt + DARK_AFTER_MS;
+  };
+  const unjudged = [...sites].filter((site) => ports.clock.now() < judgedFrom(site));
+  if (unjudged.length === 0) return;
+  const from = isoMoment(Math.max(...unjudged.map(judgedFrom)));
+  throw new FarshoreError('ERR_PRIMARY_UNJUDGED', `whether ${await namesOf(unjudged, actor, ports)} is gone can be told from ${from} on`);
 }
 
 async function namesOf(sites: readonly SiteId[], { vaultId }: Actor, { store }: CompilePorts): Promise<string> {

@@ -7,7 +7,7 @@ import type { ErrorCode, FarshoreError } from '../../shared/errors.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { ApiWorld } from '../support/api-world.ts';
 
-test('right after a restart of the control plane a primary that has not dialled yet is not unreachable', async (t) => {
+test('a primary is not unreachable before it had time to come back: after a cut line, and after a restart of the control plane', async (t) => {
   const world = await ApiWorld.open(t);
   const kim = await world.addVault('Northgate', 'kim');
   const reading = await world.addSite(kim, 'Reading', 'Production', ['sql-01']);
@@ -42,5 +42,7 @@ test('right after a restart of the control plane a primary that has not dialled 
   assert.equal(await codeAfter(5, 'attested'), 'compiled');
   assert.equal(await codeAfter(80, 'unreachable'), 'compiled');
   world.heardAt.set(reading.id, Date.now() - 2_000);
+  assert.equal(await codeAfter(5, 'unreachable'), 'ERR_PRIMARY_UNJUDGED', 'it may be a certificate that was renewed');
+  world.heardAt.set(reading.id, Date.now() - 12_000);
   assert.equal(await codeAfter(5, 'unreachable'), 'compiled', 'this process saw it leave');
 });

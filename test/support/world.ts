@@ -17,6 +17,8 @@ export type { SiteName, Template, WorldOptions };
 
 const actor = { vaultId, name: 'operator' };
 
+const DARK_AFTER_MS = 10_000;
+
 export class World extends WorldCore {
   #ids = 0;
 
@@ -94,6 +96,8 @@ export class World extends WorldCore {
     // A control plane that has just started cannot tell by itself that a site is gone.
     const isGone = this.dark.has('reading') && this.controlPlane.hub.lastHeardAt(siteIdOf('reading')) !== null;
     const evidence = isGone ? 'unreachable' : 'attested';
+    // Nobody calls a site gone that has been silent for a moment only.
+    if (isGone) await this.clock.advance(DARK_AFTER_MS);
     return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: 'reading burns' } };
   }
 
