@@ -6,10 +6,11 @@ import { buildReport } from '../reports/report.ts';
 import type { Job } from '../store/store.ts';
 import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { jobAnswer, jobDetail } from './job-view.ts';
+import { readLastHeard } from './observation.ts';
 
 type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob';
 
-export function jobHandlers({ store, operations }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function jobHandlers({ store, operations, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async startOperation({ caller, body, setHeader }) {
       const { job } = await operations.start(body, actorOf(caller));
@@ -24,8 +25,16 @@ export function jobHandlers({ store, operations }: ApiPorts): Handlers<Ids & key
     },
 
     async getJob({ caller, params }) {
-      const parts = await readJob(caller.vaultId, params.jobId);
-      return jobDetail({ ...parts, stageOf: (step) => operations.stageOf(params.jobId, step) });
+      const { vaultId } = caller;
+      const parts = await readJob(vaultId, params.jobId);
+      const sites = new Map((await store.sites.list(vaultId)).map(({ id, name }) => [id, name]));
+      const lastHeard = await readLastHeard(store, presence, vaultId);
+      return jobDetail({
+        ...parts,
+        stageOf: (step) => operations.stageOf(params.jobId, step),
+        agentOf: (id) => ({ siteName: sites.get(id) ?? id, isConnected: presence.isConnected(id), lastHeardAt: lastHeard(id) }),
+        now: clock.now(),
+      });
     },
 
     async listFacts({ caller, params, query }) {

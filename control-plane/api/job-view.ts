@@ -1,12 +1,14 @@
 /** A job as the API shows it: its outline with the state of every step, folded from the facts. Pure. */
-import type { JobAnswer, JobDetailAnswer, StepAnswer } from '../../shared/api/jobs.ts';
+import type { AwaitedAgent, JobAnswer, JobDetailAnswer, StepAnswer } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
 import { errorCodes } from '../../shared/errors.ts';
-import type { ProtectedVmId, StepId } from '../../shared/ids.ts';
+import type { ProtectedVmId, SiteId, StepId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { outlineOf } from '../reports/job-outline.ts';
 import { historiesOf } from '../reports/step-history.ts';
 import type { Job, StoredFact } from '../store/store.ts';
@@ -17,14 +19,23 @@ export function jobAnswer({ id, kind, target, startedBy, startedAt, endedAt, sta
 
 export interface JobParts {
   readonly job: Job;
-  readonly graph: Graph<unknown>;
+  readonly graph: Graph<StepWork>;
   readonly facts: readonly StoredFact[];
   /** Of VMs that the job's record does not name. */
   readonly names: ReadonlyMap<ProtectedVmId, string>;
   readonly stageOf: (step: StepId) => Stage | null;
+  readonly agentOf: (site: SiteId) => SeenAgent;
+  readonly now: number;
 }
 
-export function jobDetail({ job, graph, facts, names, stageOf }: JobParts): JobDetailAnswer {
+/** The agent of a site, as it is seen now. */
+export interface SeenAgent {
+  readonly siteName: string;
+  readonly isConnected: boolean;
+  readonly lastHeardAt: number | null;
+}
+
+export function jobDetail({ job, graph, facts, names, stageOf, agentOf, now }: JobParts): JobDetailAnswer {
   const { input, groups } = outlineOf(job, graph);
   const log = facts.map(({ fact }) => fact);
   const state = new RunState(graph, log);
@@ -61,8 +72,25 @@ export function jobDetail({ job, graph, facts, names, stageOf }: JobParts): JobD
         };
       }),
     })),
+    awaitedAgents: job.endedAt === null ? awaitedAgents(state, log, agentOf, now) : [],
     leftOut: input.skipped ?? [],
   };
+}
+
+/** Whom the job waits for in vain at the moment, and how much has waited too long. */
+function awaitedAgents(state: RunState<StepWork>, log: readonly Fact[], agentOf: JobParts['agentOf'], now: number): AwaitedAgent[] {
+  const handedOutAt = new Map<StepId, number>();
+  for (const fact of log) if (fact.type === 'started' || fact.type === 'undoStarted') handedOutAt.set(fact.step, fact.at);
+  const open = [...state.views()].flatMap(({ step, status }) => {
+    const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
+    return work ? [{ siteId: work.siteId, beginBy: (handedOutAt.get(step.id) ?? now) + work.beginWithinSeconds * 1000 }] : [];
+  });
+  return [...Map.groupBy(open, ({ siteId }) => siteId)].flatMap(([siteId, steps]) => {
+    const { siteName, isConnected, lastHeardAt } = agentOf(siteId);
+    if (isConnected) return [];
+    const overdueSteps = steps.filter(({ beginBy }) => beginBy < now).length;
+    return [{ site: siteName, lastHeardAt: moment(lastHeardAt), steps: steps.length, overdueSteps }];
+  });
 }
 
 function moment(at: number | null | undefined): string | null {

@@ -11,7 +11,8 @@ export interface ServerEvent {
 
 const SILENT_MS = 45_000;
 
-export async function* readEvents(stream: Readable, clock: Clock): AsyncGenerator<ServerEvent> {
+/** Null where nothing has happened for a while and the server only says that it is there. */
+export async function* readEvents(stream: Readable, clock: Clock): AsyncGenerator<ServerEvent | null> {
   let silence = () => {};
   const listen = () => {
     silence();
@@ -26,7 +27,7 @@ export async function* readEvents(stream: Readable, clock: Clock): AsyncGenerato
       rest = blocks.pop() ?? '';
       for (const block of blocks) {
         const event = parse(block);
-        if (event) yield event;
+        if (event !== null || block.startsWith(':')) yield event;
       }
     }
   } finally {

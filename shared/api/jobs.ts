@@ -64,9 +64,20 @@ export const MemberAnswer = z
   .meta({ id: 'JobMember' });
 export type MemberAnswer = z.infer<typeof MemberAnswer>;
 
+export const AwaitedAgent = z
+  .object({
+    site: z.string(),
+    lastHeardAt: Moment.nullable().meta({ description: 'null: never' }),
+    steps: z.int().min(1).meta({ description: 'handed out and not answered' }),
+    overdueSteps: z.int().meta({ description: 'of them past the time by which they had to begin (ERR_COMMAND_OVERDUE)' }),
+  })
+  .meta({ id: 'AwaitedAgent' });
+export type AwaitedAgent = z.infer<typeof AwaitedAgent>;
+
 export const JobDetailAnswer = JobAnswer.extend({
   lastSeq: z.int().meta({ description: 'of the newest fact that this answer tells of' }),
   groups: z.array(z.object({ name: z.string(), members: z.array(MemberAnswer) })),
+  awaitedAgents: z.array(AwaitedAgent).meta({ description: 'agents that the job waits for and that are not connected' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
 }).meta({ id: 'JobDetail' });
 export type JobDetailAnswer = z.infer<typeof JobDetailAnswer>;

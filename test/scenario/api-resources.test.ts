@@ -230,8 +230,8 @@ describe('the event stream', () => {
   };
   const collect = async (stream: Readable, isEnough: (seqs: number[]) => boolean) => {
     const seqs: number[] = [];
-    for await (const { name, id } of readEvents(stream, systemClock)) {
-      if (name === 'fact' && id !== null) seqs.push(id);
+    for await (const event of readEvents(stream, systemClock)) {
+      if (event?.name === 'fact' && event.id !== null) seqs.push(event.id);
       if (isEnough(seqs)) break;
     }
     return seqs;

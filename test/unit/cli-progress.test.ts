@@ -26,6 +26,7 @@ function detail(groups: number, members: number): JobDetailAnswer {
     endedAt: null,
     state: 'inProgress',
     lastSeq: 0,
+    awaitedAgents: [],
     leftOut: [],
     groups: Array.from({ length: groups }, (_, g) => ({
       name: `group ${g}`,

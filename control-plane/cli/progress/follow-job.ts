@@ -14,6 +14,7 @@ import { readEvents, type ServerEvent } from '../event-reader.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { JobModel } from './job-model.ts';
 import type { Watcher } from './watchers.ts';
+import { awaitedText } from './words.ts';
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 3_000;
@@ -49,6 +50,7 @@ class Following {
   readonly #signal: AbortSignal;
   #model: JobModel | null = null;
   #readAt = 0;
+  #told = '';
 
   constructor(client: Client, id: JobId, watcher: Watcher, surroundings: Surroundings, signal: AbortSignal) {
     this.#client = client;
@@ -75,7 +77,7 @@ class Following {
         const isLost = error.code === 'ERR_CONTROL_PLANE_UNREACHABLE' || error.code === 'ERR_TOO_MANY_REQUESTS';
         if (!isLost || clock.now() - answeredAt > GIVE_UP_MS) throw error;
       }
-      this.#watcher.notice('The control plane does not answer; the job goes on, and watching resumes when it is back ...');
+      this.#tell('The control plane does not answer; the job goes on, and watching resumes when it is back ...');
       await pause(clock, wait, this.#signal).catch(() => {});
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     }
@@ -87,12 +89,13 @@ class Following {
     onAnswer();
     if (isAtRest(model)) return model.detail;
     const stream = await this.#client.openEvents({ job: this.#id }, model.lastSeq, this.#signal);
-    this.#watcher.notice('');
+    this.#tell(awaitedText(model.detail));
     try {
       for await (const event of readEvents(stream, this.#surroundings.clock)) {
         onAnswer();
-        this.#take(model, event);
-        const mustRead = isAtRest(model) || (model.isOutdated && this.#surroundings.clock.now() - this.#readAt > REFRESH_MS);
+        if (event !== null) this.#take(model, event);
+        const isOld = (event === null || model.isOutdated) && this.#surroundings.clock.now() - this.#readAt > REFRESH_MS;
+        const mustRead = isAtRest(model) || isOld;
         if (mustRead) model = await this.#read();
         if (isAtRest(model)) return model.detail;
       }
@@ -125,7 +128,13 @@ class Following {
       for (const { seq, fact } of facts) if (seq <= fresh.lastSeq) this.#watcher.fact(fresh, seq, fact);
     }
     this.#model = fresh;
+    this.#tell(awaitedText(detail));
     return fresh;
+  }
+
+  #tell(notice: string): void {
+    if (notice !== this.#told) this.#watcher.notice(notice);
+    this.#told = notice;
   }
 }
 

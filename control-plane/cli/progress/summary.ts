@@ -1,9 +1,10 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
 import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { errorCodes } from '../../../shared/errors.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
-import { jobTitle, stateWords } from './words.ts';
+import { awaitedText, jobTitle, stateWords } from './words.ts';
 
 const MOST_FAILURES = 20;
 const MOST_GROUPS = 12;
@@ -24,6 +25,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     `  ${wordsOf(members)}`,
     ...perGroup,
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
+    ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
   const waiting = detail.groups.flatMap((group) => group.members.flatMap(({ steps }) => steps.filter((step) => step.waitsForPerson)));
@@ -37,6 +39,14 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
   }
   if (detail.endedAt !== null && detail.kind === 'unplannedFailover') lines.push(`  farshore report ${detail.id}`);
   return lines.join('\n');
+}
+
+function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string[] {
+  const text = awaitedText(detail);
+  if (text === '') return [];
+  const isOverdue = detail.awaitedAgents.some(({ overdueSteps }) => overdueSteps > 0);
+  const { cause, remedy } = errorCodes[isOverdue ? 'ERR_COMMAND_OVERDUE' : 'ERR_AGENT_OFFLINE'];
+  return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`];
 }
 
 function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[] {

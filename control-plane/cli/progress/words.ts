@@ -1,8 +1,8 @@
 /** Jobs, states and stages in words for people. */
-import type { JobAnswer, MemberStatus, StepAnswer } from '../../../shared/api/jobs.ts';
+import type { JobAnswer, JobDetailAnswer, MemberStatus, StepAnswer } from '../../../shared/api/jobs.ts';
 import type { JobState } from '../../../shared/engine/facts.ts';
 import type { Stage } from '../../../shared/protocol/commands.ts';
-import { plain } from '../output.ts';
+import { moment, plain } from '../output.ts';
 
 const kinds: Record<JobAnswer['kind'], string> = {
   pair: 'Pair',
@@ -44,6 +44,17 @@ const stages: Record<Stage, string> = {
   waitingForGuest: 'waiting for the guest',
   cleaningUp: 'cleaning up',
 };
+
+/** Which agents the job waits for that are not there; empty when there are none. */
+export function awaitedText({ awaitedAgents }: Pick<JobDetailAnswer, 'awaitedAgents'>): string {
+  return awaitedAgents
+    .map(({ site, lastHeardAt, steps, overdueSteps }) => {
+      const since = lastHeardAt === null ? 'never heard' : `last heard ${moment(lastHeardAt)}`;
+      const overdue = overdueSteps === 0 ? '' : `, ${overdueSteps} of them too late to begin (ERR_COMMAND_OVERDUE)`;
+      return `waits for the agent of ${plain(site)}, which is not connected (${since}): ${steps} ${steps === 1 ? 'step' : 'steps'}${overdue}`;
+    })
+    .join('; ');
+}
 
 export interface Activity {
   readonly words: string;
