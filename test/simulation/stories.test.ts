@@ -23,6 +23,7 @@ test('random stories with random faults end well, every invariant kept', async (
     'agent dies',
     'dies at a place',
     'line is cut',
+    'line is half-open',
     'call goes wrong',
     'site goes dark',
   ])

@@ -1,6 +1,6 @@
 /** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
-import type { FaultCase } from './operation-faults.ts';
+import type { FaultCase } from './operation-runs.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];

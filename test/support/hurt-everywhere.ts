@@ -6,9 +6,7 @@ import type { OperationRequest } from '../../shared/api/operations.ts';
 import { faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
-  countRuns,
   endsCleanlyWhereverACallFails,
-  type FaultCase,
   getsOverACallThatFailsOnce,
   mayBeCancelledAnywhere,
   survivesACrashOfAnAgent,
@@ -18,6 +16,7 @@ import {
   survivesTwoFaults,
   waitsForAPerson,
 } from './operation-faults.ts';
+import { countRuns, type FaultCase } from './operation-runs.ts';
 
 const hurts: readonly (readonly [title: string, hurt: (operation: FaultCase) => Promise<unknown>])[] = [
   ['ends as if nothing had happened when the control plane dies at any entry of its log', survivesACrashOfTheControlPlane],

@@ -5,91 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
-import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
+import { assertSame, calmRun, type FaultCase, finished, type Run, settledRun } from './operation-runs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { commandsIn } from './trace.ts';
-import { type SiteName, type Template, World } from './world.ts';
+import type { SiteName, World } from './world.ts';
 import { type Hurt, nameOf, type Place } from './world-places.ts';
-
-/** How a kind of operation is begun, in a world where it can be. */
-export interface FaultCase {
-  readonly kind: OperationRequest['kind'];
-  readonly template: Template;
-  /** What the operation is for has happened. */
-  before?(world: World): void;
-  request(world: World): Promise<OperationRequest>;
-}
-
-/** One run: the picture before and after, and what its trace can tell. */
-export interface Run {
-  readonly world: World;
-  readonly job: JobId;
-  readonly before: Picture;
-  readonly after: Picture;
-}
-
-let runs = 0;
-
-/** How many runs there were since it was last asked. */
-export function countRuns(): number {
-  const count = runs;
-  runs = 0;
-  return count;
-}
-
-/** Begins it, restarts whatever dies, asks again what was not acknowledged, until it has settled. Leaves the world open. */
-async function settledRun(operation: FaultCase, hurt: (world: World, job: JobId) => void): Promise<Run> {
-  runs++;
-  const world = await World.from(operation.template);
-  operation.before?.(world);
-  const request = await operation.request(world);
-  const before = await pictureOf(world, null);
-  world.places.list();
-  hurt(world, request.id);
-  await goOn(world, request);
-  world.places.rest();
-  return { world, job: request.id, before, after: await pictureOf(world, request.id) };
-}
-
-async function goOn(world: World, request: OperationRequest): Promise<void> {
-  for (let lives = 0; lives < 8; lives++) {
-    const isTaken = !world.isControlPlaneUp || (await isAsked(world, request));
-    if (isTaken && world.isControlPlaneUp) await world.settles(request.id);
-    if (!isTaken) continue;
-    if (!world.hasDied) await world.clock.advance(50);
-    if (!world.hasDied) return;
-    await world.everythingIsBack();
-  }
-  assert.fail('it died again and again');
-}
-
-const passing: readonly string[] = ['ERR_STORE_FAILED', 'ERR_PRIMARY_UNJUDGED'];
-
-/** False: not now, for a reason that passes; whoever asks is told so and asks again. */
-async function isAsked(world: World, request: OperationRequest): Promise<boolean> {
-  try {
-    await world.ask(request);
-    return true;
-  } catch (thrown) {
-    if (!passing.includes((thrown as { code?: string }).code ?? '')) throw thrown;
-    await world.clock.advance(30_000);
-    return false;
-  }
-}
-
-async function calmRun(operation: FaultCase): Promise<Run & { readonly places: readonly Place[] }> {
-  const run = await settledRun(operation, () => {});
-  await run.world.finishes();
-  assert.equal(run.after.state, 'succeeded', 'the calm run');
-  return { ...run, places: run.world.places.reached };
-}
-
-/** What failed on the way there may differ. */
-function assertSame({ failures: _now, ...now }: Picture, { failures: _then, ...then }: Picture, what: string): void {
-  assert.deepEqual(now, then, what);
-}
 
 function kill(world: World, place: Place): 'dies' {
   if (place.kind === 'append') world.controlPlaneCrashes();
@@ -119,12 +41,6 @@ async function sameEndWhenHurtAt(operation: FaultCase, isMeant: (place: Place) =
     met++;
   }
   assert.ok(met > 0, 'there was a place to hurt');
-}
-
-async function finished({ world }: Run, what: string): Promise<void> {
-  await world.finishes().catch((thrown: unknown) => {
-    throw new Error(`${what}: ${(thrown as Error).message}`, { cause: thrown });
-  });
 }
 
 /** The control plane dies before and after each entry of the log. */
@@ -174,8 +90,19 @@ export const survivesADiskThatFails = (operation: FaultCase) =>
     () => 'fails',
   );
 
-/** The line is cut at each message, and the message is lost. */
-export const survivesALostLine = (operation: FaultCase) => sameEndWhenHurtAt(operation, ({ kind }) => kind === 'message');
+/** The line is cut at each message, and the message is lost; both ends learn of it, or one has to find out by itself. */
+export async function survivesALostLine(operation: FaultCase): Promise<void> {
+  for (const told of ['both', 'agent', 'cloud'] as const) {
+    await sameEndWhenHurtAt(
+      operation,
+      ({ kind }) => kind === 'message',
+      (world) => {
+        world.cutsAreToldTo = told;
+        return 'dies';
+      },
+    );
+  }
+}
 
 /** Every command is sent twice, every text to an agent comes twice, every text from one comes twice. */
 export async function bearsRepeats(operation: FaultCase): Promise<void> {

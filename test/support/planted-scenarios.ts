@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { faultCase } from './fault-cases.ts';
-import type { FaultCase } from './operation-faults.ts';
 import {
   bearsRepeats,
   endsCleanlyWhereverACallFails,
@@ -11,6 +10,7 @@ import {
   survivesACrashOfTheControlPlane,
   survivesADiskThatFails,
 } from './operation-faults.ts';
+import type { FaultCase } from './operation-runs.ts';
 import type { ScenarioName } from './planted-bugs.ts';
 import { World, type WorldOptions } from './world.ts';
 import type { Place } from './world-places.ts';

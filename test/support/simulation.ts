@@ -180,8 +180,9 @@ class Teller {
 
   #lineIsCut(): void {
     const site = this.pick(SITES);
-    this.note('line is cut', site);
-    this.world.wires.get(site)?.cut('the line was cut');
+    const told = this.pick(['both', 'agent', 'cloud'] as const);
+    this.note(told === 'both' ? 'line is cut' : 'line is half-open', `${site} ${told}`);
+    this.world.wires.get(site)?.cut('the line was cut', told);
   }
 
   #callGoesWrong(): void {

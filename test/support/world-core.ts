@@ -68,6 +68,8 @@ export abstract class WorldCore {
   readonly wires = new Map<SiteName, Wire>();
   /** How often texts of one direction are delivered; one that is lost ends the wire, as TCP would. */
   deliver: { toAgent: number; toCloud: number; commands: number } = { toAgent: 1, toCloud: 1, commands: 1 };
+  /** Who learns at once that a line was cut at a text. */
+  cutsAreToldTo: 'both' | 'agent' | 'cloud' = 'both';
   protected readonly keys: Keys;
   readonly #sites = new Map<SiteName, WorldSite>();
   protected readonly dark = new Set<SiteName>();
@@ -299,7 +301,7 @@ export abstract class WorldCore {
     this.trace.note({ type: direction, site: siteIdOf(name), text });
     const what = `${direction} ${String((JSON.parse(text) as { type: string }).type)}`;
     if (this.places.reach({ kind: 'message', site: name, what }) === 'dies') {
-      wire.cut('the line was cut');
+      wire.cut('the line was cut', this.cutsAreToldTo);
       return 0;
     }
     return this.deliver[direction];

@@ -1,6 +1,7 @@
 /**
  * The wire between the agents of a world and its control plane: the very texts, in order, both ways, without sockets.
- * A cut is known to both ends at once; what was on its way is lost. Every text is a place where a test may hurt it.
+ * A cut is known to both ends at once unless it is half-open; what was on its way is lost. Every text is a place where a
+ * test may hurt it.
  */
 import type { Link as CloudLink, LinkEvents as LinkEventsOfCloud } from '../../control-plane/channel/link.ts';
 import type { Link, LinkEvents } from '../../provider-agent/channel/link.ts';
@@ -21,6 +22,8 @@ export class Wire {
   readonly #agent: LinkEvents;
   #cloud: LinkEventsOfCloud | null = null;
   #isOpen = true;
+  #isAgentTold = false;
+  #isCloudTold = false;
 
   constructor(agent: LinkEvents, ports: WirePorts) {
     this.#agent = agent;
@@ -32,13 +35,12 @@ export class Wire {
     return this.#isOpen;
   }
 
-  /** Both ends learn of it. */
-  cut(reason: string): void {
+  /** Nothing is carried any more. An end that is not told finds out by itself, from the silence. */
+  cut(reason: string, told: 'both' | 'agent' | 'cloud' = 'both'): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    const cloud = this.#cloud;
-    queueMicrotask(() => cloud?.closed(reason));
-    queueMicrotask(() => this.#agent.closed(reason));
+    if (told !== 'agent') this.#tellCloud(reason);
+    if (told !== 'cloud') this.#tellAgent(reason);
   }
 
   /** What the agent holds. */
@@ -46,14 +48,20 @@ export class Wire {
     send: (text) => this.#carry('toCloud', text, () => this.#cloud?.received(text)),
     ping: () => this.#later(() => this.#agent.heard()),
     waitingBytes: 0,
-    close: (reason) => this.cut(reason),
+    close: (reason) => {
+      this.cut(reason);
+      this.#tellAgent(reason);
+    },
   };
 
   readonly #socket: CloudLink = {
     send: (text) => this.#carry('toAgent', text, () => this.#agent.received(text)),
     ping: () => this.#later(() => this.#cloud?.heard()),
     waitingBytes: 0,
-    close: (_code, reason) => this.cut(reason),
+    close: (_code, reason) => {
+      this.cut(reason);
+      this.#tellCloud(reason);
+    },
   };
 
   async #open(): Promise<void> {
@@ -69,6 +77,19 @@ export class Wire {
     if (!this.#isOpen) return;
     const times = this.#ports.carry(direction, text, this);
     for (let i = 0; i < times; i++) this.#later(deliver);
+  }
+
+  #tellAgent(reason: string): void {
+    if (this.#isAgentTold) return;
+    this.#isAgentTold = true;
+    queueMicrotask(() => this.#agent.closed(reason));
+  }
+
+  #tellCloud(reason: string): void {
+    if (this.#isCloudTold) return;
+    this.#isCloudTold = true;
+    const cloud = this.#cloud;
+    queueMicrotask(() => cloud?.closed(reason));
   }
 
   #later(deliver: () => void): void {
