@@ -79,6 +79,7 @@ export async function aRestoredBackupDoesNotTouchWhatIsNewer(): Promise<void> {
 export async function aCommandThatComesTooLateIsNotBegun(): Promise<void> {
   const world = await protectedWorld();
   world.goesDark('reading');
+  await world.clock.advance(15_000);
   const request = await world.requestFor('unplannedFailover');
   world.deliver.toAgent = 0;
   await world.ask(request);
@@ -96,6 +97,7 @@ export async function aCommandThatComesTooLateIsNotBegun(): Promise<void> {
 export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promise<void> {
   const world = await protectedWorld({ extra: 'timings: { startFailover: { from: 500 ms, to: 3 s } }' });
   world.goesDark('reading');
+  await world.clock.advance(15_000);
   const request = await world.requestFor('unplannedFailover');
   const isOutcome = (place: Place) => place.kind === 'append' && place.when === 'before' && place.what.includes('done');
   world.places.hurtWhere(isOutcome, () => 'fails');

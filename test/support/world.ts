@@ -129,7 +129,14 @@ export class World extends WorldCore {
   }
 
   async failOver(target?: Target): Promise<JobId> {
-    return this.#done(await this.ask(await this.requestFor('unplannedFailover', target)));
+    const request = await this.requestFor('unplannedFailover', target);
+    const asked = this.ask(request).catch(async (thrown: { code?: string }) => {
+      if (thrown.code !== 'ERR_PRIMARY_UNJUDGED') throw thrown;
+      // Whoever asks is told from when on it can be told, and waits.
+      await this.clock.advance(90_000);
+      return this.ask(request);
+    });
+    return this.#done(await asked);
   }
 
   async commit(target?: Target): Promise<JobId> {
