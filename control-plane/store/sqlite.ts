@@ -4,6 +4,7 @@
  * Node-API it ends the process without a word.
  */
 import { closeSync, openSync } from 'node:fs';
+import type SqliteDriver from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
@@ -34,16 +35,26 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 const migrations = { '0001-first': first };
 
-/** Throws ERR_STORE_FAILED with cause and remedy: an old Node, no access, a damaged file, a file of a newer release. */
+/**
+ * Throws ERR_STORE_FAILED with cause and remedy: an old Node, no access, a damaged file, a file of a newer release; ERR_CONFLICT when
+ * another process has it open: two would both believe that they own its jobs.
+ */
 export async function openStore({ file, defer = queueMicrotask }: StoreOptions): Promise<Store> {
-  const database = await openFile(file);
+  const Sqlite = await loadDriver();
+  const database = openFile(Sqlite, file);
   const db = new Kysely<Tables>({ dialect: new EmbeddedDialect(database) });
   const connection = new Connection(db);
+  let held: Database | null = null;
+  const close = async () => {
+    await connection.close();
+    held?.close();
+  };
   try {
+    held = file === ':memory:' ? null : lock(Sqlite, file);
     refuseNewer(database, file);
     await migrate(db, file);
   } catch (thrown) {
-    await connection.close();
+    await close();
     throw storeError(thrown);
   }
   return {
@@ -55,19 +66,39 @@ export async function openStore({ file, defer = queueMicrotask }: StoreOptions):
     promises: new Promises(connection),
     jobs: new Jobs(connection, defer),
     settings: new Settings(connection),
-    close: () => connection.close(),
+    close,
   };
 }
 
-async function openFile(file: string): Promise<Database> {
+async function loadDriver(): Promise<typeof SqliteDriver> {
   if (Number(process.versions.napi ?? 0) < NODE_API_NEEDED) {
     throw new FarshoreError('ERR_STORE_FAILED', `Node ${process.version} is too old for the embedded database: run Node 24 or later`);
   }
-  const { default: Sqlite } = await import('better-sqlite3');
+  return (await import('better-sqlite3')).default;
+}
+
+/** The lock of an open transaction in a file beside it: the system takes it back however the process ends. */
+function lock(Sqlite: typeof SqliteDriver, file: string): Database {
+  makePrivate(`${file}.lock`);
+  const beside = new Sqlite(`${file}.lock`, { timeout: 0 });
+  try {
+    beside.exec('BEGIN EXCLUSIVE');
+    return beside;
+  } catch (cause) {
+    beside.close();
+    throw new FarshoreError('ERR_CONFLICT', `another control plane runs on ${file}: stop it first`, { cause });
+  }
+}
+
+/** It holds key material; the files that SQLite lays beside it take over its mode. */
+function makePrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600));
+}
+
+function openFile(Sqlite: typeof SqliteDriver, file: string): Database {
   let database: Database | null = null;
   try {
-    // It holds key material; the files that SQLite lays beside it take over its mode.
-    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
+    if (file !== ':memory:') makePrivate(file);
     database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');

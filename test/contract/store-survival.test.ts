@@ -88,6 +88,13 @@ test('what was stored is there when the store is opened again, and migrations ru
   }
 });
 
+test('two control planes do not share one database: the second is told so, until the first has gone', async (t) => {
+  const { file, store } = await makeStoreWorld(t);
+  await assert.rejects(openStore({ file }), { code: 'ERR_CONFLICT' });
+  await store.close();
+  await (await openStore({ file })).close();
+});
+
 test('only the owner of the files may read them', { skip: process.platform === 'win32' }, async (t) => {
   const world = await makeStoreWorld(t);
   const { stat, readdir } = await import('node:fs/promises');
