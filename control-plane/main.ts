@@ -27,7 +27,7 @@ Exit codes:
   0  stopped when asked
   1  a fault, or the database cannot be used
   2  a mistake in the command line or in server.yaml
-  5  a port is taken`,
+  5  a port is taken, or another control plane runs on the data folder`,
   );
 
 program
