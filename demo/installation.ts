@@ -1,12 +1,15 @@
 /** One control plane and the agents of two simulated sites, each in a folder of its own, set up as an administrator would. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import path from 'node:path';
 import colors from 'picocolors';
 import type { SiteAnswer } from '../shared/api/sites.ts';
 import type { CommandLine } from './farshore.ts';
 import { freePort, type Processes, programs } from './processes.ts';
 
+const CLI_CONFIG = 'farshore-cli.json';
 const OWNER = 'owner';
 const PASSWORD_BYTES = 15;
 const LIMIT_MS = 60_000;
@@ -29,11 +32,15 @@ export class Installation {
     this.#processes = processes;
     this.#onDied = onDied;
     this.address = `https://127.0.0.1:${ports.api}`;
-    this.cliConfig = path.join(folder, 'farshore-cli.json');
+    this.cliConfig = path.join(folder, CLI_CONFIG);
   }
 
-  /** An empty folder; what an earlier demo left there is removed. */
+  /** An empty folder; what an earlier demo left there is removed. Throws while one still runs there. */
   static async make(folder: string, processes: Processes, onDied: (why: string) => void): Promise<Installation> {
+    const running = await runningAt(path.join(folder, CLI_CONFIG));
+    if (running !== null) {
+      throw new Error(`another demo runs on ${folder}: ${running} answers; end it with Ctrl-C in its terminal, or use that one`);
+    }
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
     return new Installation(folder, { api: await freePort(), agents: await freePort() }, processes, onDied);
@@ -102,15 +109,32 @@ export class Installation {
     return job.id;
   }
 
-  sayGoodbye(): void {
+  /** At a simulated site, as its administrator would. */
+  async orderFault(site: string, fault: string): Promise<void> {
+    const data = path.join(this.#folder, site.toLowerCase());
+    console.log(colors.dim('$ ') + colors.cyan(`farshore-agent fault order --data ${data} '${fault}'`));
+    await this.#runToEnd('the fault', ['fault', 'order', '--data', data, fault]);
+  }
+
+  /** `brokenSite`: where a fault waits to be lifted. */
+  sayGoodbye(brokenSite: string | null): void {
+    const farshore = `FARSHORE_CONFIG=${this.cliConfig} npm run farshore --`;
+    const agent = (words: string, site: string) =>
+      `npm run farshore-agent -- ${words} --data ${path.join(this.#folder, site.toLowerCase())}`;
+    const toTry =
+      brokenSite === null
+        ? [`${farshore} vms list`, `${farshore} commit --plan web-shop`, agent('egress --total', 'slough')]
+        : [
+            `${agent('fault lift', brokenSite)} 1`,
+            `${farshore} jobs retry latest --all --reason "the fault is lifted"`,
+            `${farshore} report latest`,
+          ];
     console.log(`
 ${colors.bold('Everything runs on, until Ctrl-C.')}
   API          ${this.address}/api/v1/openapi.json
   sign in as   ${OWNER}   password  ${this.#password}
   authority    ${path.join(this.#folder, 'control-plane', 'authority.pem')}
-  try          FARSHORE_CONFIG=${this.cliConfig} npm run farshore -- vms list
-               FARSHORE_CONFIG=${this.cliConfig} npm run farshore -- commit --plan web-shop
-               npm run farshore-agent -- egress --data ${path.join(this.#folder, 'slough')}`);
+  try          ${toTry.join('\n               ')}`);
   }
 
   async #site(name: string, farshore: CommandLine): Promise<SiteAnswer | undefined> {
@@ -147,5 +171,21 @@ ${colors.bold('Everything runs on, until Ctrl-C.')}
       if (performance.now() > until) throw new Error(`not within ${LIMIT_MS / 1000} s: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
+  }
+}
+
+/** The address that the command line of an earlier demo was set up for, if something answers there. */
+async function runningAt(cliConfig: string): Promise<string | null> {
+  const text = await readFile(cliConfig, 'utf8').catch(() => null);
+  const found = text === null ? null : /https:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+  if (!found) return null;
+  const socket = connect(Number(found[1]), '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return found[0];
+  } catch {
+    return null;
+  } finally {
+    socket.destroy();
   }
 }

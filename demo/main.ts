@@ -2,7 +2,8 @@
  * The story of the README on one machine: two sites register, their clouds are paired, VMs are protected, the primary site dies,
  * and a recovery plan brings them up at the other site. All in real processes; everything it makes is under ./.farshore/demo.
  *
- * `--once` ends after the report: 0 when every VM is where it should be, else 1.
+ * `--once` ends after the report: 0 when every VM is where it should be, else 1. `--break` orders a fault at the recovery site first,
+ * so that the failover has to wait for a person.
  */
 import colors from 'picocolors';
 import { CommandLine } from './farshore.ts';
@@ -14,10 +15,22 @@ import { Processes } from './processes.ts';
 const PRIMARY = { site: 'Reading', file: 'examples/reading.yaml' };
 const RECOVERY = { site: 'Slough', file: 'examples/slough.yaml' };
 
-const isOnce = process.argv.includes('--once');
-const unknown = process.argv.slice(2).filter((word) => word !== '--once');
+const FAULT = '{ kind: fails, operation: startVm, vm: sql-01, times: 99 }';
+const USAGE = `usage: npm run demo [-- [--once] [--break]]
+
+  --once   end after the report; exit code 0 when every VM is where it should be, else 1
+  --break  let the start of one VM fail at the recovery site, so that the failover waits for you`;
+
+const words = process.argv.slice(2);
+if (words.some((word) => word === '--help' || word === '-h')) {
+  console.log(USAGE);
+  process.exit(0);
+}
+const isOnce = words.includes('--once');
+const isToBreak = words.includes('--break');
+const unknown = words.filter((word) => word !== '--once' && word !== '--break');
 if (unknown.length > 0) {
-  console.error(`unknown: ${unknown.join(' ')}\nusage: npm run demo [-- --once]`);
+  console.error(`unknown: ${unknown.join(' ')}\n${USAGE}`);
   process.exit(2);
 }
 
@@ -25,7 +38,8 @@ const processes = new Processes();
 const narrator = new Narrator();
 let askedToStop: (() => void) | null = null;
 let isStopping = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, () => void stop(signal));
+// SIGHUP too: a terminal that is closed must not leave the programs behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
 
 async function stop(signal: string): Promise<void> {
   if (isStopping) return;
@@ -65,10 +79,18 @@ async function story(installation: Installation, farshore: CommandLine): Promise
   narrator.chapter('A recovery plan says in which order they come back');
   await farshore.show(['plans', 'apply', PLAN_FILE]);
 
+  if (isToBreak) {
+    narrator.chapter('A fault is ordered at Slough');
+    await installation.orderFault(RECOVERY.site, FAULT);
+  }
+
   narrator.chapter('Reading dies');
   const pid = await installation.killSite('Reading');
   narrator.say(colors.red(`kill -9 ${pid}: the agent of Reading, its hosts and its VMs are gone, in the middle of replication.`));
-  await narrator.whileWaiting('the control plane hears nothing from Reading any more; after ten seconds it calls the site dark', installation.untilDark('Reading', farshore));
+  await narrator.whileWaiting(
+    'the control plane hears nothing from Reading any more; after ten seconds it calls the site dark',
+    installation.untilDark('Reading', farshore),
+  );
 
   narrator.chapter('Failover');
   const plan = await readPlanNames();
@@ -87,14 +109,15 @@ async function story(installation: Installation, farshore: CommandLine): Promise
 }
 
 async function main(): Promise<void> {
-  const installation = await Installation.make('.farshore/demo', processes, (why) => {
+  const sayDied = (why: string) => {
     if (!isStopping) console.error(colors.red(`\n${why}; its log is under .farshore/demo`));
-  });
+  };
   let isGood = false;
   try {
+    const installation = await Installation.make('.farshore/demo', processes, sayDied);
     isGood = await story(installation, new CommandLine(installation.cliConfig));
     if (!isOnce) {
-      installation.sayGoodbye();
+      installation.sayGoodbye(isToBreak ? RECOVERY.site : null);
       await new Promise<void>((resolve) => {
         askedToStop = resolve;
       });
