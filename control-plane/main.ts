@@ -12,7 +12,7 @@ import { type RunningServer, runServer } from './run-server.ts';
 
 const program = new Command('farshore-server')
   .description('The Farshore control plane: remembers, decides and shows.')
-  .showHelpAfterError()
+  .showHelpAfterError('(add --help for how it is used)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .addHelpText(
     'after',

@@ -69,12 +69,12 @@ export function writeDocument(document: unknown): string {
   return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
-/** One line a problem: `file:line:column  field  message (allowed: ...)`. An error without problems gives its message. */
+/** One line a problem: `file:line:column  field  message (allowed: ...)`, with what is known of it. An error without problems gives its message. */
 export function formatProblems(error: FarshoreError): string {
   if (error.problems.length === 0) return error.message;
   return error.problems
     .map(({ file, line, column, field, message, allowed }) => {
-      const place = [file ?? 'document', line, column].filter((part) => part !== undefined).join(':');
+      const place = [file ?? (line === undefined ? undefined : 'document'), line, column].filter((part) => part !== undefined).join(':');
       const told = allowed === undefined ? message : `${message} (allowed: ${allowed})`;
       return [place, field, told].filter((part) => part !== undefined && part !== '').join('  ');
     })

@@ -50,7 +50,10 @@ export class Output {
     for (const problem of error.problems) {
       lines.push(`  ${formatProblems(new FarshoreError(error.code, '', { problems: [inPlain(problem)] }))}`);
     }
-    stderr.write(`${[...lines, `cause:  ${cause}`, `remedy: ${remedy}`].join('\n')}\n`);
+    // A mistake in the command line is all in its message; the cause and remedy of its code speak of the fields of a request.
+    const isAllSaid = error.code === 'ERR_REQUEST_INVALID' && error.problems.length === 0;
+    if (!isAllSaid) lines.push(`cause:  ${cause}`, `remedy: ${remedy}`);
+    stderr.write(`${lines.join('\n')}\n`);
   }
 }
 

@@ -38,9 +38,11 @@ export function reportText(report: ReportAnswer, output: Output): string {
 
 function failoverFacts({ total, rpoFrom }: ReportAnswer): [string, string][] {
   const outage = total.outageSeconds === null ? '' : `; out of service for ${duration(total.outageSeconds)}`;
+  // Times are of those that run; the others have none yet, or never.
+  const of = total.succeeded < total.vms ? `, for the ${total.succeeded} of ${total.vms} that run` : '';
   const from = rpoFrom === 'outage' ? 'of data before the outage' : 'of data before the failover was started';
   return [
-    ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the failover${outage}`],
+    ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the failover${outage}${of}`],
     ['Actual RPO', total.rpoSeconds === null ? '-' : `${duration(total.rpoSeconds)} ${from}, at worst`],
   ];
 }
@@ -60,6 +62,15 @@ function splitText({ queuedSeconds, siteSeconds, personSeconds, orchestrationSec
 
 const MOST_ROWS = 200;
 
+const outcomeWords: Record<VmReportAnswer['outcome'], string> = {
+  succeeded: 'succeeded',
+  failed: 'failed',
+  undone: 'taken back',
+  skipped: 'skipped by decision',
+  waitsForPerson: 'waits for a person',
+  inProgress: 'in progress',
+};
+
 function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
   const time = (seconds: number | null) => (seconds === null ? '-' : duration(seconds));
   const rows = vms
@@ -67,7 +78,7 @@ function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): stri
     .map((vm) => [
       `  ${plain(vm.name)}`,
       plain(vm.group),
-      vm.outcome,
+      outcomeWords[vm.outcome],
       time(vm.rtoSeconds),
       time(vm.rpoSeconds),
       moment(vm.recoveryPointAt),
@@ -77,7 +88,9 @@ function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): stri
 }
 
 function plainTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
-  const rows = vms.slice(0, MOST_ROWS).map((vm) => [`  ${plain(vm.name)}`, vm.outcome, moment(vm.beganAt), moment(vm.endedAt)]);
+  const rows = vms
+    .slice(0, MOST_ROWS)
+    .map((vm) => [`  ${plain(vm.name)}`, outcomeWords[vm.outcome], moment(vm.beganAt), moment(vm.endedAt)]);
   return table(['  MEMBER', 'OUTCOME', 'BEGAN', 'ENDED'], rows, '  no members', colors) + more(vms.length);
 }
 

@@ -61,7 +61,7 @@ async function protectedShop(t: TestContext) {
 describe('the command line', () => {
   it('goes from sign-in to the report of a failover', async (t) => {
     const { world, reading } = await protectedShop(t);
-    world.connected.delete(reading.id);
+    world.goDark(reading);
     const failover = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
     assert.equal(failover.code, 0, failover.stderr);
     assert.match(failover.stdout, /Unplanned failover: shop: succeeded/);
@@ -92,29 +92,32 @@ describe('the command line', () => {
 
   it('ends with 5 and says what to decide when the job waits for a person, and with 0 when it was retried', async (t) => {
     const { world, reading } = await protectedShop(t);
-    world.connected.delete(reading.id);
+    world.goDark(reading);
     world.answers = (command) => (command.command.kind === 'vm.start' ? fail('ERR_WRONG_STATE') : succeed(command));
     const failover = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
     assert.equal(failover.code, 5, failover.stdout + failover.stderr);
-    const [, job = '', step = ''] = /farshore jobs retry (\S+) (\S+)/.exec(failover.stdout) ?? [];
+    const [, job = '', member = ''] = /farshore jobs retry (\S+) (\S+)/.exec(failover.stdout) ?? [];
     assert.match(failover.stdout, /ERR_WRONG_STATE/);
     world.answers = succeed;
     const detail = JSON.parse((await world.cli(['jobs', 'show', job, '--json'])).stdout);
     const members = (detail as JobDetailAnswer).groups.flatMap((group) => group.members);
-    const waiting = members.flatMap((member) => member.steps.filter((one) => one.waitsForPerson));
-    assert.equal(waiting.length > 0, true);
-    assert.equal(waiting[0]?.id, step);
-    for (const one of waiting) {
-      const retry = await world.cli(['jobs', 'retry', job, one.id, '--reason', 'mended']);
-      assert.equal(retry.code, 0, retry.stderr);
-    }
+    const waiting = members.filter(({ status }) => status === 'waitsForPerson');
+    assert.equal(waiting.length, 3);
+    assert.equal(waiting[0]?.name, member);
+    const nobody = await world.cli(['jobs', 'retry', job, 'sql-1', '--reason', 'mended']);
+    assert.equal(nobody.code, 2);
+    assert.match(nobody.stderr, /no waiting member 'sql-1'; did you mean 'sql-01'/);
+    const one = await world.cli(['jobs', 'retry', job, member, '--reason', 'mended']);
+    assert.match(one.stdout, /^1 decided, 2 still to decide/, one.stderr);
+    const others = await world.cli(['jobs', 'retry', job, '--all', '--reason', 'mended']);
+    assert.equal(others.code, 0, others.stderr);
     const end = await world.cli(['jobs', 'show', job, '--follow']);
     assert.equal(end.code, 0, end.stdout + end.stderr);
   });
 
   it('ends with 4 when some VMs failed, and says which and why', async (t) => {
     const { world, reading } = await protectedShop(t);
-    world.connected.delete(reading.id);
+    world.goDark(reading);
     let failed = 0;
     world.answers = (command) =>
       command.command.kind === 'failover.execute' && failed++ === 0 ? fail('ERR_NO_RECOVERY_POINT') : succeed(command);
@@ -126,7 +129,7 @@ describe('the command line', () => {
 
   it('resumes watching when the control plane restarts in the middle', async (t) => {
     const { world, reading, slough } = await protectedShop(t);
-    world.connected.delete(reading.id);
+    world.goDark(reading);
     const isStart = (command: CommandToSend) => command.command.kind === 'vm.start';
     world.answers = (command) => (isStart(command) ? null : succeed(command));
     const watching = world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire', '--json']);

@@ -217,6 +217,12 @@ export class ApiWorld {
     return site;
   }
 
+  /** Its agent is gone, and for long enough that the site is judged dead. */
+  goDark({ id }: SiteInWorld): void {
+    this.connected.delete(id);
+    this.heardAt.set(id, Date.now() - 60_000);
+  }
+
   /** Runs `farshore` as a process of its own, with what is typed or piped in as `input`. */
   cli(
     args: readonly string[],

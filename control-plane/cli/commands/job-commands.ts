@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { JobState } from '../../../shared/engine/facts.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
-import { JobId, StepId } from '../../../shared/ids.ts';
+import { JobId, type StepId } from '../../../shared/ids.ts';
 import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
+import { pick } from '../names.ts';
 import { duration, moment, type Output, plain, table } from '../output.ts';
 import { summaryOf } from '../progress/summary.ts';
 import { activityOf, jobTitle, stateWords, statusWords } from '../progress/words.ts';
@@ -54,17 +55,30 @@ export function addJobCommands(tree: Tree, program: Command): void {
   const withReason = (command: Command) => command.requiredOption('--reason <text>', 'why; kept with the job');
   for (const decision of ['retry', 'skip'] as const) {
     addLeaf(tree, jobs, {
-      usage: `${decision} <job> <step>`,
-      about: decision === 'retry' ? 'try a step again that waits for a person' : 'go on without a step that waits for a person',
-      examples: [`farshore jobs ${decision} latest start/3f0c6e1e-5d6c-4f7e-9a53-0d6f6b1f4c55 --reason "seen on the console"`],
-      configure: withReason,
-      run: async (session, options: { reason: string }, wanted: string, step: string) => {
+      usage: `${decision} <job> [members...]`,
+      about: decision === 'retry' ? 'try again the steps that wait for a person' : 'go on without the steps that wait for a person',
+      examples: [
+        `farshore jobs ${decision} latest sql-01 --reason "seen on the console"`,
+        `farshore jobs ${decision} latest --all --reason "seen on the console"`,
+      ],
+      configure: (command) => withReason(command).option('--all', 'every step of the job that waits', false),
+      run: async (session, options: { reason: string; all: boolean }, wanted: string, members: readonly string[]) => {
+        if (options.all === members.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'name the members (VMs), or say --all');
         const client = session.client();
         const jobId = await findJob(client, wanted);
-        const parsed = StepId.safeParse(step);
-        if (!parsed.success) throw new FarshoreError('ERR_REQUEST_INVALID', `'${plain(step)}' is no step`);
-        await client.call('decideStep', { params: { jobId }, body: { step: parsed.data, decision, reason: options.reason } });
-        session.output.show({ job: jobId, step, decision }, () => `decided; watch it with: farshore jobs show ${jobId} --follow`);
+        const waiting = waitingSteps(await client.call('getJob', { params: { jobId } }));
+        if (waiting.length === 0) throw new FarshoreError('ERR_NOT_FOUND', `nothing in job ${jobId} waits for a person`);
+        const chosen = options.all
+          ? waiting
+          : members.map((name) => pick(name, waiting, 'waiting member', ({ member, step }) => [member, step]));
+        for (const { step } of chosen)
+          await client.call('decideStep', { params: { jobId }, body: { step, decision, reason: options.reason } });
+        const left = waiting.length - chosen.length;
+        session.output.show(
+          { job: jobId, steps: chosen.map(({ step }) => step), decision, stillWaiting: left },
+          () =>
+            `${chosen.length} decided${left > 0 ? `, ${left} still to decide` : ''}; watch it with: farshore jobs show ${jobId} --follow`,
+        );
         return undefined;
       },
     });
@@ -95,6 +109,11 @@ export function addJobCommands(tree: Tree, program: Command): void {
   });
 }
 
+function waitingSteps(job: JobDetailAnswer): { member: string; step: StepId }[] {
+  const members = job.groups.flatMap((group) => group.members);
+  return members.flatMap(({ name, steps }) => steps.filter((step) => step.waitsForPerson).map(({ id }) => ({ member: name, step: id })));
+}
+
 /** An id, its beginning, or `latest`. */
 async function findJob(client: Client, wanted: string): Promise<JobId> {
   const whole = JobId.safeParse(wanted);
@@ -119,7 +138,7 @@ function jobText(job: JobDetailAnswer, output: Output, now: number): string {
       const { words, seconds } = activityOf(member, now);
       return [
         `  ${plain(member.name)}`,
-        member.status,
+        statusWords[member.status],
         words === statusWords[member.status] ? '' : words,
         seconds === null ? '' : duration(seconds),
       ];

@@ -8,9 +8,12 @@ import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { byNameOrId, cloudNames, networkNames, pick } from '../names.ts';
-import { type Output, plain, table } from '../output.ts';
+import { duration, type Output, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import { readText } from '../session.ts';
+
+/** An agent that is connected is heard every 20 seconds. */
+const HEARD_WITHIN_S = 25;
 
 interface PairOptions extends FollowOptions {
   readonly name: string;
@@ -158,7 +161,11 @@ function pairingTable(pairings: readonly PairingAnswer[], { colors }: Output): s
 }
 
 function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string {
-  const side = (seen: ProtectedVmAnswer['primary']) => (seen === null ? 'never reported' : seen.power);
+  // What a dark site said last is no news of now, and the API calls it unknown only later.
+  const side = (seen: ProtectedVmAnswer['primary']) => {
+    if (seen === null) return 'never reported';
+    return seen.ageSeconds > HEARD_WITHIN_S && seen.power !== 'unknown' ? `${seen.power} ${duration(seen.ageSeconds)} ago` : seen.power;
+  };
   const rows = vms.map((vm) => {
     const replica = vm.activeLocation === 'primary' ? vm.recovery : vm.primary;
     const { health } = replica?.replication ?? { health: 'unknown' };

@@ -103,7 +103,7 @@ function addPlanCommands(tree: Tree, plans: Command): void {
       const { name } = readDocument(text, file, RecoveryPlan);
       const saved = await session.client().call('savePlan', { params: { plan: name }, body: { text, fileName: file } });
       const what = saved.isChanged ? `is saved as version ${saved.version}` : `says what version ${saved.version} says; nothing was saved`;
-      session.output.show(saved, () => `plan ${plain(saved.name)} ${what}: ${saved.members} members in ${saved.groups} groups`);
+      session.output.show(saved, () => `plan ${plain(saved.name)} ${what}: ${sizeOf(saved)}`);
       return undefined;
     },
   });
@@ -114,10 +114,7 @@ function addPlanCommands(tree: Tree, plans: Command): void {
     run: async (session, _options: object, file: string) => {
       const body = { text: readText(file, 'the plan'), fileName: file };
       const checked = await session.client().call('checkPlan', { body });
-      session.output.show(
-        checked,
-        () => `${path.basename(file)} has no mistakes: plan ${plain(checked.name)}, ${checked.members} members in ${checked.groups} groups`,
-      );
+      session.output.show(checked, () => `${path.basename(file)} has no mistakes: plan ${plain(checked.name)}, ${sizeOf(checked)}`);
       return undefined;
     },
   });
@@ -193,4 +190,8 @@ function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recover
   if (text === 'latest') return { choose: 'latest' };
   if (text === 'latest-application-consistent') return { choose: 'latestApplicationConsistent' };
   throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: latest, latest-application-consistent; not '${text}'`);
+}
+
+function sizeOf({ members, groups }: { readonly members: number; readonly groups: number }): string {
+  return `${members} ${members === 1 ? 'member' : 'members'} in ${groups} ${groups === 1 ? 'group' : 'groups'}`;
 }

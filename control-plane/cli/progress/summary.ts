@@ -28,15 +28,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
-  const waiting = detail.groups.flatMap((group) => group.members.flatMap(({ steps }) => steps.filter((step) => step.waitsForPerson)));
-  const [first] = waiting;
-  if (first) {
-    lines.push('', 'Decide the steps that wait:');
-    lines.push(
-      `  farshore jobs retry ${detail.id} ${first.id} --reason "..."`,
-      `  farshore jobs skip ${detail.id} ${first.id} --reason "..."`,
-    );
-  }
+  lines.push(...decisionLines(detail));
   if (detail.endedAt !== null && detail.kind === 'unplannedFailover') lines.push(`  farshore report ${detail.id}`);
   return lines.join('\n');
 }
@@ -49,18 +41,40 @@ function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string
   return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`];
 }
 
+function decisionLines({ id, groups }: JobDetailAnswer): string[] {
+  const [first, ...others] = groups.flatMap(({ members }) => members).filter(({ steps }) => steps.some((step) => step.waitsForPerson));
+  if (first === undefined) return [];
+  const name = shellWord(first.name);
+  return [
+    '',
+    'Decide what waits, when the cause is mended or the work is done by hand:',
+    `  farshore jobs retry ${id} ${name} --reason "..."`,
+    ...(others.length > 0 ? [`  farshore jobs retry ${id} --all --reason "..."      # all ${others.length + 1}`] : []),
+    `  farshore jobs skip ${id} ${name} --reason "..."`,
+  ];
+}
+
+/** As bash and PowerShell both take it. */
+function shellWord(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : `'${plain(name).replaceAll("'", '')}'`;
+}
+
+/** A line for each step that failed, then cause and remedy once for each code: fifty VMs may fail for one reason. */
 function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[] {
   const faulty = detail.groups.flatMap(({ members }) =>
     members.flatMap(({ name, status, steps }) =>
       status === 'done' ? [] : steps.filter(({ error }) => error !== null).map((step) => ({ name, step })),
     ),
   );
-  const lines = faulty.slice(0, MOST_FAILURES).flatMap(({ name, step }) => {
+  const told = faulty.slice(0, MOST_FAILURES);
+  const lines = told.flatMap(({ name, step }) => {
     if (step.error === null) return [];
-    const { code, cause, remedy, logRef } = step.error;
-    const what = `  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${step.waitsForPerson ? ', waits for a person' : ''}`;
-    return [what, `    cause:  ${cause}${logRef === '' ? '' : ` (agent log ${logRef})`}`, `    remedy: ${remedy}`];
+    const { code, logRef } = step.error;
+    const waits = step.waitsForPerson ? ', waits for a person' : '';
+    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
   });
   if (faulty.length > MOST_FAILURES) lines.push(`  and ${faulty.length - MOST_FAILURES} more; see farshore jobs show ${detail.id}`);
+  const causes = new Map(told.flatMap(({ step: { error } }) => (error === null ? [] : [[error.code, error]])));
+  for (const { code, cause, remedy } of causes.values()) lines.push(`  ${code}`, `    cause:  ${cause}`, `    remedy: ${remedy}`);
   return lines;
 }
