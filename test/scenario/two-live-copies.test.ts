@@ -24,8 +24,7 @@ test('a VM that runs on both sides is an alarm in the API and on the command lin
   const [moved] = vms;
   assert.ok(moved);
 
-  world.connected.delete(reading.id);
-  world.heardAt.set(reading.id, Date.now() - 60_000);
+  world.goDark(reading);
   await run({ kind: 'unplannedFailover', target: { vms: [moved.id] }, primary: { evidence: 'unreachable', reason: 'fire' } });
   const replica = { ...report(moved.name, slough), ref: { cloudId: slough.cloudId, vmId: moved.vmId } };
   const message = { type: 'inventory.changed' as const, full: false, clouds: [], networks: [], removedVms: [], digest: null };
