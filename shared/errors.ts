@@ -33,7 +33,7 @@ export const errorCodes = {
   ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
   ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
-  ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Use a planned failover, or attest that the VMs are down and say how you know.' },
+  ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
   ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
   ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports; or look at the site and decide the step.' },
@@ -74,7 +74,7 @@ export const errorCodes = {
   ERR_NOT_PREPARED: { http: 409, retryable: false, cause: 'The hosts of the cloud are not prepared to replicate with that site.', remedy: 'Pair the clouds again.' },
   ERR_PEER_UNREACHABLE: { http: 502, retryable: true, cause: 'The other site does not answer on its replication address.', remedy: 'Check the line and the firewall between the sites.' },
   ERR_GUEST_SILENT: { http: 504, retryable: true, cause: 'The VM runs, and its guest has not answered in time.', remedy: 'Look at its console; then retry or skip.' },
-  ERR_FABRIC_FAILED: { http: 502, retryable: true, cause: 'The fabric refused or failed the operation.', remedy: 'See the log of the agent at the place named.' },
+  ERR_FABRIC_FAILED: { http: 502, retryable: true, cause: 'The fabric refused or failed the operation.', remedy: 'Search the log of the agent for the reference named: what the fabric said stands there. Mend it, then retry.' },
   ERR_FABRIC_TIMEOUT: { http: 504, retryable: true, cause: 'The fabric did not answer within the time limit.', remedy: 'Look at the host; then retry.' },
   ERR_HOST_DOWN: { http: 502, retryable: true, cause: 'The host of the VM is down.', remedy: 'Bring the host back, or let the VM be placed on another.' },
 
