@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Command, InvalidArgumentError } from 'commander';
@@ -61,7 +61,7 @@ withData(program.command('register'))
   .option('--replace', 'take the place of the identity that is there', false)
   .action(async (options: { data: string; keyFile: string; proxy?: string; replace: boolean }) => {
     const { registerSite } = await import('./register-site.ts');
-    const key = options.keyFile === 'stdin' ? await readAll(process.stdin) : readKeyFile(options.keyFile);
+    const key = options.keyFile === 'stdin' ? await readLine() : readKeyFile(options.keyFile);
     const identity = await registerSite(key, surroundings(options.data), options);
     print(`registered as agent ${identity.agentId} of site ${identity.siteId}; start it with: farshore-agent run --data ${options.data}`);
   });
@@ -85,6 +85,7 @@ withData(program.command('status'))
     const { describeAgent, formatDescription } = await import('./describe-agent.ts');
     const description = await describeAgent(agentPaths(options.data));
     print(options.json ? JSON.stringify(description, null, 2) : formatDescription(description));
+    if (description.agentId === null) process.exitCode = 3;
   });
 
 withData(program.command('egress'))
@@ -182,6 +183,16 @@ function agentVersion(): string {
   // Beside the sources, or beside the folder they were compiled into.
   const path = ['../package.json', '../../package.json'].map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
   return path === undefined ? 'unknown' : (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+/** The first line of standard input: a key may be pasted, and Enter ends it. */
+async function readLine(): Promise<string> {
+  const lines = createInterface({ input: process.stdin });
+  for await (const line of lines) {
+    process.stdin.destroy();
+    return line;
+  }
+  return '';
 }
 
 function readKeyFile(path: string): string {

@@ -25,7 +25,7 @@ export const errorCodes = {
   ERR_STALE_VERSION: { http: 409, retryable: true, cause: 'Somebody else changed it in between.', remedy: 'Read it again and repeat the change.' },
   ERR_ID_REUSED: { http: 422, retryable: false, cause: 'The id names an earlier request with another content.', remedy: 'Choose a new id.' },
   ERR_TOO_MANY_REQUESTS: { http: 429, retryable: true, cause: 'More requests came than the limit allows.', remedy: 'Wait as long as Retry-After says.' },
-  ERR_SETUP_DONE: { http: 410, retryable: false, cause: 'The set-up link was used or has expired; it works once.', remedy: 'Sign in; a lost password is reset on the server itself.' },
+  ERR_SETUP_DONE: { http: 410, retryable: false, cause: 'The set-up link was used or has expired; it works once.', remedy: 'Sign in with the account that was made with it.' },
   ERR_SETUP_SECRET_WRONG: { http: 403, retryable: false, cause: 'The secret is not the one that the server printed at its last start, or is older than a day.', remedy: 'Open the newest link on the terminal of the server; each start prints a new one until one was used.' },
   ERR_PASSWORD_WRONG: { http: 401, retryable: false, cause: 'There is no user of that name with that password.', remedy: 'Check both; an owner can add a user.' },
 

@@ -3,8 +3,9 @@
  * the site's own proof of what it tells. A line is handed to the system before its message is sent, so it survives the
  * end of the process; what cannot be noted is not sent.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { FarshoreError } from '../../shared/errors.ts';
 import { type Clock, isoMoment } from '../../shared/ports.ts';
 
 export interface LedgerOptions {
@@ -74,6 +75,7 @@ export class EgressLedger {
 
 /** The files of the ledger, oldest first. */
 export function listLedger(folder: string): string[] {
+  if (!existsSync(folder)) throw new FarshoreError('ERR_NOT_FOUND', `there is no ledger ${folder}: no agent has run on this data folder`);
   // The first file of a day has no number, and its name sorts after those that have one.
   const order = (name: string) => name.replace(/^(egress-\d{4}-\d{2}-\d{2})\.jsonl$/, '$1.000.jsonl');
   return readdirSync(folder)
