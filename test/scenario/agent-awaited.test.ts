@@ -60,7 +60,7 @@ test('a job says whom it waits for, and what can no longer begin in time', async
   });
   world.connected.add(slough.id);
   world.answers = succeed;
-  for (const command of [...world.sent]) world.finish(slough.id, command);
+  for (const command of world.sent.slice()) world.finish(slough.id, command);
   await world.jobEnded(kim, job);
   assert.match((await watching).stdout, /succeeded/, followed);
   assert.deepEqual(await awaited(), []);
