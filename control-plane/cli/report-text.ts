@@ -1,4 +1,5 @@
 /** The report of a job for a terminal. */
+import { isFailover } from '../../shared/api/jobs.ts';
 import type { ReportAnswer, TimeSplit, VmReportAnswer } from '../../shared/api/report.ts';
 import { duration, moment, type Output, plain, table } from './output.ts';
 import { jobTitle, stateWords } from './progress/words.ts';
@@ -6,11 +7,11 @@ import { jobTitle, stateWords } from './progress/words.ts';
 export function reportText(report: ReportAnswer, output: Output): string {
   const { job, total } = report;
   const { colors } = output;
-  const isFailover = job.kind === 'unplannedFailover';
+  const hasMoved = isFailover(job.kind);
   const facts: [string, string][] = [
     [
       'Result',
-      `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${isFailover ? 'VMs run at the recovery site' : 'done'}${troubles(report)}`,
+      `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${hasMoved ? 'VMs run at the recovery site' : 'done'}${troubles(report)}`,
     ],
     ['Started', `${moment(job.startedAt)} by ${plain(job.startedBy)}`],
     ...(report.plan ? [['Plan', `${plain(report.plan.name)}, version ${report.plan.version}`] as [string, string]] : []),
@@ -18,11 +19,11 @@ export function reportText(report: ReportAnswer, output: Output): string {
       ? [['Evidence', `primary site ${report.primary.evidence}: ${plain(report.primary.reason)}`] as [string, string]]
       : []),
     ...(report.outageAt ? [['Outage', `${moment(report.outageAt)}, when the primary site was last heard`] as [string, string]] : []),
-    ...(isFailover ? failoverFacts(report) : []),
+    ...(hasMoved ? failoverFacts(report) : []),
     ...(total.split ? [['Time went to', splitText(total.split)] as [string, string]] : []),
   ];
   const lines = [colors.bold(`Report: ${jobTitle(job)}`), ...facts.map(([name, words]) => `  ${colors.dim(name.padEnd(13))} ${words}`), ''];
-  lines.push(isFailover ? failoverTable(report.vms, output) : plainTable(report.vms, output));
+  lines.push(hasMoved ? failoverTable(report.vms, output) : plainTable(report.vms, output));
   for (const vm of report.vms) lines.push(...failureLines(vm, output));
   if (report.leftOut.length > 0)
     lines.push('', 'Left out:', ...report.leftOut.map(({ name, reason }) => `  ${plain(name)}: ${plain(reason)}`));
@@ -40,7 +41,11 @@ function failoverFacts({ total, rpoFrom }: ReportAnswer): [string, string][] {
   const outage = total.outageSeconds === null ? '' : `; out of service for ${duration(total.outageSeconds)}`;
   // Times are of those that run; the others have none yet, or never.
   const of = total.succeeded < total.vms ? `, for the ${total.succeeded} of ${total.vms} that run` : '';
-  const from = rpoFrom === 'outage' ? 'of data before the outage' : 'of data before the failover was started';
+  const from = {
+    outage: 'of data before the outage',
+    start: 'of data before the failover was started',
+    shutdown: 'of data before the guest was off',
+  }[rpoFrom ?? 'start'];
   return [
     ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the failover${outage}${of}`],
     ['Actual RPO', total.rpoSeconds === null ? '-' : `${duration(total.rpoSeconds)} ${from}, at worst`],

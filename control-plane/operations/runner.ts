@@ -18,6 +18,7 @@ import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
+import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
@@ -25,6 +26,7 @@ import { compileUnprotect } from './unprotect.ts';
 const compilers: Compilers = {
   pair: compilePair,
   protect: compileProtect,
+  plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,
   commit: compileCommit,
   unprotect: compileUnprotect,

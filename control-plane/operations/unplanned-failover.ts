@@ -4,22 +4,13 @@
  * person attests that its VMs are down.
  */
 import { compileFailover, type MemberWork } from '../../shared/domain/plan-compiler.ts';
-import { whyNot } from '../../shared/domain/protected-vm.ts';
-import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import { FarshoreError } from '../../shared/errors.ts';
 import type { SiteId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import {
-  allVms,
-  type Compile,
-  type CompilePorts,
-  type ResolvedTarget,
-  recoveryRef,
-  refuseUnlessConnected,
-  resolveTarget,
-  type TargetVm,
-} from './compile.ts';
+import { chooseMembers } from './choose-members.ts';
+import { allVms, type Compile, type CompilePorts, recoveryRef, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
 
 /** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
@@ -31,13 +22,8 @@ const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
-  const { chosen, skipped } = choose(target);
+  const { chosen, skipped } = chooseMembers(target, 'unplannedFailover');
   const members = allVms(chosen);
-  if (members.length === 0) {
-    throw new FarshoreError('ERR_PLAN_EMPTY', 'none of the VMs can be failed over now', {
-      problems: skipped.map(({ name, reason }): Problem => ({ field: name, message: reason })),
-    });
-  }
   const primarySites = new Set(members.map(({ pairing }) => pairing.primary.siteId));
   const recoverySites = new Set(members.map(({ pairing }) => pairing.recovery.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
@@ -55,28 +41,15 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       recoveryPoint: request.recoveryPoint,
     },
     graph: compileFailover(
-      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => memberWork(member, request.recoveryPoint)) })),
+      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => failoverWork(member, request.recoveryPoint)) })),
     ),
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1 })),
     newVms: [],
   };
 };
 
-/** A member that another job has failed over already, or that is not protected yet, is left out and named; one that is busy is not. */
-function choose(target: ResolvedTarget): { chosen: ResolvedTarget; skipped: { name: string; reason: string }[] } {
-  const skipped: { name: string; reason: string }[] = [];
-  const groups = target.groups.map((group) => ({
-    ...group,
-    vms: group.vms.filter(({ vm }) => {
-      const reason = vm.busyWith ? '' : whyNot(vm, 'unplannedFailover');
-      if (reason !== '') skipped.push({ name: vm.name, reason });
-      return reason === '';
-    }),
-  }));
-  return { chosen: { ...target, groups }, skipped };
-}
-
-function memberWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
+/** How one VM comes up at the recovery site, and is taken back as long as it has not been started. */
+export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
   const { vm, pairing, guestAnswersWithinSeconds } = member;
   const ref = recoveryRef(member);
   const common = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };

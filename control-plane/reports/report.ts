@@ -4,7 +4,7 @@
  */
 
 import type { JobInput } from '../../shared/api/job-input.ts';
-import { type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
+import { isFailover, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
 import type { ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
@@ -46,13 +46,19 @@ export function buildReport(parts: ReportParts): ReportAnswer {
     plan: input.planName && input.planVersion ? { name: input.planName, version: input.planVersion } : null,
     primary: input.primary ?? null,
     outageAt: moment(input.outageAt ?? null),
-    rpoFrom: kind !== 'unplannedFailover' ? null : input.outageAt == null ? 'start' : 'outage',
+    rpoFrom: rpoFrom(kind, input),
     total: totalOf(vms, leftOut.length, evidence),
     vms,
     leftOut,
     decisions: decisionsOf(parts.facts),
     facts: { count: facts.length, lastSeq: facts.at(-1)?.seq ?? 0 },
   };
+}
+
+function rpoFrom(kind: Job['kind'], { outageAt }: JobInput): ReportAnswer['rpoFrom'] {
+  if (kind === 'plannedFailover') return 'shutdown';
+  if (kind !== 'unplannedFailover') return null;
+  return outageAt == null ? 'start' : 'outage';
 }
 
 const outcomes: Record<MemberStatus, VmReportAnswer['outcome']> = {
@@ -71,14 +77,16 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
   const outcome = outcomes[statusOf(member, evidence)];
   const isOpen = outcome === 'inProgress' || outcome === 'waitsForPerson';
   const endedAt = isOpen ? null : latest(own.map((history) => history.endedAt));
-  const isFailover = job.kind === 'unplannedFailover';
-  const servesAt = isFailover && outcome === 'succeeded' ? endedAt : null;
+  const hasMoved = isFailover(job.kind);
+  const servesAt = hasMoved && outcome === 'succeeded' ? endedAt : null;
   const { recoveryPointId, recoveryPointAt } = resultOf(member, 'failover.execute', evidence) ?? {
     recoveryPointId: null,
     recoveryPointAt: null,
   };
   const started = resultOf(member, 'vm.start', evidence);
-  const lostFrom = input.outageAt ?? job.startedAt;
+  // What the guest wrote until it was off was sent after that: the moment of the last changes is by the clock of the site.
+  const lastChangesAt = resultOf(member, 'failover.prepare', evidence)?.lastChangesAt;
+  const lostFrom = lastChangesAt === undefined ? (input.outageAt ?? job.startedAt) : Date.parse(lastChangesAt);
   return {
     vm: member.vm,
     name: nameOf(member, evidence),
@@ -90,7 +98,7 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
     endedAt: moment(endedAt),
     rtoSeconds: servesAt === null ? null : seconds(servesAt - job.startedAt),
     outageSeconds: servesAt === null || input.outageAt == null ? null : seconds(servesAt - input.outageAt),
-    rpoSeconds: isFailover && recoveryPointAt !== null ? seconds(lostFrom - Date.parse(recoveryPointAt)) : null,
+    rpoSeconds: hasMoved && recoveryPointAt !== null ? seconds(lostFrom - Date.parse(recoveryPointAt)) : null,
     recoveryPointId,
     recoveryPointAt,
     runningAt: started?.runningAt ?? null,
@@ -110,7 +118,11 @@ function statusOf({ steps }: OutlineMember, { state }: Evidence): MemberStatus {
 }
 
 /** The result of the member's step that ran a command of this kind, if it is done. */
-function resultOf<K extends 'failover.execute' | 'vm.start'>({ steps }: OutlineMember, kind: K, { histories }: Evidence) {
+function resultOf<K extends 'failover.execute' | 'failover.prepare' | 'vm.start'>(
+  { steps }: OutlineMember,
+  kind: K,
+  { histories }: Evidence,
+) {
   const step = steps.find(({ work }) => (work as { kind?: unknown } | undefined)?.kind === kind);
   const history = step && histories.get(step.id);
   return history?.doneAt == null ? null : ((commands[kind].result.safeParse(history.result).data ?? null) as ResultFor<K> | null);

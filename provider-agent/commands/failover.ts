@@ -89,7 +89,7 @@ function isFailedOver(vm: VmView): boolean {
 }
 
 /** The fence: whoever finds the VM later sees under which decision it was started, so this comes before the start. */
-async function raiseEpoch(ref: VmRef, context: HandlerContext): Promise<void> {
+export async function raiseEpoch(ref: VmRef, context: HandlerContext): Promise<void> {
   const { epoch } = context.act;
   await reach(
     { ref, isReached: (vm) => vm !== null && vm.epoch >= epoch, act: () => context.fabric.writeEpoch(ref, epoch, context.act) },

@@ -20,9 +20,10 @@ import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
 import { hostsHandlers } from './hosts.ts';
 import { Lanes } from './lanes.ts';
+import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';
 
-const handlers: Handlers = { ...hostsHandlers, ...replicationHandlers, ...failoverHandlers };
+const handlers: Handlers = { ...hostsHandlers, ...replicationHandlers, ...failoverHandlers, ...plannedFailoverHandlers };
 
 export interface RunnerPorts {
   readonly identity: { readonly agentId: AgentId; readonly vaultId: VaultId };

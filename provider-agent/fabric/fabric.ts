@@ -148,13 +148,17 @@ export interface Fabric {
   /** Recovery: deletes a VM that is off and no longer replicates. */
   deleteVm(ref: VmRef, act: Act): Promise<void>;
 
+  /** Primary, off: replicating -> preparedForFailover; the other side holds all that was written, and this VM cannot be started. */
+  prepareFailover(ref: VmRef, act: Act): Promise<void>;
   /** Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. */
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
-  /** Recovery: failedOverWaitingCompletion -> replicating; turns the VM off. */
+  /** Recovery: failedOverWaitingCompletion -> replicating; turns the VM off. Primary: preparedForFailover -> replicating. */
   stopFailover(ref: VmRef, act: Act): Promise<void>;
   /** Recovery: failedOverWaitingCompletion -> failedOver; the other recovery points are gone. */
   completeFailover(ref: VmRef, act: Act): Promise<void>;
 
+  /** Running -> off: the guest shuts itself down. A VM that does not run is an error. */
+  stopVm(ref: VmRef, act: Act): Promise<void>;
   /** Off -> running. A VM that runs is an error. */
   startVm(ref: VmRef, act: Act): Promise<void>;
   /** Whether the guest answers now. */

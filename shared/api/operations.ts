@@ -36,6 +36,12 @@ export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,
+    kind: z.literal('plannedFailover'),
+    target: Target,
+    reason: z.string().trim().min(1).max(1000),
+  }),
+  z.strictObject({
+    id: JobId,
     kind: z.literal('unplannedFailover'),
     target: Target,
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),

@@ -63,6 +63,7 @@ export const transitions: readonly Transition[] = [
 
 /** The kinds of job that work on protected VMs, and the phases each may start from. */
 export const operationPhases = {
+  plannedFailover: ['protected'],
   unplannedFailover: ['protected'],
   commit: ['failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],

@@ -32,6 +32,8 @@ export interface Step<Work> {
 }
 
 export interface Graph<Work> {
+  /** Until the first pivot of all is begun, the scopes fall together: with one that fails all are taken back. */
+  readonly together?: true;
   readonly steps: readonly Step<Work>[];
 }
 

@@ -49,11 +49,14 @@ export class RunState<Work> {
   /** Work steps that may start now, and steps that may be undone now. */
   readonly #ready = new Set<Node<Work>>();
   readonly #undoable = new Set<Node<Work>>();
+  /** With one scope all fall, until the first pivot is begun. */
+  #together: boolean;
   #running = 0;
   #state: JobState = 'inProgress';
   #isCancelled = false;
 
   constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
+    this.#together = graph.together === true;
     for (const step of graph.steps) this.#addNode(step);
     for (const node of this.#nodes.values()) this.#link(node);
     this.#release([...this.#nodes.values()]);
@@ -121,11 +124,7 @@ export class RunState<Work> {
     switch (fact.type) {
       case 'cancelled':
         this.#isCancelled = true;
-        // What is past its pivot runs to its end.
-        for (const scope of this.#scopes.values()) {
-          if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope)) this.#failScope(scope);
-        }
-        return;
+        return this.#failAll();
       case 'parked':
         this.#state = 'parked';
         return;
@@ -198,7 +197,10 @@ export class RunState<Work> {
     node.attempt = attempt;
     node.scope.running++;
     this.#running++;
-    if (status === 'running' && node.step.pivot) node.scope.isPastPivot = true;
+    if (status === 'running' && node.step.pivot) {
+      node.scope.isPastPivot = true;
+      this.#together = false;
+    }
   }
 
   #end(node: Node<Work>, status: StepStatus): void {
@@ -219,8 +221,16 @@ export class RunState<Work> {
     node.status = 'failed';
     if (!node.step.looksOnly) scope.acted.push(node);
     if (scope.status === 'active') this.#failScope(scope);
+    if (this.#together) this.#failAll();
     this.#settle(node);
     this.#unwind(scope);
+  }
+
+  /** What is past its pivot runs to its end. */
+  #failAll(): void {
+    for (const scope of this.#scopes.values()) {
+      if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope)) this.#failScope(scope);
+    }
   }
 
   /** Nothing more starts in it. Before its pivot it is unwound; past it, it waits for a person. */

@@ -95,6 +95,21 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, deleteReplica: z.boolean() }),
     result: nothing,
   },
+  /** Either side, looks only: the primary replicates and is on or off, the replica is ready to take over. */
+  'failover.admit': {
+    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'recovery']) }),
+    result: z.strictObject({ isRunning: z.boolean() }),
+  },
+  /** Primary: shut the guest down and send the last changes. From then on the VM cannot be started there. */
+  'failover.prepare': {
+    args: z.strictObject({ vm: VmRef }),
+    result: z.strictObject({ lastChangesAt: Moment }),
+  },
+  /** Primary: take `failover.prepare` back; the VM goes on replicating, and runs again if it ran. */
+  'failover.unprepare': {
+    args: z.strictObject({ vm: VmRef, isRunning: z.boolean() }),
+    result: nothing,
+  },
   /** Recovery: make the replica startable from a recovery point, with its network and address. Starts nothing. */
   'failover.execute': {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
@@ -128,5 +143,15 @@ export type Command = { [K in CommandKind]: { readonly kind: K; readonly args: A
 export type CommandOf<K extends CommandKind> = Extract<Command, { kind: K }>;
 
 /** How far a running command has come; words a person recognises. */
-export const Stage = z.enum(['waiting', 'preparing', 'copying', 'failingOver', 'starting', 'waitingForGuest', 'cleaningUp']);
+export const Stage = z.enum([
+  'waiting',
+  'preparing',
+  'copying',
+  'shuttingDown',
+  'sendingLastChanges',
+  'failingOver',
+  'starting',
+  'waitingForGuest',
+  'cleaningUp',
+]);
 export type Stage = z.infer<typeof Stage>;

@@ -134,16 +134,24 @@ export class TestFabric implements Fabric {
     return this.#mutate('deleteVm', ref, act, () => this.remove(ref));
   }
 
+  prepareFailover(ref: VmRef, act: Act) {
+    return this.#move('prepareFailover', ref, act, 'replicating', { state: 'preparedForFailover' });
+  }
+
   startFailover(ref: VmRef, _point: string | null, act: Act) {
     return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' });
   }
 
   stopFailover(ref: VmRef, act: Act) {
-    return this.#move('stopFailover', ref, act, 'failedOverWaitingCompletion', { state: 'replicating' }, { power: 'off' });
+    return this.#move('stopFailover', ref, act, null, { state: 'replicating' }, { power: 'off' });
   }
 
   completeFailover(ref: VmRef, act: Act) {
     return this.#move('completeFailover', ref, act, 'failedOverWaitingCompletion', { state: 'failedOver' });
+  }
+
+  stopVm(ref: VmRef, act: Act) {
+    return this.#mutate('stopVm', ref, act, () => this.change(ref, { power: 'off' }));
   }
 
   startVm(ref: VmRef, act: Act) {

@@ -33,6 +33,10 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     before: (world) => world.goesDark('reading'),
     request: async (world) => world.requestFor('unplannedFailover', await world.plan([['vm-1'], ['vm-2']])),
   },
+  plannedFailover: {
+    template: async () => (await protectedPair()).asTemplate(),
+    request: async (world) => world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
   commit: {
     template: async () => {
       const world = await protectedPair();

@@ -241,7 +241,7 @@ function assertEndsAsTheGraphSays({ before, after }: Run, calm: Run, what: strin
   for (const { step, attempts, attemptsMost } of failed)
     assert.equal(attempts, attemptsMost, `${what}: ${step} was tried as often as it may`);
   if (failed.some(({ isPastPivot, isUndo }) => isPastPivot || isUndo)) return assert.equal(after.state, 'parked', what);
-  const lost = new Set(failed.map(({ scope }) => scope));
+  const lost = new Set(after.fallsTogether ? after.scopes : failed.map(({ scope }) => scope));
   assert.equal(after.state, lost.size === after.scopes.length ? 'failed' : 'completedWithFailures', what);
   for (const scope of after.scopes) {
     const [expected, from] = lost.has(scope) ? [before, 'undone'] : [calm.after, 'done'];

@@ -21,6 +21,8 @@ export interface Picture {
   readonly state: string;
   readonly steps: Readonly<Record<string, string>>;
   readonly scopes: readonly string[];
+  /** With one scope that fails all do: the graph says so, and no pivot was begun. */
+  readonly fallsTogether: boolean;
   /** By scope: the VM at both sites and in the promises, or the pairing. */
   readonly things: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly failures: readonly Failure[];
@@ -30,13 +32,14 @@ export interface Picture {
 export async function pictureOf(world: World, id: JobId | null): Promise<Picture> {
   const things = await thingsOf(world);
   const stored = id === null ? null : await world.job(id);
-  if (id === null || stored === null) return { state: '', steps: {}, scopes: [], things, failures: [] };
+  if (id === null || stored === null) return { state: '', steps: {}, scopes: [], fallsTogether: false, things, failures: [] };
   const graph = await world.graph(id);
   const run = new RunState(graph, stored.facts);
   return {
     state: stored.job.state,
     steps: Object.fromEntries([...run.views()].map(({ step, status }) => [nameStep(world, step.id), status])),
     scopes: [...new Set(graph.steps.filter(({ work }) => work !== undefined).map(({ scope }) => nameScope(world, scope)))],
+    fallsTogether: graph.together === true && !hasBegunPivot(graph.steps, stored.facts),
     things,
     failures: failuresOf(graph.steps, stored.facts).map((failure) => ({
       ...failure,
@@ -44,6 +47,11 @@ export async function pictureOf(world: World, id: JobId | null): Promise<Picture
       scope: nameScope(world, failure.scope),
     })),
   };
+}
+
+function hasBegunPivot(steps: readonly Step<StepWork>[], facts: readonly Fact[]): boolean {
+  const begun = new Set(facts.flatMap((fact) => (fact.type === 'started' ? [fact.step] : [])));
+  return steps.some(({ id, pivot }) => pivot && begun.has(id));
 }
 
 function failuresOf(steps: readonly Step<StepWork>[], facts: readonly Fact[]): Failure[] {

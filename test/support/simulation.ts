@@ -44,6 +44,10 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['reading', 'enableReplication'],
   ['reading', 'startInitialReplication'],
   ['reading', 'removeReplication'],
+  ['reading', 'stopVm'],
+  ['reading', 'prepareFailover'],
+  ['reading', 'stopFailover'],
+  ['reading', 'startVm'],
   ['slough', 'prepareHosts'],
   ['slough', 'configureReplica'],
   ['slough', 'removeReplication'],
@@ -143,7 +147,15 @@ class Teller {
     if (!isPaired) return world.pairRequest();
     const vms = await world.protectedVms();
     const some = vms.filter(() => this.below(2) === 0).map(({ id }) => id);
-    const kind = this.pick(['protect', 'protect', 'unplannedFailover', 'unplannedFailover', 'commit', 'unprotect'] as const);
+    const kind = this.pick([
+      'protect',
+      'protect',
+      'plannedFailover',
+      'unplannedFailover',
+      'unplannedFailover',
+      'commit',
+      'unprotect',
+    ] as const);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
     return some.length === 0 ? null : world.requestFor(kind, { vms: some });
   }

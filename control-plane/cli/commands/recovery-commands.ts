@@ -33,21 +33,33 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     usage: 'failover',
     about: 'bring VMs up at the recovery site',
     examples: [
+      'farshore failover --kind planned --plan shop --reason "power works in Reading"',
       'farshore failover --kind unplanned --plan shop --reason "fire in Reading"',
       'farshore failover --kind unplanned --vm web-01 --reason "host died, seen on site" --attest',
     ],
     configure: (command) =>
       withFollow(
         withTarget(command)
-          .requiredOption('--kind <kind>', 'unplanned: the primary site is dead or cut off')
+          .requiredOption(
+            '--kind <kind>',
+            'planned: shut down at the primary, nothing is lost; unplanned: the primary site is dead or cut off',
+          )
           .requiredOption('--reason <text>', 'why; kept with the job')
           .option('--attest', 'you vouch that the VMs are down at the primary site, although its agent is connected', false)
           .option('--recovery-point <point>', 'latest or latest-application-consistent', 'latest'),
       ),
     run: async (session, options: FailoverOptions) => {
-      if (options.kind !== 'unplanned') throw new FarshoreError('ERR_REQUEST_INVALID', `--kind knows: unplanned; not '${options.kind}'`);
+      if (options.kind !== 'planned' && options.kind !== 'unplanned')
+        throw new FarshoreError('ERR_REQUEST_INVALID', `--kind knows: planned, unplanned; not '${options.kind}'`);
+      if (options.kind === 'planned' && (options.attest || options.recoveryPoint !== 'latest'))
+        throw new FarshoreError(
+          'ERR_REQUEST_INVALID',
+          '--attest and --recovery-point are for --kind unplanned: a planned failover loses nothing',
+        );
       const client = session.client();
       const target = await targetOf(client, options);
+      if (options.kind === 'planned')
+        return runOperation(session, client, { kind: 'plannedFailover', target, reason: options.reason }, options);
       const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
       return runOperation(
         session,

@@ -1,5 +1,5 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
-import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { isFailover, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
@@ -29,7 +29,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...failuresOf(detail, colors),
   ];
   lines.push(...decisionLines(detail));
-  if (detail.endedAt !== null && detail.kind === 'unplannedFailover') lines.push(`  farshore report ${detail.id}`);
+  if (detail.endedAt !== null && isFailover(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   return lines.join('\n');
 }
 

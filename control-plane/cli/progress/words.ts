@@ -7,6 +7,7 @@ import { moment, plain } from '../output.ts';
 const kinds: Record<JobAnswer['kind'], string> = {
   pair: 'Pair',
   protect: 'Protect',
+  plannedFailover: 'Planned failover:',
   unplannedFailover: 'Unplanned failover:',
   commit: 'Commit',
   unprotect: 'Unprotect',
@@ -39,6 +40,8 @@ const stages: Record<Stage, string> = {
   waiting: 'waiting for its turn',
   preparing: 'preparing',
   copying: 'copying',
+  shuttingDown: 'shutting the guest down',
+  sendingLastChanges: 'sending the last changes',
   failingOver: 'failing over',
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',

@@ -1,11 +1,39 @@
-/** Unplanned failover of a replica, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
+/** Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
 import type { VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
-import { cmdletClass } from './refusals.ts';
+import { cmdletClass, wrongState } from './refusals.ts';
 import type { Work } from './task-runner.ts';
 import type { Adapter, ReplicaPart, VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
+
+/** Has all that a primary wrote arrive at its replica; throws the refusal. Answers the moment of the point that was made. */
+export type SendLast = (vm: VmRecord) => Promise<{ readonly at: number; readonly writtenBytes: number }>;
+
+export function prepareFailoverWork(world: World, ref: VmRef, sendLast: SendLast): Work<void> {
+  let sent = { at: 0, writtenBytes: 0 };
+  const begin = () => {
+    const vm = world.need(ref, 'prepareFailover');
+    const replication = world.advance(vm, 'failoverPrepared', 'prepareFailover', 'a primary that is off and replicating');
+    if (vm.power !== 'off' || replication.primary === null)
+      throw wrongState('prepareFailover', vm, 'a primary that is off and replicating');
+    return { vm, replication, primary: replication.primary };
+  };
+  return {
+    operation: 'prepareFailover',
+    subject: ref,
+    check: () => void begin(),
+    async prepare() {
+      sent = await sendLast(begin().vm);
+    },
+    effect() {
+      const { vm, replication, primary } = begin();
+      const confirmed = { ...primary, confirmedBytes: Math.max(primary.confirmedBytes, sent.writtenBytes) };
+      world.vms.put({ ...vm, replication: { ...replication, lastPointAt: sent.at, primary: confirmed }, dueAt: null });
+    },
+    lie: () => undefined,
+  };
+}
 
 export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: string | null): Work<void> {
   const begin = () => {
@@ -34,11 +62,11 @@ export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: str
   };
 }
 
-/** Turns the VM off when it runs: what it wrote since the failover is lost, as with the cmdlet. */
+/** Turns a replica off when it runs: what it wrote since the failover is lost, as with the cmdlet. A prepared primary goes on replicating. */
 export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
   const begin = () => {
     const vm = world.need(ref, 'stopFailover');
-    return { vm, replication: world.advance(vm, 'failoverStopped', 'stopFailover', 'a replica that was failed over and not completed') };
+    return { vm, replication: world.advance(vm, 'failoverStopped', 'stopFailover', 'a failover that was begun and not completed') };
   };
   return {
     operation: 'stopFailover',
@@ -47,6 +75,7 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
     effect(act) {
       const { vm, replication } = begin();
       const now = world.clock.now();
+      if (vm.replication.mode === 'primary') return void world.vms.put({ ...vm, replication, dueAt: now });
       if (vm.power === 'running')
         world.tasks.notePower(
           { at: now, host: vm.host, change: 'off', cause: 'stopFailover', commandId: act.commandId, epoch: act.epoch },

@@ -14,9 +14,11 @@ export const OPERATIONS = [
   'configureReplica',
   'removeReplication',
   'deleteVm',
+  'prepareFailover',
   'startFailover',
   'stopFailover',
   'completeFailover',
+  'stopVm',
   'startVm',
   'writeEpoch',
 ] as const;

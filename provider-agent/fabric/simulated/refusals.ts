@@ -17,9 +17,11 @@ const cmdlets: Record<Operation, { readonly name: string; readonly class: string
   configureReplica: { name: 'Set-VMNetworkAdapterFailoverConfiguration', class: 'SetVMNetworkAdapterFailoverConfiguration' },
   removeReplication: { name: 'Remove-VMReplication', class: 'RemoveVMReplication' },
   deleteVm: { name: 'Remove-VM', class: 'RemoveVM' },
+  prepareFailover: { name: 'Start-VMFailover -Prepare', class: 'StartVMFailover' },
   startFailover: { name: 'Start-VMFailover', class: 'StartVMFailover' },
   stopFailover: { name: 'Stop-VMFailover', class: 'StopVMFailover' },
   completeFailover: { name: 'Complete-VMFailover', class: 'CompleteVMFailover' },
+  stopVm: { name: 'Stop-VM', class: 'StopVM' },
   startVm: { name: 'Start-VM', class: 'StartVM' },
   writeEpoch: { name: 'Set-SCCustomPropertyValue', class: 'SetSCCustomPropertyValue' },
 };

@@ -6,6 +6,7 @@
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
+import type { SendLast } from './failover-operations.ts';
 import { cmdletClass, failed } from './refusals.ts';
 import { MAX_POINTS_PER_FRAME, type ReplicaSpec, type ReplicationAnswer, type SentPoint } from './replication-frames.ts';
 import type { CreateReplica } from './replication-operations.ts';
@@ -69,6 +70,21 @@ export class ReplicationSender {
       policy,
     });
     if (answer.type === 'refused') throw new FabricError(answer.code, answer.errorId, cmdletClass('enableReplication'), answer.message);
+  };
+
+  /** Everything up to now in one point; a primary that is off writes no more. Ordered faults of sending hold for it too. */
+  readonly sendLast: SendLast = async (vm) => {
+    const { primary } = vm.replication;
+    if (primary === null) throw failed('ERR_WRONG_STATE', 'prepareFailover', `'${vm.name}' is no primary.`);
+    if (this.#world.faults.sending(vm.ref, vm.name).isPaused)
+      throw failed('ERR_PEER_UNREACHABLE', 'prepareFailover', `The last changes of '${vm.name}' cannot be sent.`);
+    const { target, pairingId } = primary;
+    const point = this.#pointOf(vm, this.#world.clock.now(), { kind: 'crashConsistent', isFirst: false, cloudId: target.cloudId });
+    const peer = { address: target.address, siteId: target.siteId, pairingId };
+    const answer = await this.#request(peer, { type: 'sendPoints', points: [point] });
+    const refusal = answer.type === 'refused' ? answer : answer.refused[0];
+    if (refusal !== undefined) throw new FabricError(refusal.code, refusal.errorId, cmdletClass('prepareFailover'), refusal.message);
+    return point;
   };
 
   async #request(peer: ReplicationPeer, request: Parameters<ReplicationTransport['request']>[1]): Promise<ReplicationAnswer> {
@@ -144,15 +160,12 @@ export class ReplicationSender {
     const isApplicationDue =
       hours !== null && (primary.lastApplicationPointAt === null || at >= primary.lastApplicationPointAt + hours * HOUR_MS);
     this.#world.vms.put({ ...vm, dueAt: isFirst ? Math.max(retryAt, now + GRID_MS) : nextCycle(now, policy.copyFrequencySeconds) });
-    return {
-      cloudId: primary.target.cloudId,
-      vmId: vm.ref.vmId,
-      id: this.#world.random.uuid(),
-      at: Math.floor(at),
-      kind: isApplicationDue ? 'applicationConsistent' : 'crashConsistent',
-      writtenBytes: writtenBytesAt(vm, at),
-      isFirst,
-    };
+    const kind = isApplicationDue ? 'applicationConsistent' : 'crashConsistent';
+    return this.#pointOf(vm, at, { kind, isFirst, cloudId: primary.target.cloudId });
+  }
+
+  #pointOf(vm: VmRecord, at: number, rest: Pick<SentPoint, 'kind' | 'isFirst' | 'cloudId'>): SentPoint {
+    return { ...rest, vmId: vm.ref.vmId, id: this.#world.random.uuid(), at: Math.floor(at), writtenBytes: writtenBytesAt(vm, at) };
   }
 
   async #send({ peer, points, primaries }: Batch): Promise<void> {

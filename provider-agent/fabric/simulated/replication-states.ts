@@ -16,9 +16,11 @@ export type ReplicationEvent =
   | 'initialReplicationConfirmed'
   /** The first copy has arrived. */
   | 'firstPointReceived'
-  /** Start-VMFailover without a prepared primary. */
+  /** Start-VMFailover -Prepare at the primary: the last changes have arrived. */
+  | 'failoverPrepared'
+  /** Start-VMFailover at the replica. */
   | 'failoverStarted'
-  /** Stop-VMFailover. */
+  /** Stop-VMFailover, on either side. */
   | 'failoverStopped'
   /** Complete-VMFailover. */
   | 'failoverCompleted'
@@ -51,6 +53,7 @@ const replicated: readonly ReplicationPhase[] = [
   primary('readyForInitialReplication'),
   primary('initialReplicationInProgress'),
   primary('replicating'),
+  primary('preparedForFailover'),
   primary('waitingForStartResynchronize'),
   replica('waitingForInitialReplication'),
   replica('replicating'),
@@ -64,6 +67,8 @@ export const replicationTransitions: readonly ReplicationTransition[] = [
   row(primary('readyForInitialReplication'), 'initialReplicationStarted', primary('initialReplicationInProgress'), 'normal'),
   row(primary('initialReplicationInProgress'), 'initialReplicationConfirmed', primary('replicating'), 'normal'),
   row(replica('waitingForInitialReplication'), 'firstPointReceived', replica('replicating'), 'normal'),
+  row(primary('replicating'), 'failoverPrepared', primary('preparedForFailover'), 'normal'),
+  row(primary('preparedForFailover'), 'failoverStopped', primary('replicating'), 'normal'),
   row(replica('replicating'), 'failoverStarted', replica('failedOverWaitingCompletion'), 'warning'),
   row(replica('failedOverWaitingCompletion'), 'failoverStopped', replica('replicating'), 'normal'),
   row(replica('failedOverWaitingCompletion'), 'failoverCompleted', replica('failedOver'), 'warning'),

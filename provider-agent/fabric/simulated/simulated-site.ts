@@ -18,7 +18,7 @@ import type {
   VmView,
 } from '../fabric.ts';
 import { openDatabase, type SqliteDatabase } from './database.ts';
-import { completeFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
+import { completeFailoverWork, prepareFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
 import type { FaultDesk } from './fault-desk.ts';
 import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
@@ -37,7 +37,7 @@ import type { SiteDefinition } from './site-definition.ts';
 import type { PowerChange, TaskEntry } from './task-log.ts';
 import { TaskRunner } from './task-runner.ts';
 import { TlsReplicationTransport } from './tls-transport.ts';
-import { deleteVmWork, startVmWork, writeEpochWork } from './vm-operations.ts';
+import { deleteVmWork, startVmWork, stopVmWork, writeEpochWork } from './vm-operations.ts';
 import { type Adapter, type VmRecord, viewOf, writtenBytesAt } from './vm-record.ts';
 import { World } from './world.ts';
 
@@ -174,6 +174,10 @@ export class SimulatedSite implements Fabric {
     return this.#runner.run(deleteVmWork(this.#world, ref), act);
   }
 
+  prepareFailover(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(prepareFailoverWork(this.#world, ref, this.#sender.sendLast), act);
+  }
+
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void> {
     return this.#runner.run(startFailoverWork(this.#world, ref, recoveryPointId), act);
   }
@@ -184,6 +188,10 @@ export class SimulatedSite implements Fabric {
 
   completeFailover(ref: VmRef, act: Act): Promise<void> {
     return this.#runner.run(completeFailoverWork(this.#world, ref), act);
+  }
+
+  stopVm(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(stopVmWork(this.#world, ref), act);
   }
 
   startVm(ref: VmRef, act: Act): Promise<void> {

@@ -1,9 +1,9 @@
-/** What is done to a VM itself: start it, delete it, write its epoch. */
+/** What is done to a VM itself: shut it down, start it, delete it, write its epoch. */
 import type { VmRef } from '../../../shared/ids.ts';
 import { wrongState } from './refusals.ts';
 import { mayStart } from './replication-states.ts';
 import type { Work } from './task-runner.ts';
-import type { VmRecord } from './vm-record.ts';
+import { settleWritten, type VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
 
 export function startVmWork(world: World, ref: VmRef): Work<void> {
@@ -26,6 +26,26 @@ export function startVmWork(world: World, ref: VmRef): Work<void> {
         guestAnswersAt: now + world.drawTime('guestStart', vm),
         written: { bytes: vm.written.bytes, at: now },
       });
+    },
+    lie: () => undefined,
+  };
+}
+
+export function stopVmWork(world: World, ref: VmRef): Work<void> {
+  const stoppable = (): VmRecord => {
+    const vm = world.need(ref, 'stopVm');
+    if (vm.power !== 'running') throw wrongState('stopVm', vm, 'a VM that runs');
+    return vm;
+  };
+  return {
+    operation: 'stopVm',
+    subject: ref,
+    check: () => void stoppable(),
+    effect(act) {
+      const vm = stoppable();
+      const now = world.clock.now();
+      world.tasks.notePower({ at: now, host: vm.host, change: 'off', cause: 'stopVm', commandId: act.commandId, epoch: act.epoch }, ref);
+      world.vms.put({ ...settleWritten(vm, now), power: 'off', guestAnswersAt: null });
     },
     lie: () => undefined,
   };

@@ -1,0 +1,107 @@
+/**
+ * A failover with its primary at hand: what `compileFailover` makes, with the shutting down put before it. Pure. Nobody is
+ * shut down before all have been looked at, guests go down in the reverse order of their start, and none starts at the other
+ * side before every member has moved; until then all members fall together, so an application is never left in two halves.
+ */
+import type { Graph, Step } from '../engine/graph.ts';
+import { StepId } from '../ids.ts';
+import { type CompiledGroup, compileFailover, type MemberWork, stepOf } from './plan-compiler.ts';
+
+/** `looks` change nothing; `shutDown` and its undo are for the primary side. */
+export interface PlannedWork<Work> extends MemberWork<Work> {
+  readonly lookAtPrimary: Work;
+  readonly lookAtRecovery: Work;
+  readonly shutDown: Work;
+  readonly bringBack: Work;
+}
+
+export interface PlannedGroup<Work> extends CompiledGroup<Work> {
+  readonly members: readonly PlannedWork<Work>[];
+}
+
+const ATTEMPTS = 3;
+const LOOKED = StepId.parse('group/all-looked-at');
+const MOVED = StepId.parse('group/all-moved');
+
+/** The step that looks at the primary; its result tells whether the VM ran. */
+export const lookAtPrimaryOf = (vm: string): StepId => stepOf('look/primary', vm);
+
+export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>[]): Graph<Work> {
+  const members = groups.flatMap((group) => group.members);
+  const { steps } = compileFailover(groups);
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const goesDownAfter = dependants(members, byId);
+  return {
+    together: true,
+    steps: [
+      ...members.flatMap(looks),
+      gate(
+        LOOKED,
+        'every member has been looked at',
+        members.flatMap(({ vm }) => [lookAtPrimaryOf(vm), stepOf('look/recovery', vm)]),
+      ),
+      ...shutDowns(groups, goesDownAfter),
+      gate(
+        MOVED,
+        'every member has moved',
+        members.map(({ vm }) => stepOf('failover', vm)),
+      ),
+      ...steps.map((step) => waitFor(step)),
+    ],
+  };
+}
+
+function looks<Work>({ vm, name, lookAtPrimary, lookAtRecovery }: PlannedWork<Work>): Step<Work>[] {
+  const base = { scope: vm, attempts: ATTEMPTS, looksOnly: true, needs: [], after: [] };
+  return [
+    { ...base, id: lookAtPrimaryOf(vm), title: `look at ${name} at the primary site`, work: lookAtPrimary },
+    { ...base, id: stepOf('look/recovery', vm), title: `look at ${name} at the recovery site`, work: lookAtRecovery },
+  ];
+}
+
+/** The last group first. */
+function shutDowns<Work>(groups: readonly PlannedGroup<Work>[], goesDownAfter: ReadonlyMap<string, readonly StepId[]>): Step<Work>[] {
+  let before: StepId = LOOKED;
+  return groups.toReversed().flatMap((group, index): Step<Work>[] => {
+    const waits = before;
+    before = StepId.parse(`group/${groups.length - index}-down`);
+    const own = group.members.map(
+      ({ vm, name, shutDown, bringBack }): Step<Work> => ({
+        id: stepOf('shut-down', vm),
+        title: `shut ${name} down and send its last changes`,
+        work: shutDown,
+        undo: bringBack,
+        needs: [lookAtPrimaryOf(vm), stepOf('look/recovery', vm)],
+        after: [waits, ...(goesDownAfter.get(vm) ?? [])],
+        scope: vm,
+        attempts: ATTEMPTS,
+      }),
+    );
+    return [...own, gate(before, `group ${group.name} is down`, [waits, ...own.map(({ id }) => id)])];
+  });
+}
+
+function waitFor<Work>(step: Step<Work>): Step<Work> {
+  if (step.work === undefined) return step;
+  if (step.pivot) return { ...step, after: [MOVED, ...step.after] };
+  return { ...step, needs: [stepOf('shut-down', step.scope), ...step.needs] };
+}
+
+/** Whoever needs another to start goes down before it: by VM, the shut-downs it waits for. */
+function dependants<Work>(members: readonly PlannedWork<Work>[], byId: ReadonlyMap<StepId, Step<Work>>): Map<string, StepId[]> {
+  const waits = new Map<string, StepId[]>();
+  for (const { vm } of members) {
+    for (const needed of byId.get(stepOf('start', vm))?.needs ?? []) {
+      const other = byId.get(needed)?.scope;
+      if (other === undefined || other === vm) continue;
+      const list = waits.get(other);
+      if (list) list.push(stepOf('shut-down', vm));
+      else waits.set(other, [stepOf('shut-down', vm)]);
+    }
+  }
+  return waits;
+}
+
+function gate<Work>(id: StepId, title: string, after: readonly StepId[]): Step<Work> {
+  return { id, title, needs: [], after, scope: id };
+}
