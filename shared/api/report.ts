@@ -59,12 +59,9 @@ export const ReportAnswer = z
       .nullable()
       .meta({ description: 'why it was safe to start the VMs elsewhere' }),
     outageAt: Moment.nullable().meta({ description: 'when the agent of the primary site was last heard; null: it was not gone' }),
-    rpoFrom: z
-      .enum(['outage', 'start', 'shutdown'])
-      .nullable()
-      .meta({
-        description: 'what the RPO is measured from: the outage, or else the start of the job; of a planned failover the shutting down',
-      }),
+    rpoFrom: z.enum(['outage', 'start', 'shutdown']).nullable().meta({
+      description: 'what the RPO is measured from: the outage, or else the start of the job; of a planned failover the shutting down',
+    }),
     total: z.object({
       vms: z.int(),
       succeeded: z.int(),

@@ -184,6 +184,29 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       assert.equal((await viewOf(pair.primary, ref)).power, 'running');
     });
 
+    it('prepares a primary that is off: its last changes are at the replica, it cannot be started, and both can be taken back', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const { fabric } = pair.primary;
+      await unchangedBy(pair.primary, ref, () => fabric.prepareFailover(ref, act()), 'ERR_WRONG_STATE');
+      await fabric.stopVm(ref, act());
+      await unchangedBy(pair.primary, ref, () => fabric.stopVm(ref, act()), 'ERR_WRONG_STATE');
+      assert.equal((await viewOf(pair.primary, ref)).power, 'off');
+      await fabric.prepareFailover(ref, act());
+      const prepared = await viewOf(pair.primary, ref);
+      assert.deepEqual([prepared.replication.mode, prepared.replication.state], ['primary', 'preparedForFailover']);
+      assert.equal((await viewOf(pair.recovery, replica)).replication.lastPointAt, prepared.replication.lastPointAt);
+      await unchangedBy(pair.primary, ref, () => fabric.startVm(ref, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => fabric.prepareFailover(ref, act()), 'ERR_WRONG_STATE');
+
+      await pair.recovery.fabric.startFailover(replica, null, act());
+      await pair.recovery.fabric.stopFailover(replica, act());
+      await fabric.stopFailover(ref, act());
+      assert.equal((await viewOf(pair.primary, ref)).replication.state, 'replicating');
+      await fabric.startVm(ref, act());
+      await pair.until(async () => (await viewOf(pair.primary, ref)).replication.health === 'normal');
+    });
+
     it('takes a failover back, off and unconnected, and can do it again', async () => {
       const replica = await replicate(pair.vms[0]);
       const { fabric } = pair.recovery;

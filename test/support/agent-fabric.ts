@@ -143,7 +143,8 @@ export class TestFabric implements Fabric {
   }
 
   stopFailover(ref: VmRef, act: Act) {
-    return this.#move('stopFailover', ref, act, null, { state: 'replicating' }, { power: 'off' });
+    const from = this.#get(ref).replication.mode === 'primary' ? 'preparedForFailover' : 'failedOverWaitingCompletion';
+    return this.#move('stopFailover', ref, act, from, { state: 'replicating' }, { power: 'off' });
   }
 
   completeFailover(ref: VmRef, act: Act) {

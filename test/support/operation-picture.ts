@@ -21,7 +21,7 @@ export interface Picture {
   readonly state: string;
   readonly steps: Readonly<Record<string, string>>;
   readonly scopes: readonly string[];
-  /** With one scope that fails all do: the graph says so, and no pivot was begun. */
+  /** With one scope that fails all do: the graph says so, and no pivot was begun before. */
   readonly fallsTogether: boolean;
   /** By scope: the VM at both sites and in the promises, or the pairing. */
   readonly things: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -49,8 +49,10 @@ export async function pictureOf(world: World, id: JobId | null): Promise<Picture
   };
 }
 
+/** Whether a pivot was begun before anything failed for good. */
 function hasBegunPivot(steps: readonly Step<StepWork>[], facts: readonly Fact[]): boolean {
-  const begun = new Set(facts.flatMap((fact) => (fact.type === 'started' ? [fact.step] : [])));
+  const end = facts.findIndex((fact) => fact.type === 'failed' && !fact.retry);
+  const begun = new Set(facts.slice(0, end < 0 ? facts.length : end).flatMap((fact) => (fact.type === 'started' ? [fact.step] : [])));
   return steps.some(({ id, pivot }) => pivot && begun.has(id));
 }
 

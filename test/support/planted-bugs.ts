@@ -28,7 +28,8 @@ export type ScenarioName =
   | 'command late'
   | 'writes fail'
   | 'job rests'
-  | 'cancelled';
+  | 'cancelled'
+  | 'planned calls fail';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -37,6 +38,26 @@ const runState = 'shared/engine/run-state.ts';
 const egress = 'shared/protocol/egress.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'members-fall-alone',
+    what: 'a planned failover goes on with the others when one member cannot be moved, and leaves the application in two halves',
+    edits: [{ file: runState, from: 'if (this.#together) this.#failAll();', to: '' }],
+    scenario: 'planned calls fail',
+    invariant: 'clean-undo',
+  },
+  {
+    name: 'last-changes-not-sent',
+    what: 'the primary is not prepared before the replica is failed over',
+    edits: [
+      {
+        file: 'shared/domain/planned-failover-graph.ts',
+        from: "return { ...step, needs: [stepOf('shut-down', step.scope), ...step.needs] };",
+        to: 'return step;',
+      },
+    ],
+    scenario: 'planned calls fail',
+    invariant: 'single-activation',
+  },
   {
     name: 'epoch-not-checked',
     what: 'the agent does not hold a command against the epochs that the site has seen',

@@ -32,6 +32,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'writes fail': on('commit', survivesADiskThatFails),
   'job rests': anOutcomeThatComesWhileItsJobRestsIsNotConfirmed,
   cancelled: on('pair', mayBeCancelledAnywhere),
+  'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,

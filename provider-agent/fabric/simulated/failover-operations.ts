@@ -75,7 +75,7 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
     effect(act) {
       const { vm, replication } = begin();
       const now = world.clock.now();
-      if (vm.replication.mode === 'primary') return void world.vms.put({ ...vm, replication, dueAt: now });
+      if (vm.replication.mode === 'primary') return world.vms.put({ ...vm, replication, dueAt: now });
       if (vm.power === 'running')
         world.tasks.notePower(
           { at: now, host: vm.host, change: 'off', cause: 'stopFailover', commandId: act.commandId, epoch: act.epoch },
