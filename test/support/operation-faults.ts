@@ -242,7 +242,7 @@ function assertEndsAsTheGraphSays({ before, after }: Run, calm: Run, what: strin
     assert.equal(attempts, attemptsMost, `${what}: ${step} was tried as often as it may`);
   if (failed.some(({ isPastPivot, isUndo }) => isPastPivot || isUndo)) return assert.equal(after.state, 'parked', what);
   const lost = new Set(after.fallsTogether ? after.scopes : failed.map(({ scope }) => scope));
-  assert.equal(after.state, lost.size === after.scopes.length ? 'failed' : 'completedWithFailures', what);
+  assert.equal(after.state, lost.size === after.scopes.length ? 'failed' : 'completedWithFailures', `clean-undo: ${what}`);
   for (const scope of after.scopes) {
     const [expected, from] = lost.has(scope) ? [before, 'undone'] : [calm.after, 'done'];
     const wanted = sameBut(expected.things[scope], after.things[scope], 'epoch');
