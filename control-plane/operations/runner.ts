@@ -20,6 +20,7 @@ import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
+import { compileTakeBack } from './take-back.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
 
@@ -28,6 +29,7 @@ const compilers: Compilers = {
   protect: compileProtect,
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,
+  takeBack: compileTakeBack,
   commit: compileCommit,
   unprotect: compileUnprotect,
 };

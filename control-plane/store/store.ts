@@ -155,7 +155,7 @@ export interface Plan {
   readonly createdBy: UserId;
 }
 
-export type JobKind = 'pair' | 'protect' | 'plannedFailover' | 'unplannedFailover' | 'commit' | 'unprotect';
+export type JobKind = 'pair' | 'protect' | 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'commit' | 'unprotect';
 
 export interface Job {
   readonly id: JobId;

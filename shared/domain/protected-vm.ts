@@ -26,6 +26,8 @@ export type VmEvent =
   | 'failoverStarted'
   | 'failoverUndone'
   | 'replicaStarted'
+  | 'takeBackStarted'
+  | 'takeBackGivenUp'
   | 'failoverCommitted'
   | 'protectionEnding'
   | 'protectionEnded';
@@ -54,8 +56,16 @@ export const transitions: readonly Transition[] = [
   },
   { from: 'protected', on: 'failoverStarted', to: 'failingOver', why: 'a person or a plan asked' },
   { from: 'protected', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
-  { from: 'failingOver', on: 'failoverUndone', to: 'protected', why: 'every finished step was undone' },
+  {
+    from: 'failingOver',
+    on: 'failoverUndone',
+    to: 'protected',
+    activeLocation: 'primary',
+    why: 'everything that was done for it was taken back',
+  },
   { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', activeLocation: 'recovery', why: 'the replica runs; commit is pending' },
+  { from: 'failedOver', on: 'takeBackStarted', to: 'failingOver', why: 'a person asked to take the failover back' },
+  { from: 'failingOver', on: 'takeBackGivenUp', to: 'failedOver', why: 'it could not be taken back, and a person left it where it is' },
   { from: 'failedOver', on: 'failoverCommitted', to: 'committed', why: 'the other recovery points were given up' },
   { from: 'committed', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
   { from: 'disabling', on: 'protectionEnded', to: null, why: 'neither side replicates any more' },
@@ -65,6 +75,7 @@ export const transitions: readonly Transition[] = [
 export const operationPhases = {
   plannedFailover: ['protected'],
   unplannedFailover: ['protected'],
+  takeBack: ['failedOver'],
   commit: ['failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;

@@ -27,6 +27,8 @@ export interface Step<Work> {
   readonly scope: string;
   /** From the moment it starts its scope is not undone any more. */
   readonly pivot?: boolean;
+  /** Whoever skips it gives the rest of its scope up: nothing of it is begun any more. */
+  readonly skipEndsScope?: boolean;
   /** How often it is tried while its failures are retryable; 1 when absent. */
   readonly attempts?: number;
 }

@@ -111,7 +111,7 @@ export class RunState<Work> {
       // An active scope with a step still waiting waits for one that is stuck.
       if (scope.status === 'stuck' || scope.status === 'undoStuck' || scope.nodes.some((node) => node.status === 'waiting'))
         return 'parked';
-      if (!scope.nodes.some((node) => node.step.work !== undefined)) continue;
+      if (!hasWork(scope)) continue;
       if (scope.status === 'undone' || scope.nodes.some((node) => node.status === 'skipped')) lost++;
       else done++;
     }
@@ -226,10 +226,10 @@ export class RunState<Work> {
     this.#unwind(scope);
   }
 
-  /** What is past its pivot runs to its end. */
+  /** What is past its pivot runs to its end, and gates keep the order among that. */
   #failAll(): void {
     for (const scope of this.#scopes.values()) {
-      if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope)) this.#failScope(scope);
+      if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope) && hasWork(scope)) this.#failScope(scope);
     }
   }
 
@@ -291,7 +291,17 @@ export class RunState<Work> {
       this.#wasUndone(node, 'skipped');
     } else {
       node.status = 'skipped';
+      if (node.step.skipEndsScope) this.#giveUp(node.scope);
       this.#reopen(node);
+      this.#meet(node);
+    }
+  }
+
+  /** What has not been begun never will be, and holds nobody up. */
+  #giveUp(scope: Scope<Work>): void {
+    for (const node of scope.nodes) {
+      if (node.status !== 'waiting' && node.status !== 'blocked') continue;
+      node.status = 'skipped';
       this.#meet(node);
     }
   }
@@ -347,6 +357,10 @@ export class RunState<Work> {
       queue.push(...node.followers, ...node.neededBy);
     }
   }
+}
+
+function hasWork(scope: Scope<unknown>): boolean {
+  return scope.nodes.some(({ step }) => step.work !== undefined);
 }
 
 function isOver(scope: Scope<unknown>): boolean {

@@ -37,6 +37,14 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     template: async () => (await protectedPair()).asTemplate(),
     request: async (world) => world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])),
   },
+  takeBack: {
+    template: async () => {
+      const world = await protectedPair();
+      await world.failOverAsPlanned();
+      return world.asTemplate();
+    },
+    request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
+  },
   commit: {
     template: async () => {
       const world = await protectedPair();

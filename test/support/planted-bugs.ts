@@ -29,7 +29,8 @@ export type ScenarioName =
   | 'writes fail'
   | 'job rests'
   | 'cancelled'
-  | 'planned calls fail';
+  | 'planned calls fail'
+  | 'taking back is skipped';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -44,6 +45,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: runState, from: 'if (this.#together) this.#failAll();', to: '' }],
     scenario: 'planned calls fail',
     invariant: 'clean-undo',
+  },
+  {
+    name: 'skip-starts-twice',
+    what: 'a VM is started at the primary although a person skipped switching it off at the recovery site',
+    edits: [{ file: runState, from: 'if (node.step.skipEndsScope) this.#giveUp(node.scope);', to: '' }],
+    scenario: 'taking back is skipped',
+    invariant: 'single-activation',
   },
   {
     name: 'last-changes-not-sent',

@@ -9,13 +9,14 @@ import {
   survivesACrashOfAnAgent,
   survivesACrashOfTheControlPlane,
   survivesADiskThatFails,
+  waitsForAPerson,
 } from './operation-faults.ts';
 import type { FaultCase } from './operation-runs.ts';
 import type { ScenarioName } from './planted-bugs.ts';
 import { World, type WorldOptions } from './world.ts';
 import type { Place } from './world-places.ts';
 
-const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<void>) => async () => {
+const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<unknown>) => async () => {
   const operation = await faultCase(kind);
   try {
     await hurt(operation);
@@ -32,6 +33,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'writes fail': on('commit', survivesADiskThatFails),
   'job rests': anOutcomeThatComesWhileItsJobRestsIsNotConfirmed,
   cancelled: on('pair', mayBeCancelledAnywhere),
+  'taking back is skipped': on('takeBack', waitsForAPerson),
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,

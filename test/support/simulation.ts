@@ -153,6 +153,7 @@ class Teller {
       'plannedFailover',
       'unplannedFailover',
       'unplannedFailover',
+      'takeBack',
       'commit',
       'unprotect',
     ] as const);

@@ -89,10 +89,13 @@ export class World extends WorldCore {
     return { id: this.newJobId(), kind: 'protect', pairing: pairing?.id as PairingId, vms: vms.map(({ id }) => id) };
   }
 
-  async requestFor(kind: 'plannedFailover' | 'unplannedFailover' | 'commit' | 'unprotect', target?: Target): Promise<OperationRequest> {
+  async requestFor(
+    kind: 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'commit' | 'unprotect',
+    target?: Target,
+  ): Promise<OperationRequest> {
     const on = target ?? { vms: (await this.protectedVms()).map(({ id }) => id) };
     const id = this.newJobId();
-    if (kind === 'plannedFailover') return { id, kind, target: on, reason: 'power works in Reading' };
+    if (kind === 'plannedFailover' || kind === 'takeBack') return { id, kind, target: on, reason: 'power works in Reading' };
     if (kind !== 'unplannedFailover') return { id, kind, target: on };
     // A control plane that has just started cannot tell by itself that a site is gone.
     const isGone = this.dark.has('reading') && this.controlPlane.hub.lastHeardAt(siteIdOf('reading')) !== null;
@@ -142,6 +145,10 @@ export class World extends WorldCore {
 
   async failOverAsPlanned(target?: Target): Promise<JobId> {
     return this.#done(await this.ask(await this.requestFor('plannedFailover', target)));
+  }
+
+  async takeBack(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('takeBack', target)));
   }
 
   async commit(target?: Target): Promise<JobId> {

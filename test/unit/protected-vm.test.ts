@@ -11,6 +11,7 @@ import {
   transitions,
   VM_OPERATIONS,
   type VmEvent,
+  type VmLife,
 } from '../../shared/domain/protected-vm.ts';
 
 const events = [...new Set(transitions.map(({ on }) => on))];
@@ -48,15 +49,16 @@ describe('the life of a protected VM', () => {
       }),
     ));
 
-  test('changes the side it runs on only when a replica was started', () =>
+  test('changes the side it runs on only when a replica was started or a failover was taken back', () =>
     fc.assert(
       fc.property(anyVm, fc.array(fc.constantFrom(...events), { maxLength: 12 }), (vm, some) => {
         let now: ReturnType<typeof applyEvent> = vm;
         for (const event of some) {
           if (now === null || !transitions.some(({ from, on }) => from === now?.phase && on === event)) continue;
-          const before = now;
+          const before: VmLife = now;
           now = applyEvent(before, event);
-          if (now !== null && now.activeLocation !== before.activeLocation) assert.equal(event, 'replicaStarted');
+          if (now !== null && now.activeLocation !== before.activeLocation)
+            assert.equal(event, now.activeLocation === 'recovery' ? 'replicaStarted' : 'failoverUndone');
         }
       }),
     ));

@@ -70,6 +70,20 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     },
   });
   addLeaf(tree, program, {
+    usage: 'take-back',
+    about: 'undo a failover that is not committed: the VMs run at the primary site again; what they wrote since is lost',
+    examples: [
+      'farshore take-back --plan shop --reason "the new site has no way to the bank"',
+      'farshore take-back --vm web-01 --reason "wrong VM"',
+    ],
+    configure: (command) => withFollow(withTarget(command).requiredOption('--reason <text>', 'why; kept with the job')),
+    run: async (session, options: TargetOptions & FollowOptions & { reason: string }) => {
+      const client = session.client();
+      const target = await targetOf(client, options);
+      return runOperation(session, client, { kind: 'takeBack', target, reason: options.reason }, options);
+    },
+  });
+  addLeaf(tree, program, {
     usage: 'commit',
     about: 'give up the other recovery points of VMs that were failed over; it cannot be taken back',
     examples: ['farshore commit --plan shop', 'farshore commit --vm web-01 --vm web-02'],

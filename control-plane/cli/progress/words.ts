@@ -9,6 +9,7 @@ const kinds: Record<JobAnswer['kind'], string> = {
   protect: 'Protect',
   plannedFailover: 'Planned failover:',
   unplannedFailover: 'Unplanned failover:',
+  takeBack: 'Take back',
   commit: 'Commit',
   unprotect: 'Unprotect',
 };

@@ -1,0 +1,99 @@
+/**
+ * Take a failover back before it is committed: the VM goes off at the recovery site, replicates as before, and runs at the
+ * primary again. What was written at the recovery site since the failover is lost, so a person says why, and that is kept. A
+ * VM is started at the primary only after it is off at the recovery site; whoever skips that leaves it where it is.
+ */
+import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import { StepId } from '../../shared/ids.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import {
+  allVms,
+  type Compile,
+  primaryRef,
+  recoveryRef,
+  refuseUnlessAllowed,
+  refuseUnlessConnected,
+  resolveTarget,
+  type TargetVm,
+} from './compile.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports) => {
+  const target = await resolveTarget(request.target, actor, ports.store);
+  const members = allVms(target);
+  refuseUnlessAllowed(members, 'takeBack');
+  await refuseUnlessConnected(
+    members.flatMap(({ pairing }) => [pairing.primary.siteId, pairing.recovery.siteId]),
+    actor,
+    ports,
+  );
+  const steps: Step<StepWork>[] = [];
+  let gate: StepId[] = [];
+  for (const [index, group] of target.groups.entries()) {
+    const id = StepId.parse(`group/${index + 1}`);
+    for (const member of group.vms) steps.push(...takeBackSteps(member, gate));
+    const after = [...gate, ...group.vms.map(({ vm }) => stepOf('start', vm.id))];
+    steps.push({ id, title: `group ${group.name} runs at the primary site`, needs: [], after, scope: id });
+    gate = [id];
+  }
+  return {
+    target: target.title,
+    input: {
+      target: request.target,
+      planName: target.plan?.name ?? null,
+      planVersion: target.plan?.version ?? null,
+      groups: target.groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+      reason: request.reason,
+    },
+    graph: { steps },
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
+    newVms: [],
+  };
+};
+
+function takeBackSteps(member: TargetVm, gate: readonly StepId[]): Step<StepWork>[] {
+  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const { id, name } = vm;
+  const common = { epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const atPrimary = { ...common, siteId: pairing.primary.siteId };
+  const step = { scope: id, pivot: true, attempts: 3, after: [] };
+  const [off, release] = [stepOf('take-back', id), stepOf('release', id)];
+  return [
+    {
+      ...step,
+      id: off,
+      title: `take ${name} back at the recovery site`,
+      work: {
+        ...common,
+        siteId: pairing.recovery.siteId,
+        kind: 'failover.cancel',
+        args: { vm: recoveryRef(member) },
+        vm: { id, marks: { started: 'takeBackStarted', skipped: 'takeBackGivenUp' } },
+      },
+      skipEndsScope: true,
+      needs: [],
+    },
+    {
+      ...step,
+      id: release,
+      title: `let ${name} start at the primary site again`,
+      work: { ...atPrimary, kind: 'failover.unprepare', args: { vm: primaryRef(member), isRunning: false } },
+      needs: [off],
+    },
+    {
+      ...step,
+      id: stepOf('start', id),
+      title: `start ${name} at the primary site`,
+      work: {
+        ...atPrimary,
+        kind: 'vm.start',
+        args: { vm: primaryRef(member), guestAnswersWithinSeconds },
+        vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverUndone' } },
+      },
+      needs: [release],
+      after: gate,
+    },
+  ];
+}
