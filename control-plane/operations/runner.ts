@@ -13,6 +13,7 @@ import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/store.ts';
+import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCommit } from './commit.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
@@ -30,6 +31,7 @@ const compilers: Compilers = {
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,
   takeBack: compileTakeBack,
+  changeRecoveryPoint: compileChangeRecoveryPoint,
   commit: compileCommit,
   unprotect: compileUnprotect,
 };

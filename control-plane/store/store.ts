@@ -155,7 +155,15 @@ export interface Plan {
   readonly createdBy: UserId;
 }
 
-export type JobKind = 'pair' | 'protect' | 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'commit' | 'unprotect';
+export type JobKind =
+  | 'pair'
+  | 'protect'
+  | 'plannedFailover'
+  | 'unplannedFailover'
+  | 'takeBack'
+  | 'changeRecoveryPoint'
+  | 'commit'
+  | 'unprotect';
 
 export interface Job {
   readonly id: JobId;

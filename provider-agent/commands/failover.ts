@@ -7,7 +7,7 @@ import type { RecoveryPoint, VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, poll, reach, wrongState } from './reach.ts';
 
-type FailoverKind = 'failover.execute' | 'failover.cancel' | 'failover.commit' | 'vm.start';
+type FailoverKind = 'failover.execute' | 'failover.findPoint' | 'failover.cancel' | 'failover.commit' | 'vm.start';
 
 /** How long a start that another run of this command began may still take. */
 const STARTING_MS = 300_000;
@@ -29,8 +29,12 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
       context,
     );
     // No point arrives at a replica that is failed over: the choice made now is the one that was made then.
-    const point = await choosePoint(choice, ref, context);
-    return { recoveryPointId: point.id, recoveryPointAt: isoMoment(point.at) };
+    return pointResult(await choosePoint(choice, ref, context));
+  },
+
+  async 'failover.findPoint'({ vm: ref, recoveryPoint: choice }, context) {
+    await findExisting(ref, context);
+    return pointResult(await choosePoint(choice, ref, context));
   },
 
   async 'failover.cancel'({ vm: ref }, context) {
@@ -83,6 +87,8 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     return { runningAt, answeredAt: isoMoment(context.clock.now()) };
   },
 };
+
+const pointResult = ({ id, at }: RecoveryPoint) => ({ recoveryPointId: id, recoveryPointAt: isoMoment(at) });
 
 function isFailedOver(vm: VmView): boolean {
   return vm.replication.state === 'failedOverWaitingCompletion' || vm.replication.state === 'failedOver';

@@ -9,7 +9,16 @@ import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
 import { Moment, Reason } from './fields.ts';
 
-export const JOB_KINDS = ['pair', 'protect', 'plannedFailover', 'unplannedFailover', 'takeBack', 'commit', 'unprotect'] as const;
+export const JOB_KINDS = [
+  'pair',
+  'protect',
+  'plannedFailover',
+  'unplannedFailover',
+  'takeBack',
+  'changeRecoveryPoint',
+  'commit',
+  'unprotect',
+] as const;
 
 /** Whether a job of this kind brings VMs up at their recovery site, so that it has an actual RTO and RPO. */
 export const isFailover = (kind: (typeof JOB_KINDS)[number]): boolean => kind === 'plannedFailover' || kind === 'unplannedFailover';

@@ -48,6 +48,13 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     primary: PrimaryEvidence,
   }),
   z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: z.string().trim().min(1).max(1000) }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('changeRecoveryPoint'),
+    target: Target,
+    recoveryPoint: RecoveryPointChoice,
+    reason: z.string().trim().min(1).max(1000),
+  }),
   z.strictObject({ id: JobId, kind: z.literal('commit'), target: Target }),
   z.strictObject({ id: JobId, kind: z.literal('unprotect'), target: Target }),
 ]);

@@ -64,7 +64,12 @@ export const transitions: readonly Transition[] = [
     why: 'everything that was done for it was taken back',
   },
   { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', activeLocation: 'recovery', why: 'the replica runs; commit is pending' },
-  { from: 'failedOver', on: 'takeBackStarted', to: 'failingOver', why: 'a person asked to take the failover back' },
+  {
+    from: 'failedOver',
+    on: 'takeBackStarted',
+    to: 'failingOver',
+    why: 'a person asked to take the failover back, or for another recovery point',
+  },
   { from: 'failingOver', on: 'takeBackGivenUp', to: 'failedOver', why: 'it could not be taken back, and a person left it where it is' },
   { from: 'failedOver', on: 'failoverCommitted', to: 'committed', why: 'the other recovery points were given up' },
   { from: 'committed', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
@@ -76,6 +81,7 @@ export const operationPhases = {
   plannedFailover: ['protected'],
   unplannedFailover: ['protected'],
   takeBack: ['failedOver'],
+  changeRecoveryPoint: ['failedOver'],
   commit: ['failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;

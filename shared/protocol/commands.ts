@@ -115,6 +115,11 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
     result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
   },
+  /** Recovery, looks only: the replica has a recovery point of the kind asked for. */
+  'failover.findPoint': {
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
+    result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
+  },
   /** Recovery: take `failover.execute` back, as long as nothing is committed. */
   'failover.cancel': {
     args: z.strictObject({ vm: VmRef }),

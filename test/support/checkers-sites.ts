@@ -11,7 +11,7 @@ import { commandsIn, type TraceEvent } from './trace.ts';
 export function singleActivation(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const overrides = new Set<string>();
-  const [connected, primaries] = [new Set<string>(), new Primaries()];
+  const [connected, primaries, moved] = [new Set<string>(), new Primaries(), new Moved()];
   const runningAt = new Map<string, Map<string, 'theirs' | 'ours'>>();
   for (const event of trace) {
     if (event.type === 'connection') {
@@ -21,7 +21,8 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
     if (event.type === 'opened') {
       primaries.take(event.job);
       const reached = primaries.sitesOf(event.job).filter((site) => connected.has(site));
-      if (hasOverride(event.job, reached)) overrides.add(event.job.job.id);
+      if (hasOverride(event.job, reached) || moved.cover(event.job)) overrides.add(event.job.job.id);
+      moved.take(event.job, overrides.has(event.job.job.id));
     }
     if (event.type !== 'power') continue;
     const { change, site } = event;
@@ -42,6 +43,22 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
     places.set(place, isOurs ? 'ours' : 'theirs');
   }
   return found;
+}
+
+/** VMs that were moved under an override: it holds for what is done with them at their new side, until they are taken back. */
+class Moved {
+  readonly #vms = new Set<string>();
+
+  cover({ job, claims }: NewJob): boolean {
+    return job.kind === 'changeRecoveryPoint' && claims.every(({ id }) => this.#vms.has(id));
+  }
+
+  take({ job, claims }: NewJob, isUnderOverride: boolean): void {
+    for (const { id } of claims) {
+      if (job.kind === 'takeBack') this.#vms.delete(id);
+      else if (isUnderOverride) this.#vms.add(id);
+    }
+  }
 }
 
 /** That the primary is unreachable is no evidence while it is connected. */

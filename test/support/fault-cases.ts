@@ -45,6 +45,14 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     },
     request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
   },
+  changeRecoveryPoint: {
+    template: async () => {
+      const world = await protectedPair();
+      await world.failOverAsPlanned();
+      return world.asTemplate();
+    },
+    request: (world) => world.requestFor('changeRecoveryPoint'),
+  },
   commit: {
     template: async () => {
       const world = await protectedPair();

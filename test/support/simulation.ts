@@ -154,6 +154,7 @@ class Teller {
       'unplannedFailover',
       'unplannedFailover',
       'takeBack',
+      'changeRecoveryPoint',
       'commit',
       'unprotect',
     ] as const);

@@ -31,6 +31,8 @@ export interface WorldOptions {
   /** Lines of the site files, such as `timings`. */
   readonly extra?: string;
   readonly deleteReplica?: boolean;
+  /** Recovery points kept beside the latest. */
+  readonly recoveryPoints?: number;
   /** Quicker, and of no use for a template. */
   readonly sitesInMemory?: boolean;
 }

@@ -23,7 +23,7 @@ export class World extends WorldCore {
   #ids = 0;
 
   static async make(options: WorldOptions = {}): Promise<World> {
-    const world = new World(null, { vms: 2, seed: 1, extra: '', deleteReplica: true, sitesInMemory: false, ...options });
+    const world = new World(null, { vms: 2, seed: 1, extra: '', deleteReplica: true, recoveryPoints: 0, sitesInMemory: false, ...options });
     await world.open();
     await world.firstStart();
     await world.connected();
@@ -78,7 +78,12 @@ export class World extends WorldCore {
       name: 'reading to slough',
       primary: end('reading'),
       recovery: end('slough'),
-      policy: { ...defaultPolicy, copyFrequencySeconds: 30, deleteReplicaOnUnprotect: this.options.deleteReplica },
+      policy: {
+        ...defaultPolicy,
+        copyFrequencySeconds: 30,
+        additionalRecoveryPoints: this.options.recoveryPoints,
+        deleteReplicaOnUnprotect: this.options.deleteReplica,
+      },
       networks: [{ from: primary?.networks[0]?.id as never, to: recovery?.networks[0]?.id as never }],
     };
   }
@@ -90,12 +95,13 @@ export class World extends WorldCore {
   }
 
   async requestFor(
-    kind: 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'commit' | 'unprotect',
+    kind: 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'changeRecoveryPoint' | 'commit' | 'unprotect',
     target?: Target,
   ): Promise<OperationRequest> {
     const on = target ?? { vms: (await this.protectedVms()).map(({ id }) => id) };
     const id = this.newJobId();
     if (kind === 'plannedFailover' || kind === 'takeBack') return { id, kind, target: on, reason: 'power works in Reading' };
+    if (kind === 'changeRecoveryPoint') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, reason: 'it is torn' };
     if (kind !== 'unplannedFailover') return { id, kind, target: on };
     // A control plane that has just started cannot tell by itself that a site is gone.
     const isGone = this.dark.has('reading') && this.controlPlane.hub.lastHeardAt(siteIdOf('reading')) !== null;

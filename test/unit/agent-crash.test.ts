@@ -52,6 +52,10 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
   'failover.prepare': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'failover.unprepare': { args: { vm: ref, isRunning: true }, before: inState('primary', 'preparedForFailover') },
   'failover.execute': { args: { vm: ref, recoveryPoint: { choose: 'latest' } }, before: inState('replica', 'replicating') },
+  'failover.findPoint': {
+    args: { vm: ref, recoveryPoint: { choose: 'latest' } },
+    before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }),
+  },
   'failover.cancel': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'vm.start': { args: { vm: ref, guestAnswersWithinSeconds: 60 }, before: inState('replica', 'failedOverWaitingCompletion') },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },

@@ -46,7 +46,7 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
           )
           .requiredOption('--reason <text>', 'why; kept with the job')
           .option('--attest', 'you vouch that the VMs are down at the primary site, although its agent is connected', false)
-          .option('--recovery-point <point>', 'latest or latest-application-consistent', 'latest'),
+          .option('--recovery-point <point>', POINTS, 'latest'),
       ),
     run: async (session, options: FailoverOptions) => {
       if (options.kind !== 'planned' && options.kind !== 'unplanned')
@@ -84,6 +84,20 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     },
   });
   addLeaf(tree, program, {
+    usage: 'change-recovery-point',
+    about: 'bring VMs of a failover that is not committed up from another recovery point; what they wrote since is lost',
+    examples: ['farshore change-recovery-point --vm sql-01 --recovery-point latest-application-consistent --reason "database is torn"'],
+    configure: (command) =>
+      withFollow(
+        withTarget(command).requiredOption('--recovery-point <point>', POINTS).requiredOption('--reason <text>', 'why; kept with the job'),
+      ),
+    run: async (session, options: TargetOptions & FollowOptions & { reason: string; recoveryPoint: string }) => {
+      const client = session.client();
+      const [target, recoveryPoint] = [await targetOf(client, options), pointOf(options.recoveryPoint)];
+      return runOperation(session, client, { kind: 'changeRecoveryPoint', target, recoveryPoint, reason: options.reason }, options);
+    },
+  });
+  addLeaf(tree, program, {
     usage: 'commit',
     about: 'give up the other recovery points of VMs that were failed over; it cannot be taken back',
     examples: ['farshore commit --plan shop', 'farshore commit --vm web-01 --vm web-02'],
@@ -94,6 +108,8 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     },
   });
 }
+
+const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
 
 function addPlanCommands(tree: Tree, plans: Command): void {
   addLeaf(tree, plans, {
@@ -212,10 +228,14 @@ async function findPlan(client: Client, wanted: string) {
   return pick(wanted, plans, 'plan', byNameOrId);
 }
 
+/** Hyper-V Replica numbers its points with GUIDs. */
+const RecoveryPointId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recoveryPoint'] {
   if (text === 'latest') return { choose: 'latest' };
   if (text === 'latest-application-consistent') return { choose: 'latestApplicationConsistent' };
-  throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: latest, latest-application-consistent; not '${text}'`);
+  if (RecoveryPointId.test(text)) return { choose: 'given', id: text };
+  throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: ${POINTS}; not '${text}'`);
 }
 
 function sizeOf({ members, groups }: { readonly members: number; readonly groups: number }): string {

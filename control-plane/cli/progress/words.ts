@@ -10,6 +10,7 @@ const kinds: Record<JobAnswer['kind'], string> = {
   plannedFailover: 'Planned failover:',
   unplannedFailover: 'Unplanned failover:',
   takeBack: 'Take back',
+  changeRecoveryPoint: 'Change the recovery point of',
   commit: 'Commit',
   unprotect: 'Unprotect',
 };

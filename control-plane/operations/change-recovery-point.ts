@@ -1,0 +1,88 @@
+/**
+ * Try another recovery point of VMs that were failed over and not committed: each goes off, back to a replica, and comes up from
+ * the point chosen, all at the recovery site. What was written there since the failover is lost, so a person says why, and that is kept.
+ */
+import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { allVms, type Compile, recoveryRef, refuseUnlessAllowed, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async (request, actor, ports) => {
+  const target = await resolveTarget(request.target, actor, ports.store);
+  const members = allVms(target);
+  refuseUnlessAllowed(members, 'changeRecoveryPoint');
+  await refuseUnlessConnected(
+    members.map(({ pairing }) => pairing.recovery.siteId),
+    actor,
+    ports,
+  );
+  return {
+    target: target.title,
+    input: {
+      target: request.target,
+      vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })),
+      recoveryPoint: request.recoveryPoint,
+      reason: request.reason,
+    },
+    graph: { steps: members.flatMap((member) => changeSteps(member, request.recoveryPoint)) },
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
+    newVms: [],
+  };
+};
+
+function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step<StepWork>[] {
+  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const { id, name } = vm;
+  const ref = recoveryRef(member);
+  const work = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const step = { scope: id, pivot: true, attempts: 3, after: [] };
+  const [look, back, again] = [stepOf('look', id), stepOf('take-back', id), stepOf('failover', id)];
+  return [
+    {
+      ...step,
+      id: look,
+      title: `look for the recovery point of ${name}`,
+      work: { ...work, kind: 'failover.findPoint', args: { vm: ref, recoveryPoint } },
+      // Nothing is switched off for a point that is not there.
+      looksOnly: true,
+      pivot: false,
+      needs: [],
+    },
+    {
+      ...step,
+      id: back,
+      title: `take ${name} back to a replica`,
+      work: {
+        ...work,
+        kind: 'failover.cancel',
+        args: { vm: ref },
+        vm: { id, marks: { started: 'takeBackStarted', skipped: 'takeBackGivenUp' } },
+      },
+      // It still runs from the point it had: nothing is to be done to it.
+      skipEndsScope: true,
+      needs: [look],
+    },
+    {
+      ...step,
+      id: again,
+      title: `fail over ${name} to the point chosen`,
+      work: { ...work, kind: 'failover.execute', args: { vm: ref, recoveryPoint } },
+      needs: [back],
+    },
+    {
+      ...step,
+      id: stepOf('start', id),
+      title: `start ${name}`,
+      work: {
+        ...work,
+        kind: 'vm.start',
+        args: { vm: ref, guestAnswersWithinSeconds },
+        vm: { id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
+      },
+      needs: [again],
+    },
+  ];
+}
