@@ -1,4 +1,5 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
+import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import { resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
@@ -106,6 +107,15 @@ function pairingOf(id: PairingId, pairings: ReadonlyMap<PairingId, Pairing>): Pa
   const pairing = pairings.get(id);
   if (!pairing) throw new FarshoreError('ERR_INTERNAL', `pairing ${id} of a protected VM is not there`);
   return pairing;
+}
+
+/** What a job keeps of its target, so that its view and its report can name plan, groups and members later. */
+export function recordOf({ plan, groups }: ResolvedTarget): Pick<JobInput, 'planName' | 'planVersion' | 'groups'> {
+  return {
+    planName: plan?.name ?? null,
+    planVersion: plan?.version ?? null,
+    groups: groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+  };
 }
 
 export const allVms = (target: ResolvedTarget): TargetVm[] => target.groups.flatMap((group) => group.vms);

@@ -5,7 +5,7 @@
 import { compilePlannedFailover as compileGraph, lookAtPrimaryOf, type PlannedWork } from '../../shared/domain/planned-failover-graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { chooseMembers } from './choose-members.ts';
-import { allVms, type Compile, primaryRef, recoveryRef, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
+import { allVms, type Compile, primaryRef, recordOf, recoveryRef, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
 import { failoverWork } from './unplanned-failover.ts';
 
 /** Guests of earlier groups may take long to shut down; a failover asked for in the evening must not start in the morning. */
@@ -24,9 +24,7 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
     target: target.title,
     input: {
       target: request.target,
-      planName: target.plan?.name ?? null,
-      planVersion: target.plan?.version ?? null,
-      groups: chosen.groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+      ...recordOf(chosen),
       skipped,
       reason: request.reason,
     },

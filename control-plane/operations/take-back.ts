@@ -11,6 +11,7 @@ import {
   allVms,
   type Compile,
   primaryRef,
+  recordOf,
   recoveryRef,
   refuseUnlessAllowed,
   refuseUnlessConnected,
@@ -42,9 +43,7 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
     target: target.title,
     input: {
       target: request.target,
-      planName: target.plan?.name ?? null,
-      planVersion: target.plan?.version ?? null,
-      groups: target.groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+      ...recordOf(target),
       reason: request.reason,
     },
     graph: { steps },

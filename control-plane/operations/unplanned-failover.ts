@@ -10,7 +10,16 @@ import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { chooseMembers } from './choose-members.ts';
-import { allVms, type Compile, type CompilePorts, recoveryRef, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
+import {
+  allVms,
+  type Compile,
+  type CompilePorts,
+  recordOf,
+  recoveryRef,
+  refuseUnlessConnected,
+  resolveTarget,
+  type TargetVm,
+} from './compile.ts';
 import type { Actor } from './operations.ts';
 
 /** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
@@ -32,9 +41,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
     target: target.title,
     input: {
       target: request.target,
-      planName: target.plan?.name ?? null,
-      planVersion: target.plan?.version ?? null,
-      groups: chosen.groups.map(({ name, vms }) => ({ name, members: vms.map(({ vm }) => ({ vm: vm.id, name: vm.name })) })),
+      ...recordOf(chosen),
       skipped,
       primary: request.primary,
       outageAt: await lastSign(primarySites, actor, ports),
