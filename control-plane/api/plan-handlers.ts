@@ -58,9 +58,11 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
       const byGroup = Map.groupBy(members, ({ group }) => group);
       const groups = plan.document.groups.map((group, index) => ({
         name: group.name,
-        members: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds }) => {
+        members: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn }) => {
           const vm = vms.get(vmId);
-          return vm === undefined ? [] : [{ vm: vm.id, name: vm.name, phase: vm.phase, guestAnswersWithinSeconds }];
+          return vm === undefined
+            ? []
+            : [{ vm: vm.id, name: vm.name, phase: vm.phase, guestAnswersWithinSeconds, dependsOn: [...dependsOn] }];
         }),
       }));
       return { id: plan.id, name: plan.name, version: plan.version, groups, problems: [...problems] };

@@ -5,7 +5,7 @@ import { resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import type { PairingId, SiteId, VmRef } from '../../shared/ids.ts';
+import type { PairingId, ProtectedVmId, SiteId, VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import type { JobKind, NewJob, Pairing, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
@@ -43,6 +43,8 @@ export interface TargetVm {
   readonly vm: ProtectedVm;
   readonly pairing: Pairing;
   readonly guestAnswersWithinSeconds: number;
+  /** Members of the plan that have to have started before it. */
+  readonly dependsOn: readonly ProtectedVmId[];
 }
 
 export interface TargetGroup {
@@ -61,10 +63,11 @@ const GUEST_DEFAULT_SECONDS = 300;
 /** Finds what a target names. Throws ERR_NOT_FOUND, or ERR_DOCUMENT_INVALID with every member that means no VM. */
 export async function resolveTarget(target: Target, actor: Actor, store: Store): Promise<ResolvedTarget> {
   const pairings = new Map((await store.promises.pairings(actor.vaultId)).map((pairing) => [pairing.id, pairing]));
-  const withPairing = (vm: ProtectedVm, guestAnswersWithinSeconds: number): TargetVm => ({
+  const withPairing = (vm: ProtectedVm, guestAnswersWithinSeconds: number, dependsOn: readonly ProtectedVmId[] = []): TargetVm => ({
     vm,
     pairing: pairingOf(vm.pairingId, pairings),
     guestAnswersWithinSeconds,
+    dependsOn,
   });
   if ('plan' in target) {
     const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
@@ -73,7 +76,10 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
     return {
       title: plan.name,
       plan: { name: plan.name, version: plan.version },
-      groups: groups.map((group) => ({ ...group, vms: group.vms.map(({ vm, seconds }) => withPairing(vm, seconds)) })),
+      groups: groups.map((group) => ({
+        ...group,
+        vms: group.vms.map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
+      })),
     };
   }
   const vms = await store.promises.protectedVms(actor.vaultId, { ids: target.vms });
@@ -94,11 +100,12 @@ async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairing
   const { members, problems } = resolveMembers(plan, named);
   if (problems.length > 0) throw new FarshoreError('ERR_DOCUMENT_INVALID', 'the plan names VMs that are not protected', { problems });
   const known = new Map(vms.map((vm) => [vm.id, vm]));
+  const byGroup = Map.groupBy(members, ({ group }) => group);
   return plan.groups.map((group, index) => ({
     name: group.name,
-    vms: members.flatMap((member) => {
-      const vm = member.group === index ? known.get(member.vmId) : undefined;
-      return vm ? [{ vm, seconds: member.guestAnswersWithinSeconds }] : [];
+    vms: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn }) => {
+      const vm = known.get(vmId);
+      return vm ? [{ vm, seconds: guestAnswersWithinSeconds, dependsOn }] : [];
     }),
   }));
 }

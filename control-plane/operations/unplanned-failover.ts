@@ -57,12 +57,13 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
 
 /** How one VM comes up at the recovery site, and is taken back as long as it has not been started. */
 export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const { vm, pairing, guestAnswersWithinSeconds, dependsOn } = member;
   const ref = recoveryRef(member);
   const common = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   return {
     vm: vm.id,
     name: vm.name,
+    dependsOn,
     prepare: {
       ...common,
       kind: 'failover.execute',

@@ -45,7 +45,15 @@ export const ResolvedPlanAnswer = z
     groups: z.array(
       z.object({
         name: z.string(),
-        members: z.array(z.object({ vm: ProtectedVmId, name: z.string(), phase: z.enum(PHASES), guestAnswersWithinSeconds: z.int() })),
+        members: z.array(
+          z.object({
+            vm: ProtectedVmId,
+            name: z.string(),
+            phase: z.enum(PHASES),
+            guestAnswersWithinSeconds: z.int(),
+            dependsOn: z.array(ProtectedVmId).meta({ description: 'members that have to have started well before it' }),
+          }),
+        ),
       }),
     ),
     problems: z.array(ProblemEntry).meta({ description: 'members that mean no VM, or several' }),

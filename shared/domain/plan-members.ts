@@ -1,7 +1,7 @@
 /**
  * Which protected VM each member of a plan means. Pure. A member is the name of a VM where that is unique, else
  * `cloud/name`, and its id where even that is not. Members that mean no VM, several, or one that another member means
- * already are problems, told all at once; the others are there either way.
+ * already are problems, told all at once; the others are there either way, and depend on those that are there.
  */
 import { nearest } from '../document-mistakes.ts';
 import type { Problem } from '../errors.ts';
@@ -21,6 +21,7 @@ export interface ResolvedMember {
   readonly index: number;
   readonly vmId: ProtectedVmId;
   readonly guestAnswersWithinSeconds: number;
+  readonly dependsOn: readonly ProtectedVmId[];
 }
 
 /** `field` is the member's place, such as `groups[0].members[2].vm`. */
@@ -40,7 +41,7 @@ const MOST_CANDIDATES = 5;
 
 export function resolveMembers(plan: RecoveryPlan, vms: readonly NamedVm[]): ResolvedPlan {
   const named = byEveryName(vms);
-  const members: ResolvedMember[] = [];
+  const members: Omit<ResolvedMember, 'dependsOn'>[] = [];
   const problems: MemberProblem[] = [];
   const textOf = new Map<ProtectedVmId, string>();
   let guesses = 0;
@@ -75,7 +76,17 @@ export function resolveMembers(plan: RecoveryPlan, vms: readonly NamedVm[]): Res
       members.push({ group: g, index: m, vmId: vm.id, guestAnswersWithinSeconds });
     });
   });
-  return { members, problems };
+  return { members: withDependencies(members, plan), problems };
+}
+
+/** Members are named in `dependsOn` as in `vm`, so the text leads to the VM. */
+function withDependencies(members: readonly Omit<ResolvedMember, 'dependsOn'>[], { groups }: RecoveryPlan): ResolvedMember[] {
+  const written = ({ group, index }: Pick<ResolvedMember, 'group' | 'index'>) => groups[group]?.members[index];
+  const meant = new Map(members.map((member) => [written(member)?.vm ?? '', member.vmId]));
+  return members.map((member) => ({
+    ...member,
+    dependsOn: (written(member)?.dependsOn ?? []).flatMap((name) => meant.get(name) ?? []),
+  }));
 }
 
 function byEveryName(vms: readonly NamedVm[]): Map<string, NamedVm[]> {

@@ -1,18 +1,20 @@
 /**
- * A recovery plan: ordered groups whose members start in parallel. It is a text file as well as an API document; members
- * are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
+ * A recovery plan: ordered groups whose members start in parallel, unless one depends on another. It is a text file as well as
+ * an API document; members are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
  */
 import { z } from 'zod';
+import { dependencyProblems } from './plan-dependencies.ts';
 
 const Name = z.string().trim().min(1).max(100);
+const VmName = z.string().trim().min(1).max(255);
 
 export const PlanMember = z.strictObject({
-  vm: z
-    .string()
-    .trim()
-    .min(1)
-    .max(255)
-    .meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
+  vm: VmName.meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
+  dependsOn: z
+    .array(VmName)
+    .max(10_000)
+    .optional()
+    .meta({ description: 'members of the same group or of earlier ones, named as in `vm`: it starts after all of them have started well' }),
   guestAnswersWithinSeconds: z
     .int()
     .min(0)
@@ -56,5 +58,13 @@ export const RecoveryPlan = z
         memberAt.set(member.vm, group.name);
       });
     });
+    for (const { group, index, entry, message, allowed } of dependencyProblems(plan.groups)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['groups', group, 'members', index, 'dependsOn', entry],
+        message,
+        ...(allowed !== undefined && { params: { allowed } }),
+      });
+    }
   });
 export type RecoveryPlan = z.infer<typeof RecoveryPlan>;

@@ -233,9 +233,21 @@ export class RunState<Work> {
     }
   }
 
-  /** Nothing more starts in it. Before its pivot it is unwound; past it, it waits for a person. */
-  #failScope(scope: Scope<Work>): void {
-    scope.status = scope.isPastPivot ? 'stuck' : 'unwinding';
+  /** With it fall the scopes that need it, and those that need them. A work list, because such a chain may be long. */
+  #failScope(first: Scope<Work>): void {
+    first.status = fallen(first);
+    const failing = [first];
+    for (const scope of failing) {
+      this.#close(scope);
+      // A stuck scope may still be decided, so what needs it waits; an unwound one never will do its work.
+      if (scope.status === 'unwinding')
+        for (const node of scope.nodes) if (node.status !== 'running') for (const other of this.#deny(node)) failing.push(other);
+      this.#unwind(scope);
+    }
+  }
+
+  /** Nothing more starts in it. */
+  #close(scope: Scope<Work>): void {
     for (const node of scope.nodes) {
       this.#ready.delete(node);
       if (node.status !== 'waiting') continue;
@@ -244,12 +256,7 @@ export class RunState<Work> {
       node.status = wasTried ? 'failed' : 'blocked';
       if (wasTried && !node.step.looksOnly) scope.acted.push(node);
     }
-    for (const node of scope.nodes) {
-      if (node.status === 'blocked' || node.status === 'failed') this.#settle(node);
-      // A stuck scope may still be decided, so what needs it waits; an unwound one never will do its work.
-      if (scope.status === 'unwinding' && node.status !== 'running') this.#deny(node);
-    }
-    this.#unwind(scope);
+    for (const node of scope.nodes) if (node.status === 'blocked' || node.status === 'failed') this.#settle(node);
   }
 
   #unwind(scope: Scope<Work>): void {
@@ -330,15 +337,17 @@ export class RunState<Work> {
     this.#settle(node);
   }
 
-  /** It will never be done: what needs it in other scopes fails there. */
-  #deny(node: Node<Work>): void {
+  /** It will never be done: what needs it in other scopes fails there. Answers those scopes. */
+  #deny(node: Node<Work>): Scope<Work>[] {
+    const scopes: Scope<Work>[] = [];
     for (const dependent of node.neededBy) {
       if (dependent.scope.status !== 'active' || dependent.status !== 'waiting') continue;
       dependent.status = 'failed';
       dependent.error = { code: 'ERR_PREDECESSOR_FAILED', logRef: '' };
-      this.#failScope(dependent.scope);
-      this.#settle(dependent);
+      dependent.scope.status = fallen(dependent.scope);
+      scopes.push(dependent.scope);
     }
+    return scopes;
   }
 
   /** Marks what may start; gates settle on the spot. A work list, because a chain of gates may be long. */
@@ -357,6 +366,11 @@ export class RunState<Work> {
       queue.push(...node.followers, ...node.neededBy);
     }
   }
+}
+
+/** Before its pivot a scope is unwound; past it, it waits for a person. */
+function fallen({ isPastPivot }: Scope<unknown>): 'stuck' | 'unwinding' {
+  return isPastPivot ? 'stuck' : 'unwinding';
 }
 
 function hasWork(scope: Scope<unknown>): boolean {
