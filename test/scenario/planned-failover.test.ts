@@ -48,6 +48,36 @@ test('guests go down in reverse order of their start, come up group by group at 
   await world.finishes();
 });
 
+test('whoever depends on another goes down before it and comes up after it, also within one group', async () => {
+  const world = await protectedWorld({ vms: 3, extra: 'timings: { stopVm: { median: 4 s }, startVm: { median: 3 s } }' });
+  const job = await world.failOverAsPlanned(await world.plan([['vm-1', 'vm-2', 'vm-3']], { 'vm-1': ['vm-2'], 'vm-2': ['vm-3'] }));
+  assert.equal(await stateOf(world, job), 'succeeded');
+  assert.deepEqual(powerOrder(world), ['off vm-1', 'off vm-2', 'off vm-3', 'on vm-3', 'on vm-2', 'on vm-1']);
+  await world.finishes();
+});
+
+test('where one cannot start at the other side, whoever depends on it waits for the person too', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  const { faults } = world.site('slough').fabric;
+  const fault = faults.order({ kind: 'fails', operation: 'startVm', vm: refOf(world, 'slough', 'vm-2').vmId, times: 100 });
+  const request = await world.requestFor('plannedFailover', await world.plan([['vm-1', 'vm-2']], { 'vm-1': ['vm-2'] }));
+  const job = await world.ask(request);
+  await world.settles(job);
+  assert.ok(faults.fired().length > 0, 'the fault happened');
+  assert.equal(await stateOf(world, job), 'parked');
+  assert.deepEqual(
+    powerOrder(world).filter((change) => change.startsWith('on')),
+    [],
+  );
+  faults.lift(fault);
+  const needed = (await world.protectedVms()).find(({ name }) => name === 'vm-2');
+  await world.decide(job, `start/${needed?.id}`, 'retry');
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'succeeded');
+  assert.deepEqual(powerOrder(world).slice(-2), ['on vm-2', 'on vm-1']);
+  await world.finishes();
+});
+
 test('one member that cannot be moved keeps the whole application at the primary, and it runs there again', async () => {
   const world = await protectedWorld({ vms: 3 });
   const broken = refOf(world, 'slough', 'vm-2');

@@ -111,13 +111,16 @@ export class World extends WorldCore {
     return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: 'reading burns' } };
   }
 
-  /** Saves a plan with one group for each list of VMs. */
-  async plan(groups: readonly (readonly string[])[]): Promise<Target> {
+  /** Saves a plan with one group for each list of VMs; `dependsOn` by the name of the VM that waits. */
+  async plan(groups: readonly (readonly string[])[], dependsOn: Readonly<Record<string, readonly string[]>> = {}): Promise<Target> {
     const id = PlanId.parse(uuidOf(`plan ${this.#ids++}`));
     const document = {
       name: `plan ${this.#ids}`,
       guestAnswersWithinSeconds: 60,
-      groups: groups.map((vms, index) => ({ name: `group ${index + 1}`, members: vms.map((vm) => ({ vm })) })),
+      groups: groups.map((vms, index) => ({
+        name: `group ${index + 1}`,
+        members: vms.map((vm) => ({ vm, dependsOn: [...(dependsOn[vm] ?? [])] })),
+      })),
     };
     await this.controlPlane.store.wishes.savePlan({
       id,
