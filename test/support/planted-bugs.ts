@@ -261,7 +261,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'undo-past-pivot',
     what: 'a failover that has started machines takes itself back',
-    edits: [{ file: runState, from: "scope.status = scope.isPastPivot ? 'stuck' : 'unwinding';", to: "scope.status = 'unwinding';" }],
+    edits: [{ file: runState, from: "return isPastPivot ? 'stuck' : 'unwinding';", to: "return 'unwinding';" }],
     scenario: 'calls fail',
     invariant: 'order',
   },
