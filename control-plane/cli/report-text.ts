@@ -61,8 +61,14 @@ function troubles({ total }: ReportAnswer): string {
   return words.map((text) => `, ${text}`).join('');
 }
 
-function splitText({ queuedSeconds, siteSeconds, personSeconds, orchestrationSeconds }: TimeSplit): string {
-  return `sites ${duration(siteSeconds)}, persons ${duration(personSeconds)}, orchestration ${duration(queuedSeconds + orchestrationSeconds)}`;
+function splitText({ queuedSeconds, fabricSeconds, guestSeconds, personSeconds, orchestrationSeconds }: TimeSplit): string {
+  const parts: [string, number][] = [
+    ['fabric', fabricSeconds],
+    ['guest start', guestSeconds],
+    ['persons', personSeconds],
+    ['orchestration', queuedSeconds + orchestrationSeconds],
+  ];
+  return parts.map(([name, seconds]) => `${name} ${duration(seconds)}`).join(', ');
 }
 
 const MOST_ROWS = 200;

@@ -15,6 +15,7 @@ import { isoMoment } from '../../shared/ports.ts';
 import { commands } from '../../shared/protocol/commands.ts';
 import type { Job, StoredFact } from '../store/store.ts';
 import { type OutlineMember, outlineOf } from './job-outline.ts';
+import { siteTime } from './site-time.ts';
 import { historiesOf, type StepHistory } from './step-history.ts';
 import { type Interval, seconds, splitTime } from './time-split.ts';
 
@@ -103,7 +104,7 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
     recoveryPointAt,
     runningAt: started?.runningAt ?? null,
     answeredAt: started?.answeredAt ?? null,
-    split: endedAt === null ? null : splitOf({ from: job.startedAt, to: endedAt }, own),
+    split: endedAt === null ? null : splitOf({ from: job.startedAt, to: endedAt }, member.steps, histories),
     failures: member.steps.flatMap((step) => failuresOf(step, histories.get(step.id))),
   };
 }
@@ -136,7 +137,7 @@ function failuresOf({ id, title }: Step<unknown>, history: StepHistory | undefin
   });
 }
 
-function totalOf(vms: readonly VmReportAnswer[], leftOut: number, { job, facts, histories }: Evidence): ReportAnswer['total'] {
+function totalOf(vms: readonly VmReportAnswer[], leftOut: number, { job, graph, facts, histories }: Evidence): ReportAnswer['total'] {
   const most = (values: readonly (number | null)[]) =>
     values.reduce((max, value) => (value !== null && (max === null || value > max) ? value : max), null);
   const succeeded = vms.filter(({ outcome }) => outcome === 'succeeded').length;
@@ -150,16 +151,20 @@ function totalOf(vms: readonly VmReportAnswer[], leftOut: number, { job, facts, 
     rtoSeconds: most(vms.map(({ rtoSeconds }) => rtoSeconds)),
     outageSeconds: most(vms.map(({ outageSeconds }) => outageSeconds)),
     rpoSeconds: most(vms.map(({ rpoSeconds }) => rpoSeconds)),
-    split: end === null ? null : splitOf({ from: job.startedAt, to: end }, [...histories.values()]),
+    split: end === null ? null : splitOf({ from: job.startedAt, to: end }, graph.steps, histories),
   };
 }
 
-function splitOf(whole: Interval, histories: readonly StepHistory[]) {
-  return splitTime(
-    whole,
-    histories.flatMap(({ atSite }) => atSite),
-    histories.flatMap(({ forPerson }) => forPerson),
-  );
+function splitOf(whole: Interval, steps: readonly Step<unknown>[], histories: Evidence['histories']) {
+  const spans = steps.flatMap((step) => {
+    const history = histories.get(step.id);
+    return history ? [{ ...siteTime(step, history), person: history.forPerson }] : [];
+  });
+  return splitTime(whole, {
+    fabric: spans.flatMap(({ fabric }) => fabric),
+    guest: spans.flatMap(({ guest }) => guest),
+    person: spans.flatMap(({ person }) => person),
+  });
 }
 
 function decisionsOf(facts: readonly StoredFact[]): ReportAnswer['decisions'] {

@@ -10,6 +10,12 @@ export interface StepFailure {
   readonly isFinal: boolean;
 }
 
+/** An attempt that is under way has no end yet: its `to` is Infinity. */
+export interface Attempt extends Interval {
+  /** Undefined unless it was done. */
+  readonly result: unknown;
+}
+
 export interface StepHistory {
   readonly firstStartedAt: number | null;
   /** When it last settled; null while it is under way. */
@@ -18,8 +24,8 @@ export interface StepHistory {
   readonly doneAt: number | null;
   readonly result: unknown;
   readonly failures: readonly StepFailure[];
-  /** A site had it in hand. An attempt without an end is still open: its `to` is Infinity. */
-  readonly atSite: readonly Interval[];
+  /** A site had it in hand. */
+  readonly atSite: readonly Attempt[];
   /** From a failure until a person decided it. */
   readonly forPerson: readonly Interval[];
 }
@@ -30,7 +36,7 @@ interface Draft {
   doneAt: number | null;
   result: unknown;
   failures: StepFailure[];
-  atSite: { from: number; to: number }[];
+  atSite: { from: number; to: number; result: unknown }[];
   forPerson: Interval[];
 }
 
@@ -55,12 +61,12 @@ function fold(draft: Draft, fact: Extract<Fact, { step: StepId }>): void {
     case 'undoStarted':
       draft.firstStartedAt ??= fact.at;
       draft.endedAt = null;
-      draft.atSite.push({ from: fact.at, to: Number.POSITIVE_INFINITY });
+      draft.atSite.push({ from: fact.at, to: Number.POSITIVE_INFINITY, result: undefined });
       return;
     case 'done':
       draft.doneAt = fact.at;
       draft.result = fact.result;
-      return settle(draft, fact.at);
+      return settle(draft, fact.at, fact.result);
     case 'undone':
       draft.doneAt = null;
       return settle(draft, fact.at);
@@ -73,8 +79,8 @@ function fold(draft: Draft, fact: Extract<Fact, { step: StepId }>): void {
   }
 }
 
-function settle(draft: Draft, at: number): void {
+function settle(draft: Draft, at: number, result?: unknown): void {
   draft.endedAt = at;
   const open = draft.atSite.at(-1);
-  if (open) open.to = at;
+  if (open) Object.assign(open, { to: at, result });
 }

@@ -1,6 +1,7 @@
 /**
- * Where time went, told from intervals. Each moment counts once: as site work while a site had a step in hand, else as
- * waiting while a person was asked, else as queueing before the first step or as orchestration after it.
+ * Where time went, told from intervals. Each moment counts once: as fabric while a site worked on a step, else as guest while
+ * a VM ran and its guest had not answered, else as waiting while a person was asked, else as queueing before a site had the
+ * first step or as orchestration after it.
  */
 import type { TimeSplit } from '../../shared/api/report.ts';
 
@@ -10,16 +11,24 @@ export interface Interval {
   readonly to: number;
 }
 
-export function splitTime(whole: Interval, atSites: readonly Interval[], forPersons: readonly Interval[]): TimeSplit {
-  const site = union(atSites, whole);
-  const person = lengthOf(union([...site, ...forPersons], whole)) - lengthOf(site);
+export interface Spans {
+  readonly fabric: readonly Interval[];
+  readonly guest: readonly Interval[];
+  readonly person: readonly Interval[];
+}
+
+export function splitTime(whole: Interval, spans: Spans): TimeSplit {
+  const fabric = union(spans.fabric, whole);
+  const site = union([...fabric, ...spans.guest], whole);
+  const person = lengthOf(union([...site, ...spans.person], whole)) - lengthOf(site);
   const first = site[0]?.from ?? whole.to;
-  const queuedPerson = lengthOf(union(forPersons, { from: whole.from, to: first }));
+  const queuedPerson = lengthOf(union(spans.person, { from: whole.from, to: first }));
   const queued = first - whole.from - queuedPerson;
   const rest = whole.to - whole.from - lengthOf(site) - person - queued;
   return {
     queuedSeconds: seconds(queued),
-    siteSeconds: seconds(lengthOf(site)),
+    fabricSeconds: seconds(lengthOf(fabric)),
+    guestSeconds: seconds(lengthOf(site) - lengthOf(fabric)),
     personSeconds: seconds(person),
     orchestrationSeconds: seconds(rest),
   };

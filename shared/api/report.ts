@@ -14,7 +14,10 @@ const Seconds = z.number().min(0);
 export const TimeSplit = z
   .object({
     queuedSeconds: Seconds.meta({ description: 'before the first step: earlier groups, and the orchestration' }),
-    siteSeconds: Seconds.meta({ description: 'a step was handed to a site and not yet answered' }),
+    fabricSeconds: Seconds.meta({
+      description: 'a step was handed to a site and not yet answered, and it was not only a guest that was waited for',
+    }),
+    guestSeconds: Seconds.meta({ description: 'of the rest: a VM ran and its guest had not answered, as long as the site measured it' }),
     personSeconds: Seconds.meta({ description: 'waiting for the decision of a person' }),
     orchestrationSeconds: Seconds.meta({ description: 'the rest: between steps' }),
   })

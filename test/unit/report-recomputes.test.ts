@@ -1,8 +1,10 @@
 /** rto-recomputes: every number of a report follows from the job's record and its facts; here they are computed a second way. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { buildReport } from '../../control-plane/reports/report.ts';
-import { splitTime } from '../../control-plane/reports/time-split.ts';
+import { siteTime } from '../../control-plane/reports/site-time.ts';
+import { type Interval, splitTime } from '../../control-plane/reports/time-split.ts';
 import type { Job, StoredFact } from '../../control-plane/store/store.ts';
 import { ReportAnswer } from '../../shared/api/report.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
@@ -68,7 +70,10 @@ const job: Job = {
 };
 
 const point = { recoveryPointId: 'p', recoveryPointAt: iso(POINT) };
-const running = { runningAt: iso(T0 + 1), answeredAt: iso(T0 + 2) };
+/** What the site measured; its clock is two days ahead. */
+const GUEST_MS = 1_234;
+const SKEW = 172_800_000;
+const running = { runningAt: iso(T0 + SKEW), answeredAt: iso(T0 + SKEW + GUEST_MS) };
 const error = { code: 'ERR_GUEST_SILENT', logRef: 'log-1' } as const;
 const log: Fact[] = [
   { type: 'started', at: T0 + 100, step: id('failover', sql), attempt: 1 },
@@ -120,27 +125,32 @@ describe('the report of a failover', () => {
     // The other way to the same numbers: ask of every moment what was going on.
     const spans = (own: (step: StepId) => boolean) => {
       const open = new Map<StepId, number>();
-      const found: [number, number][] = [];
+      const found: { from: number; to: number; guestFrom: number }[] = [];
       for (const fact of log) {
         if (!('step' in fact) || !own(fact.step)) continue;
         if (fact.type === 'started' || fact.type === 'undoStarted') open.set(fact.step, fact.at);
-        else if (fact.type !== 'decided') found.push([open.get(fact.step) ?? Number.NaN, fact.at]);
+        else if (fact.type !== 'decided') {
+          const hasGuest = fact.type === 'done' && fact.step.startsWith('start/');
+          found.push({ from: open.get(fact.step) ?? Number.NaN, to: fact.at, guestFrom: fact.at - (hasGuest ? GUEST_MS : 0) });
+        }
       }
       return found;
     };
     const sample = (end: number, own: (step: StepId) => boolean, asked: [number, number][]) => {
       const sites = spans(own);
-      const first = Math.min(...sites.map(([from]) => from));
-      const sum = { queued: 0, site: 0, person: 0, rest: 0 };
+      const first = Math.min(...sites.map(({ from }) => from));
+      const sum = { queued: 0, fabric: 0, guest: 0, person: 0, rest: 0 };
       for (let at = T0; at < end; at++) {
-        if (sites.some(([from, to]) => at >= from && at < to)) sum.site++;
+        if (sites.some(({ from, guestFrom }) => at >= from && at < guestFrom)) sum.fabric++;
+        else if (sites.some(({ guestFrom, to }) => at >= guestFrom && at < to)) sum.guest++;
         else if (asked.some(([from, to]) => at >= from && at < to)) sum.person++;
         else if (at < first) sum.queued++;
         else sum.rest++;
       }
       return {
         queuedSeconds: sum.queued / 1000,
-        siteSeconds: sum.site / 1000,
+        fabricSeconds: sum.fabric / 1000,
+        guestSeconds: sum.guest / 1000,
         personSeconds: sum.person / 1000,
         orchestrationSeconds: sum.rest / 1000,
       };
@@ -159,6 +169,7 @@ describe('the report of a failover', () => {
       sample(T0 + 4_200, (step) => step.endsWith(sql.vm), []),
     );
     assert.equal(report.total.split?.personSeconds, 10);
+    assert.equal(of('web-01')?.split?.guestSeconds, GUEST_MS / 1000, 'only the attempt that the guest answered');
   });
 
   it('names what failed with cause and remedy, what was left out, who decided, and why it was safe', () => {
@@ -188,23 +199,77 @@ describe('the report of a failover', () => {
   });
 });
 
+const span = fc
+  .tuple(fc.integer({ min: -500, max: 5_500 }), fc.nat(4_000))
+  .map(([from, length]): Interval => ({ from, to: from + length }));
+const spans = fc.array(span, { maxLength: 6 });
+const covers = (all: readonly Interval[], at: number) => all.some(({ from, to }) => at >= from && at < to);
+const startStep = { work: { kind: 'vm.start' } };
+const attempt = (from: number, to: number, guestMs: number) => ({
+  from,
+  to,
+  result: { runningAt: iso(T0 + SKEW), answeredAt: iso(T0 + SKEW + guestMs) },
+});
+
 describe('the split of time', () => {
-  it('counts every moment once, however intervals lie', () => {
+  it('counts every moment once, however intervals lie: fabric, then guest, then person', () => {
     const split = splitTime(
       { from: 0, to: 10_000 },
-      [
-        { from: 2_000, to: 5_000 },
-        { from: 4_000, to: 6_000 },
-        { from: 9_000, to: Number.POSITIVE_INFINITY },
-      ],
-      [{ from: 5_500, to: 7_000 }],
+      {
+        fabric: [
+          { from: 2_000, to: 5_000 },
+          { from: 9_000, to: Number.POSITIVE_INFINITY },
+        ],
+        guest: [{ from: 4_000, to: 6_000 }],
+        person: [{ from: 5_500, to: 7_000 }],
+      },
     );
-    assert.deepEqual(split, { queuedSeconds: 2, siteSeconds: 5, personSeconds: 1, orchestrationSeconds: 2 });
-    assert.deepEqual(splitTime({ from: 0, to: 1_000 }, [], []), {
+    assert.deepEqual(split, { queuedSeconds: 2, fabricSeconds: 4, guestSeconds: 1, personSeconds: 1, orchestrationSeconds: 2 });
+    assert.deepEqual(splitTime({ from: 0, to: 1_000 }, { fabric: [], guest: [], person: [] }), {
       queuedSeconds: 1,
-      siteSeconds: 0,
+      fabricSeconds: 0,
+      guestSeconds: 0,
       personSeconds: 0,
       orchestrationSeconds: 0,
     });
+  });
+
+  it('has parts that add up to the whole, each as a walk through the moments finds it', () => {
+    fc.assert(
+      fc.property(spans, spans, spans, fc.integer({ min: 0, max: 600 }), (fabric, guest, person, length) => {
+        const parts = { queuedSeconds: 0, fabricSeconds: 0, guestSeconds: 0, personSeconds: 0, orchestrationSeconds: 0 };
+        let isBegun = false;
+        for (let at = 0; at < length; at++) {
+          const isFabric = covers(fabric, at);
+          const isGuest = covers(guest, at);
+          isBegun ||= isFabric || isGuest;
+          if (isFabric) parts.fabricSeconds++;
+          else if (isGuest) parts.guestSeconds++;
+          else if (covers(person, at)) parts.personSeconds++;
+          else if (isBegun) parts.orchestrationSeconds++;
+          else parts.queuedSeconds++;
+        }
+        const split = splitTime({ from: 0, to: length }, { fabric, guest, person });
+        const inMs = Object.fromEntries(Object.entries(split).map(([name, value]) => [name, Math.round(value * 1000)]));
+        assert.deepEqual(inMs, parts);
+        assert.equal(
+          Object.values(inMs).reduce((sum, ms) => sum + ms, 0),
+          length,
+        );
+      }),
+    );
+  });
+
+  it('lays the time of the guest at the end of its attempt, whatever the clock of the site says, and never beyond it', () => {
+    const lay = (...attempts: ReturnType<typeof attempt>[]) => siteTime(startStep, { atSite: attempts });
+    assert.deepEqual(lay(attempt(1_000, 5_000, 1_500)), { fabric: [{ from: 1_000, to: 3_500 }], guest: [{ from: 3_500, to: 5_000 }] });
+    assert.deepEqual(lay(attempt(1_000, 5_000, 9_000)).guest, [{ from: 1_000, to: 5_000 }]);
+    assert.deepEqual(lay(attempt(1_000, 5_000, -9_000)).guest, [{ from: 5_000, to: 5_000 }], 'a clock that was set back');
+    const unanswered = { from: 1_000, to: 5_000, result: { runningAt: iso(T0), answeredAt: null } };
+    for (const open of [unanswered, { from: 1_000, to: Number.POSITIVE_INFINITY, result: undefined }]) {
+      assert.deepEqual(siteTime(startStep, { atSite: [open] }).fabric, [{ from: open.from, to: open.to }]);
+    }
+    const other = [attempt(1_000, 5_000, 1_500)];
+    assert.deepEqual(siteTime({ work: { kind: 'failover.execute' } }, { atSite: other }), { fabric: other, guest: [] });
   });
 });
