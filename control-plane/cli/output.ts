@@ -31,6 +31,11 @@ export class Output {
     this.#surroundings.stdout.write(`${text}\n`);
   }
 
+  /** A document that has line ends of its own. */
+  text(document: string): void {
+    this.#surroundings.stdout.write(document);
+  }
+
   /** Beside the answer, for a person; a script does not want it. */
   note(text: string): void {
     if (!this.isJson) this.#surroundings.stderr.write(`${text}\n`);

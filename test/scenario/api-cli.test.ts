@@ -75,6 +75,32 @@ describe('the command line', () => {
     assert.equal(commit.code, 0, commit.stderr);
   });
 
+  it('exports one job or all of them, as JSON or CSV', async (t) => {
+    const { world } = await protectedShop(t);
+    const one = JSON.parse((await world.cli(['jobs', 'export', 'latest'])).stdout);
+    assert.equal(one.jobs.length, 1);
+    assert.equal(one.jobs[0].facts.length, one.jobs[0].lastSeq);
+    const all = JSON.parse((await world.cli(['jobs', 'export', '--json'])).stdout);
+    assert.deepEqual(
+      all.jobs.map(({ kind }: { kind: string }) => kind),
+      ['protect', 'pair'],
+    );
+    const csv = await world.cli(['jobs', 'export', '--format', 'csv', '--since', '2026-01-01']);
+    assert.match(csv.stdout, /^job id,kind,target,started by,group,member,step,status,[^\r\n]*,reason\r\n/);
+    assert.match(csv.stdout, /,protect,[^\r\n]*,sql-01,[^\r\n]*,done,1,/);
+    const none = await world.cli(['jobs', 'export', '--since', '2999-01-01']);
+    assert.deepEqual(JSON.parse(none.stdout), { jobs: [] });
+    for (const wrong of [
+      ['latest', '--since', '2026-01-01'],
+      ['--json', '--format', 'csv'],
+      ['--format', 'xml'],
+      ['--since', 'monday'],
+    ]) {
+      const run = await world.cli(['jobs', 'export', ...wrong]);
+      assert.deepEqual([run.code, run.stdout], [2, ''], wrong.join(' '));
+    }
+  });
+
   it('names every mistake of a plan with its line, and ends with 2', async (t) => {
     const { world } = await protectedShop(t);
     const file = path.join(world.folder, 'wrong.yaml');

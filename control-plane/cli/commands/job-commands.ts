@@ -1,15 +1,18 @@
 /** Commands: jobs, their decisions, and the report. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { JobState } from '../../../shared/engine/facts.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { JobId, type StepId } from '../../../shared/ids.ts';
 import type { Client } from '../client.ts';
+import { csvOfJobs, type ExportedJob } from '../job-export.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
+import { momentOption } from '../moment-option.ts';
 import { pick } from '../names.ts';
-import { duration, moment, type Output, plain, table } from '../output.ts';
+import { duration, jsonText, moment, type Output, plain, table } from '../output.ts';
 import { summaryOf } from '../progress/summary.ts';
 import { activityOf, jobTitle, stateWords, statusWords } from '../progress/words.ts';
+import { jobsSince, readJob } from '../read-jobs.ts';
 import { reportText } from '../report-text.ts';
 import { watchJob } from '../run-operation.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -96,6 +99,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
       return undefined;
     },
   });
+  addExport(tree, jobs);
   addLeaf(tree, program, {
     usage: 'report <job>',
     about: 'show the report of a job: actual RTO and RPO, successes and failures, the evidence',
@@ -104,6 +108,38 @@ export function addJobCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const report = await client.call('getReport', { params: { jobId: await findJob(client, wanted) } });
       session.output.show(report, () => reportText(report, session.output));
+      return undefined;
+    },
+  });
+}
+
+function addExport(tree: Tree, jobs: Command): void {
+  addLeaf(tree, jobs, {
+    usage: 'export [job]',
+    about:
+      'write a job, or all jobs, as a document to standard output: JSON with tasks, errors, decisions and facts, or CSV with a row per step',
+    examples: [
+      'farshore jobs export latest > job.json',
+      'farshore jobs export --format csv --since 2026-11-01 > november.csv',
+      'farshore jobs export 7b8e5d7a --format csv',
+    ],
+    configure: (command) =>
+      command
+        .addOption(new Option('--format <format>', 'json when not said').choices(['json', 'csv']))
+        .option('--since <moment>', 'only jobs that started then or later: 2026-11-23 or 2026-11-23T02:47:24Z', momentOption),
+    run: async (session, options: { format?: 'json' | 'csv'; since?: number }, wanted: string | undefined) => {
+      const { format, since } = options;
+      const { output } = session;
+      if (wanted !== undefined && since !== undefined)
+        throw new FarshoreError('ERR_REQUEST_INVALID', 'name a job, or say --since; not both');
+      if (output.isJson && format === 'csv') throw new FarshoreError('ERR_REQUEST_INVALID', 'say --json, or --format csv; not both');
+      const client = session.client();
+      const { clock } = session.surroundings;
+      const ids = wanted === undefined ? await jobsSince(client, clock, since ?? 0) : [await findJob(client, wanted)];
+      const exported: ExportedJob[] = [];
+      for (const id of ids) exported.push(await readJob(client, clock, id));
+      if (format === 'csv') output.text(csvOfJobs(exported));
+      else output.line(jsonText({ jobs: exported }, 2));
       return undefined;
     },
   });
