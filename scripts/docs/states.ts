@@ -1,5 +1,13 @@
 /** docs/states.md: the life of a protected VM, drawn from its table. */
-import { allowedOperations, operationPhases, PHASES, phases, transitions, VM_OPERATIONS } from '../../shared/domain/protected-vm.ts';
+import {
+  allowedOperations,
+  operationPhases,
+  PHASES,
+  type Phase,
+  phases,
+  transitions,
+  VM_OPERATIONS,
+} from '../../shared/domain/protected-vm.ts';
 
 export function statesDocument(): string {
   const arrows = transitions.map(({ from, on, to }) => `  ${from} --> ${to ?? '[*]'}: ${on}`);
@@ -40,11 +48,35 @@ export function statesDocument(): string {
     '',
     ...table(
       ['phase', ...VM_OPERATIONS],
-      PHASES.map((phase) => [
-        `\`${phase}\``,
-        ...allowedOperations({ phase, activeLocation: 'primary', busyWith: null }).map(({ isAllowed }) => (isAllowed ? 'yes' : 'no')),
-      ]),
+      PHASES.map((phase) => [`\`${phase}\``, ...allowancesIn(phase).map(({ isAllowed }) => (isAllowed ? 'yes' : 'no'))]),
     ),
     '',
+    'Why not, in the words that a refusal has, by phase; what the reasons of a phase have in common stands first:',
+    '',
+    ...PHASES.flatMap(whyNotIn),
+    '',
   ].join('\n');
+}
+
+function allowancesIn(phase: Phase) {
+  return allowedOperations({ phase, activeLocation: 'primary', busyWith: null });
+}
+
+/** One line; none where the phase refuses nothing. */
+function whyNotIn(phase: Phase): string[] {
+  const refused = allowancesIn(phase).filter(({ isAllowed }) => !isAllowed);
+  if (refused.length === 0) return [];
+  const common = commonClauses(refused.map(({ reason }) => reason));
+  const own = refused.map(({ operation, reason }) => {
+    const rest = reason.slice(common.length).replace(/^; /, '');
+    return rest.startsWith(operation) ? rest : `${operation}: ${rest}`;
+  });
+  return [`- \`${phase}\`: ${common === '' ? '' : `*${common}*; `}${own.join('; ')}.`];
+}
+
+/** The clauses, parted by semicolons, with which all reasons begin; of each reason at least its last clause is left. */
+function commonClauses(reasons: readonly string[]): string {
+  const [first = [], ...others] = reasons.map((reason) => reason.split('; ').slice(0, -1));
+  const differs = first.findIndex((clause, index) => others.some((clauses) => clauses[index] !== clause));
+  return first.slice(0, differs === -1 ? first.length : differs).join('; ');
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { documents } from '../../scripts/docs/documents.ts';
+import { allowedOperations, PHASES } from '../../shared/domain/protected-vm.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -18,6 +19,15 @@ describe('the generated documents', () => {
     for (const message of ['hello', 'command.finished', 'inventory.changed']) assert.match(text, new RegExp(`^### ${message}$`, 'm'));
     for (const field of ['vms[].replication.state', 'vms[].ref.vmId', 'finished[].outcome.code', 'csr', 'inventoryDigest']) {
       assert.ok(text.includes(`| \`${field}\` |`), field);
+    }
+  });
+
+  it('say why each operation is refused in each phase, clause by clause as the refusal does', () => {
+    const lines = (documents['docs/states.md']?.() ?? '').split('\n');
+    for (const phase of PHASES) {
+      const line = lines.find((text) => text.startsWith(`- \`${phase}\`: `)) ?? '';
+      for (const { reason, operation } of allowedOperations({ phase, activeLocation: 'primary', busyWith: null }))
+        for (const clause of reason.split('; ')) assert.ok(line.includes(clause), `${operation} while ${phase}: ${clause}`);
     }
   });
 });
