@@ -6,19 +6,12 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { allVms, type Compile, recoveryRef, refuseUnlessAllowed, refuseUnlessConnected, resolveTarget, type TargetVm } from './compile.ts';
+import { type Compile, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async (request, actor, ports) => {
-  const target = await resolveTarget(request.target, actor, ports.store);
-  const members = allVms(target);
-  refuseUnlessAllowed(members, 'changeRecoveryPoint');
-  await refuseUnlessConnected(
-    members.map(({ pairing }) => pairing.recovery.siteId),
-    actor,
-    ports,
-  );
+  const { target, members } = await resolveAllowed(request.target, 'changeRecoveryPoint', ['recovery'], actor, ports);
   return {
     target: target.title,
     input: {

@@ -1,18 +1,11 @@
 /** Commit a failover: the other recovery points are given up, and it can no longer be taken back. Never automatic. */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
-import { allVms, type Compile, recoveryRef, refuseUnlessAllowed, refuseUnlessConnected, resolveTarget } from './compile.ts';
+import { type Compile, recoveryRef, resolveAllowed } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileCommit: Compile<'commit'> = async (request, actor, ports) => {
-  const target = await resolveTarget(request.target, actor, ports.store);
-  const members = allVms(target);
-  refuseUnlessAllowed(members, 'commit');
-  await refuseUnlessConnected(
-    members.map(({ pairing }) => pairing.recovery.siteId),
-    actor,
-    ports,
-  );
+  const { target, members } = await resolveAllowed(request.target, 'commit', ['recovery'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },

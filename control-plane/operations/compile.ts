@@ -128,7 +128,7 @@ export function recordOf({ plan, groups }: ResolvedTarget): Pick<JobInput, 'plan
 export const allVms = (target: ResolvedTarget): TargetVm[] => target.groups.flatMap((group) => group.vms);
 
 /** Throws ERR_OPERATION_NOT_ALLOWED naming every VM that the operation may not start on, or ERR_VM_BUSY when all are only busy. */
-export function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOperation): void {
+function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOperation): void {
   const problems = vms.flatMap(({ vm }): Problem[] => {
     const reason = whyNot(vm, operation);
     return reason === '' ? [] : [{ field: vm.name, message: reason }];
@@ -138,6 +138,28 @@ export function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOpera
   throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', `${operation} cannot start on every VM asked for`, {
     problems,
   });
+}
+
+/**
+ * A target all of whose members allow the operation now, with the agents of the sides that it needs connected. Throws what
+ * `resolveTarget`, `refuseUnlessAllowed` and `refuseUnlessConnected` throw, in this order.
+ */
+export async function resolveAllowed(
+  wanted: Target,
+  operation: VmOperation,
+  sides: readonly ('primary' | 'recovery')[],
+  actor: Actor,
+  ports: CompilePorts,
+): Promise<{ readonly target: ResolvedTarget; readonly members: readonly TargetVm[] }> {
+  const target = await resolveTarget(wanted, actor, ports.store);
+  const members = allVms(target);
+  refuseUnlessAllowed(members, operation);
+  await refuseUnlessConnected(
+    members.flatMap(({ pairing }) => sides.map((side) => pairing[side].siteId)),
+    actor,
+    ports,
+  );
+  return { target, members };
 }
 
 /** Throws ERR_AGENT_OFFLINE naming each site that an operation needs and whose agent is not connected. */

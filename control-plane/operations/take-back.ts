@@ -7,29 +7,12 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import {
-  allVms,
-  type Compile,
-  primaryRef,
-  recordOf,
-  recoveryRef,
-  refuseUnlessAllowed,
-  refuseUnlessConnected,
-  resolveTarget,
-  type TargetVm,
-} from './compile.ts';
+import { type Compile, primaryRef, recordOf, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports) => {
-  const target = await resolveTarget(request.target, actor, ports.store);
-  const members = allVms(target);
-  refuseUnlessAllowed(members, 'takeBack');
-  await refuseUnlessConnected(
-    members.flatMap(({ pairing }) => [pairing.primary.siteId, pairing.recovery.siteId]),
-    actor,
-    ports,
-  );
+  const { target, members } = await resolveAllowed(request.target, 'takeBack', ['primary', 'recovery'], actor, ports);
   const steps: Step<StepWork>[] = [];
   let gate: StepId[] = [];
   for (const [index, group] of target.groups.entries()) {

@@ -6,28 +6,12 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import {
-  allVms,
-  type Compile,
-  primaryRef,
-  recoveryRef,
-  refuseUnlessAllowed,
-  refuseUnlessConnected,
-  resolveTarget,
-  type TargetVm,
-} from './compile.ts';
+import { type Compile, primaryRef, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileUnprotect: Compile<'unprotect'> = async (request, actor, ports) => {
-  const target = await resolveTarget(request.target, actor, ports.store);
-  const members = allVms(target);
-  refuseUnlessAllowed(members, 'unprotect');
-  await refuseUnlessConnected(
-    members.flatMap(({ pairing }) => [pairing.primary.siteId, pairing.recovery.siteId]),
-    actor,
-    ports,
-  );
+  const { target, members } = await resolveAllowed(request.target, 'unprotect', ['primary', 'recovery'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },

@@ -49,7 +49,7 @@ export class RunState<Work> {
   /** Work steps that may start now, and steps that may be undone now. */
   readonly #ready = new Set<Node<Work>>();
   readonly #undoable = new Set<Node<Work>>();
-  /** With one scope all fall, until the first pivot is begun. */
+  /** With one scope all fall, until the first pivot is begun; once they have fallen there is nobody left to take along. */
   #together: boolean;
   #running = 0;
   #state: JobState = 'inProgress';
@@ -228,6 +228,7 @@ export class RunState<Work> {
 
   /** What is past its pivot runs to its end, and gates keep the order among that. */
   #failAll(): void {
+    this.#together = false;
     for (const scope of this.#scopes.values()) {
       if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope) && hasWork(scope)) this.#failScope(scope);
     }

@@ -118,8 +118,10 @@ test('a VM that was off stays off when the failover is taken back', async () => 
   const world = await protectedWorld({ vms: 2 });
   const idle = refOf(world, 'reading', 'vm-1');
   await world.site('reading').fabric.stopVm(idle, { commandId: 'by hand' as never, epoch: 0 });
-  world.site('slough').fabric.faults.order({ kind: 'fails', operation: 'startFailover', vm: idle.vmId, times: 100 });
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'startFailover', vm: idle.vmId, times: 100 });
   const job = await world.failOverAsPlanned();
+  assert.ok(faults.fired().length > 0, 'the fault happened');
   assert.equal(await stateOf(world, job), 'failed');
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off replicating');
   assert.equal(await viewOf(world, 'reading', 'vm-2'), 'running replicating');

@@ -25,6 +25,13 @@ async function protectedPair(): Promise<World> {
   return world;
 }
 
+/** Both run at the recovery site, where nothing is committed. */
+async function failedOver(): Promise<Template> {
+  const world = await protectedPair();
+  await world.failOverAsPlanned();
+  return world.asTemplate();
+}
+
 export const faultCases: { readonly [K in Kind]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
@@ -38,19 +45,11 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     request: async (world) => world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])),
   },
   takeBack: {
-    template: async () => {
-      const world = await protectedPair();
-      await world.failOverAsPlanned();
-      return world.asTemplate();
-    },
+    template: failedOver,
     request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
   },
   changeRecoveryPoint: {
-    template: async () => {
-      const world = await protectedPair();
-      await world.failOverAsPlanned();
-      return world.asTemplate();
-    },
+    template: failedOver,
     request: (world) => world.requestFor('changeRecoveryPoint'),
   },
   commit: {

@@ -1,4 +1,4 @@
-/** Commands: recovery plans, failover and commit. */
+/** Commands: recovery plans, failover, and what follows one: take back, another recovery point, commit. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { OperationRequestOf } from '../../../shared/api/operations.ts';
@@ -13,6 +13,11 @@ import { type FollowOptions, runOperation, withFollow } from '../run-operation.t
 import { readText, type Session } from '../session.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { findVms } from './protection-commands.ts';
+
+const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
+
+/** Hyper-V Replica numbers its points with GUIDs. */
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 interface TargetOptions {
   readonly plan?: string;
@@ -108,8 +113,6 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     },
   });
 }
-
-const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
 
 function addPlanCommands(tree: Tree, plans: Command): void {
   addLeaf(tree, plans, {
@@ -228,13 +231,10 @@ async function findPlan(client: Client, wanted: string) {
   return pick(wanted, plans, 'plan', byNameOrId);
 }
 
-/** Hyper-V Replica numbers its points with GUIDs. */
-const RecoveryPointId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recoveryPoint'] {
   if (text === 'latest') return { choose: 'latest' };
   if (text === 'latest-application-consistent') return { choose: 'latestApplicationConsistent' };
-  if (RecoveryPointId.test(text)) return { choose: 'given', id: text };
+  if (guid.test(text)) return { choose: 'given', id: text };
   throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: ${POINTS}; not '${text}'`);
 }
 
