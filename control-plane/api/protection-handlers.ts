@@ -50,19 +50,21 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
     // All of them in one reading: one by one would cost a query for each VM.
     const wanted = vms.length === 1 ? { vmIds: vms.map(({ vmId }) => vmId) } : {};
     const seen = new Map((await store.observations.vms(vaultId, wanted)).map((one) => [placeOf(one), one]));
-    const now = clock.now();
+    const at = clock.now();
     const observed = (vm: ProtectedVm, end: CloudRef | undefined) => {
       const found = end && seen.get(`${end.siteId}/${end.cloudId}/${vm.vmId}`);
-      return found === undefined ? null : observationAnswer(found, names, lastHeard, now);
+      return found === undefined ? null : observationAnswer(found, names, lastHeard, at);
     };
     // An alarm wants to be sure: a site that went dark a moment ago is still shown as it was, and may be off since.
-    const powerNow = (seen: Observation | null) => (seen !== null && presence.isConnected(seen.siteId) ? seen.power : null);
+    const seenNow = (seen: Observation | null) => (seen !== null && presence.isConnected(seen.siteId) ? seen : null);
     return vms.map((vm) => {
       const pairing = pairings.get(vm.pairingId);
-      const { id, vmId, name, phase, activeLocation, epoch, busyWith } = vm;
+      const { id, vmId, name, phase, activeLocation, replicatesFrom, epoch, busyWith } = vm;
       const primary = observed(vm, pairing?.primary);
       const recovery = observed(vm, pairing?.recovery);
-      const power = { primary: powerNow(primary), recovery: powerNow(recovery) };
+      const now = { primary: seenNow(primary), recovery: seenNow(recovery) };
+      const power = { primary: now.primary?.power ?? null, recovery: now.recovery?.power ?? null };
+      const sending = now[replicatesFrom]?.replication.state ?? null;
       return {
         id,
         vmId,
@@ -70,11 +72,12 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
         pairing: { id: vm.pairingId, name: pairing?.name ?? '' },
         phase,
         activeLocation,
+        replicatesFrom,
         epoch,
         busyWith,
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
-        issues: issuesOf({ phase, activeLocation, power }).map((issue) => ({ issue, ...vmIssues[issue] })),
+        issues: issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),
         primary,
         recovery,
       };

@@ -4,6 +4,7 @@ import { addAccountCommands } from './commands/account-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
+import { addReplicationCommands } from './commands/replication-commands.ts';
 import { addSiteCommands } from './commands/site-commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts';
@@ -42,6 +43,7 @@ export function buildProgram(tree: Tree, version: string): Command {
   addSiteCommands(tree, program);
   addProtectionCommands(tree, program);
   addRecoveryCommands(tree, program);
+  addReplicationCommands(tree, program);
   addJobCommands(tree, program);
   program
     .command('completion')

@@ -1,17 +1,17 @@
 /**
  * Try another recovery point of VMs that were failed over and not committed: each goes off, back to a replica, and comes up from
- * the point chosen, all at the recovery site. What was written there since the failover is lost, so a person says why, and that is kept.
+ * the point chosen, all at the site it was failed over to. What was written there since the failover is lost, so a person says why, and that is kept.
  */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
+import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async (request, actor, ports) => {
-  const { target, members } = await resolveAllowed(request.target, 'changeRecoveryPoint', ['recovery'], actor, ports);
+  const { target, members } = await resolveAllowed(request.target, 'changeRecoveryPoint', ['target'], actor, ports);
   return {
     target: target.title,
     input: {
@@ -27,10 +27,10 @@ export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async 
 };
 
 function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step<StepWork>[] {
-  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const { vm, guestAnswersWithinSeconds } = member;
   const { id, name } = vm;
-  const ref = recoveryRef(member);
-  const work = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const { siteId, ref } = sidesOf(member).target;
+  const work = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { scope: id, pivot: true, attempts: 3, after: [] };
   const [look, back, again] = [stepOf('look', id), stepOf('take-back', id), stepOf('failover', id)];
   return [

@@ -1,4 +1,5 @@
 /** Who of a target takes part in a failover: whoever cannot be failed over now is left out and named, one that is busy is not. */
+import type { Direction } from '../../shared/api/operations.ts';
 import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { allVms, type ResolvedTarget } from './compile.ts';
@@ -9,12 +10,15 @@ export interface ChosenMembers {
 }
 
 /** Throws ERR_PLAN_EMPTY with the reason of each when nobody is left. A busy VM stays: claiming it will name the job. */
-export function chooseMembers(target: ResolvedTarget, operation: VmOperation): ChosenMembers {
+export function chooseMembers(target: ResolvedTarget, operation: VmOperation, direction: Direction): ChosenMembers {
+  const source = direction === 'toRecovery' ? 'primary' : 'recovery';
   const skipped: { name: string; reason: string }[] = [];
   const groups = target.groups.map((group) => ({
     ...group,
     vms: group.vms.filter(({ vm }) => {
-      const reason = vm.busyWith ? '' : whyNot(vm, operation);
+      const isOtherWay = vm.phase === 'protected' && vm.replicatesFrom !== source;
+      const elsewhere = `it runs at the ${vm.activeLocation} site already: only the other direction is open to it`;
+      const reason = vm.busyWith ? '' : isOtherWay ? elsewhere : whyNot(vm, operation);
       if (reason !== '') skipped.push({ name: vm.name, reason });
       return reason === '';
     }),

@@ -1,34 +1,42 @@
 /** Commit a failover: the other recovery points are given up, and it can no longer be taken back. Never automatic. */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
-import { type Compile, recoveryRef, resolveAllowed } from './compile.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileCommit: Compile<'commit'> = async (request, actor, ports) => {
-  const { target, members } = await resolveAllowed(request.target, 'commit', ['recovery'], actor, ports);
+  const { target, members } = await resolveAllowed(request.target, 'commit', ['target'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },
     graph: {
-      steps: members.map((member) => ({
-        id: stepOf('commit', member.vm.id),
-        title: `commit ${member.vm.name}`,
-        work: {
-          siteId: member.pairing.recovery.siteId,
-          epoch: member.vm.epoch,
-          beginWithinSeconds: BEGIN_WITHIN_SECONDS,
-          kind: 'failover.commit' as const,
-          args: { vm: recoveryRef(member) },
-          vm: { id: member.vm.id, marks: { done: 'failoverCommitted' as const } },
-        },
-        needs: [],
-        after: [],
-        scope: member.vm.id,
-        pivot: true,
-        attempts: 3,
-      })),
+      steps: members.map(commitStep),
     },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'] })),
     newVms: [],
   };
 };
+
+function commitStep(member: TargetVm): Step<StepWork> {
+  const { id, name, epoch } = member.vm;
+  const { target } = sidesOf(member);
+  return {
+    id: stepOf('commit', id),
+    title: `commit ${name}`,
+    work: {
+      siteId: target.siteId,
+      epoch,
+      beginWithinSeconds: BEGIN_WITHIN_SECONDS,
+      kind: 'failover.commit',
+      args: { vm: target.ref },
+      vm: { id, marks: { done: 'failoverCommitted' } },
+    },
+    needs: [],
+    after: [],
+    scope: id,
+    pivot: true,
+    attempts: 3,
+  };
+}

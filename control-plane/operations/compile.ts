@@ -2,7 +2,7 @@
 import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import { resolveMembers } from '../../shared/domain/plan-members.ts';
-import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
+import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { PairingId, ProtectedVmId, SiteId, VmRef } from '../../shared/ids.ts';
@@ -141,13 +141,13 @@ function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOperation): 
 }
 
 /**
- * A target all of whose members allow the operation now, with the agents of the sides that it needs connected. Throws what
+ * A target all of whose members allow the operation now, with the agents of the ends that it needs connected. Throws what
  * `resolveTarget`, `refuseUnlessAllowed` and `refuseUnlessConnected` throw, in this order.
  */
 export async function resolveAllowed(
   wanted: Target,
   operation: VmOperation,
-  sides: readonly ('primary' | 'recovery')[],
+  ends: readonly ('source' | 'target')[],
   actor: Actor,
   ports: CompilePorts,
 ): Promise<{ readonly target: ResolvedTarget; readonly members: readonly TargetVm[] }> {
@@ -155,7 +155,7 @@ export async function resolveAllowed(
   const members = allVms(target);
   refuseUnlessAllowed(members, operation);
   await refuseUnlessConnected(
-    members.flatMap(({ pairing }) => sides.map((side) => pairing[side].siteId)),
+    members.flatMap((member) => ends.map((end) => sidesOf(member)[end].siteId)),
     actor,
     ports,
   );
@@ -170,5 +170,18 @@ export async function refuseUnlessConnected(sites: Iterable<SiteId>, actor: Acto
   throw new FarshoreError('ERR_AGENT_OFFLINE', `no agent is connected at ${names.join(', ')}`);
 }
 
-export const primaryRef = ({ vm, pairing }: TargetVm): VmRef => ({ cloudId: pairing.primary.cloudId, vmId: vm.vmId });
-export const recoveryRef = ({ vm, pairing }: TargetVm): VmRef => ({ cloudId: pairing.recovery.cloudId, vmId: vm.vmId });
+/** A protected VM at one of its sites. */
+export interface Side {
+  readonly location: ActiveLocation;
+  readonly siteId: SiteId;
+  readonly ref: VmRef;
+}
+
+/** The ends of its replication: the source sends, and a failover leads to the target. They change places when it is reversed. */
+export function sidesOf({ vm, pairing }: Pick<TargetVm, 'vm' | 'pairing'>): { readonly source: Side; readonly target: Side } {
+  const at = (location: ActiveLocation): Side => {
+    const { siteId, cloudId } = pairing[location];
+    return { location, siteId, ref: { cloudId, vmId: vm.vmId } };
+  };
+  return { source: at(vm.replicatesFrom), target: at(otherSide(vm.replicatesFrom)) };
+}

@@ -12,7 +12,7 @@ import type { Command } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Job, JobStore, Projection } from '../store/store.ts';
-import { PREPARE_RECOVERY } from './pair.ts';
+import { PREPARE } from './pair.ts';
 
 /** A command handed out, and the attempt of the step it belongs to. */
 export interface OpenCommand {
@@ -101,8 +101,9 @@ export class JobRun {
     if (this.job.kind !== 'pair') return [];
     const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
     if (!isPaired) return [{ pairing, state: 'failed' }];
-    const prepared = this.engine.state.view(PREPARE_RECOVERY)?.result as { address: string | null } | undefined;
-    return [{ pairing, state: 'paired', ...(prepared?.address ? { replicaAddress: prepared.address } : {}) }];
+    const addressOf = (step: StepId) => (this.engine.state.view(step)?.result as { address: string } | undefined)?.address ?? null;
+    const replicaAddresses = { primary: addressOf(PREPARE.primary), recovery: addressOf(PREPARE.recovery) };
+    return [{ pairing, state: 'paired', replicaAddresses }];
   }
 
   /** The same for every delivery: nothing in it depends on when or how often it is made. */

@@ -21,7 +21,7 @@ export const compilePair: Compile<'pair'> = async (request, actor, ports) => {
     policy: request.policy,
     networks: request.networks,
     state: 'pairing',
-    replicaAddress: null,
+    replicaAddresses: { primary: null, recovery: null },
     createdAt: ports.clock.now(),
   };
   return {
@@ -34,8 +34,8 @@ export const compilePair: Compile<'pair'> = async (request, actor, ports) => {
   };
 };
 
-/** The step whose result tells where the recovery side receives replicas. */
-export const PREPARE_RECOVERY = StepId.parse('prepare/recovery');
+/** The steps whose results tell where each side receives replicas. */
+export const PREPARE = { primary: StepId.parse('prepare/primary'), recovery: StepId.parse('prepare/recovery') };
 
 function pairingSteps(pairing: Pairing, { replication }: CompilePorts): Step<StepWork>[] {
   const common = { epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
@@ -58,14 +58,13 @@ function pairingSteps(pairing: Pairing, { replication }: CompilePorts): Step<Ste
       },
       {
         ...step,
-        id: StepId.parse(`prepare/${role}`),
+        id: PREPARE[role],
         title: `prepare the hosts of the ${role} cloud`,
         work: {
           ...at,
           kind: 'hosts.prepare',
           args: {
             ...hosts,
-            role,
             authentication: pairing.policy.authentication,
             port: pairing.policy.port,
             root: replication.rootPem,

@@ -16,13 +16,13 @@ const BEGIN_WITHIN_SECONDS = 3600;
 export const compileProtect: Compile<'protect'> = async (request, actor, ports) => {
   const pairing = await ports.store.promises.findPairing(actor.vaultId, request.pairing);
   if (!pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
-  if (pairing.state !== 'paired' || pairing.replicaAddress === null) {
+  if (pairing.state !== 'paired' || pairing.replicaAddresses.recovery === null) {
     throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
   }
   await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
   const names = await namesOf(request.vms, pairing, actor, ports);
   const newVms = [...names].map(([vmId, name]) => newVm(vmId, name, pairing, ports));
-  const address = pairing.replicaAddress;
+  const address = pairing.replicaAddresses.recovery;
   return {
     target: newVms.length === 1 ? (newVms[0]?.name ?? '') : `${newVms.length} VMs of ${pairing.name}`,
     input: { pairing: pairing.id, vms: newVms.map(({ id, name }) => ({ vm: id, name })) },
@@ -55,6 +55,7 @@ function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: Co
     name,
     phase: 'enabling',
     activeLocation: 'primary',
+    replicatesFrom: 'primary',
     epoch: 0,
     createdAt: clock.now(),
   };

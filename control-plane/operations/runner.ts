@@ -21,6 +21,8 @@ import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
+import { compileResynchronize } from './resynchronize.ts';
+import { compileReverseReplication } from './reverse-replication.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
@@ -33,6 +35,8 @@ const compilers: Compilers = {
   takeBack: compileTakeBack,
   changeRecoveryPoint: compileChangeRecoveryPoint,
   commit: compileCommit,
+  reverseReplication: compileReverseReplication,
+  resynchronize: compileResynchronize,
   unprotect: compileUnprotect,
 };
 

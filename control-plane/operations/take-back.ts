@@ -1,25 +1,25 @@
 /**
- * Take a failover back before it is committed: the VM goes off at the recovery site, replicates as before, and runs at the
- * primary again. What was written at the recovery site since the failover is lost, so a person says why, and that is kept. A
- * VM is started at the primary only after it is off at the recovery site; whoever skips that leaves it where it is.
+ * Take a failover back before it is committed: the VM goes off at the side it was failed over to, replicates as before, and
+ * runs where it came from. What was written since the failover is lost, so a person says why, and that is kept. A VM is started
+ * where it came from only after it is off at the other side; whoever skips that leaves it where it is.
  */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, primaryRef, recordOf, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
+import { type Compile, recordOf, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports) => {
-  const { target, members } = await resolveAllowed(request.target, 'takeBack', ['primary', 'recovery'], actor, ports);
+  const { target, members } = await resolveAllowed(request.target, 'takeBack', ['source', 'target'], actor, ports);
   const steps: Step<StepWork>[] = [];
   let gate: StepId[] = [];
   for (const [index, group] of target.groups.entries()) {
     const id = StepId.parse(`group/${index + 1}`);
     for (const member of group.vms) steps.push(...takeBackSteps(member, gate));
     const after = [...gate, ...group.vms.map(({ vm }) => stepOf('start', vm.id))];
-    steps.push({ id, title: `group ${group.name} runs at the primary site`, needs: [], after, scope: id });
+    steps.push({ id, title: `group ${group.name} runs where it came from`, needs: [], after, scope: id });
     gate = [id];
   }
   return {
@@ -36,22 +36,23 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
 };
 
 function takeBackSteps(member: TargetVm, gate: readonly StepId[]): Step<StepWork>[] {
-  const { vm, pairing, guestAnswersWithinSeconds } = member;
+  const { vm, guestAnswersWithinSeconds } = member;
   const { id, name } = vm;
   const common = { epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
-  const atPrimary = { ...common, siteId: pairing.primary.siteId };
+  const { source, target } = sidesOf(member);
+  const atSource = { ...common, siteId: source.siteId };
   const step = { scope: id, pivot: true, attempts: 3, after: [] };
   const [off, release] = [stepOf('take-back', id), stepOf('release', id)];
   return [
     {
       ...step,
       id: off,
-      title: `take ${name} back at the recovery site`,
+      title: `take ${name} back at the ${target.location} site`,
       work: {
         ...common,
-        siteId: pairing.recovery.siteId,
+        siteId: target.siteId,
         kind: 'failover.cancel',
-        args: { vm: recoveryRef(member) },
+        args: { vm: target.ref },
         vm: { id, marks: { started: 'takeBackStarted', skipped: 'takeBackGivenUp' } },
       },
       skipEndsScope: true,
@@ -60,18 +61,18 @@ function takeBackSteps(member: TargetVm, gate: readonly StepId[]): Step<StepWork
     {
       ...step,
       id: release,
-      title: `let ${name} start at the primary site again`,
-      work: { ...atPrimary, kind: 'failover.unprepare', args: { vm: primaryRef(member), isRunning: false } },
+      title: `let ${name} start at the ${source.location} site again`,
+      work: { ...atSource, kind: 'failover.unprepare', args: { vm: source.ref, isRunning: false } },
       needs: [off],
     },
     {
       ...step,
       id: stepOf('start', id),
-      title: `start ${name} at the primary site`,
+      title: `start ${name} at the ${source.location} site`,
       work: {
-        ...atPrimary,
+        ...atSource,
         kind: 'vm.start',
-        args: { vm: primaryRef(member), guestAnswersWithinSeconds },
+        args: { vm: source.ref, guestAnswersWithinSeconds },
         vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverUndone' } },
       },
       needs: [release],

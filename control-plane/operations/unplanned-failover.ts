@@ -15,9 +15,9 @@ import {
   type Compile,
   type CompilePorts,
   recordOf,
-  recoveryRef,
   refuseUnlessConnected,
   resolveTarget,
+  sidesOf,
   type TargetVm,
 } from './compile.ts';
 import type { Actor } from './operations.ts';
@@ -31,16 +31,17 @@ const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
-  const { chosen, skipped } = chooseMembers(target, 'unplannedFailover');
+  const { chosen, skipped } = chooseMembers(target, 'unplannedFailover', request.direction);
   const members = allVms(chosen);
-  const primarySites = new Set(members.map(({ pairing }) => pairing.primary.siteId));
-  const recoverySites = new Set(members.map(({ pairing }) => pairing.recovery.siteId));
+  const primarySites = new Set(members.map((member) => sidesOf(member).source.siteId));
+  const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
   return {
     target: target.title,
     input: {
       target: request.target,
+      direction: request.direction,
       ...recordOf(chosen),
       skipped,
       primary: request.primary,
@@ -55,11 +56,11 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   };
 };
 
-/** How one VM comes up at the recovery site, and is taken back as long as it has not been started. */
+/** How one VM comes up at the target, and is taken back as long as it has not been started. */
 export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, pairing, guestAnswersWithinSeconds, dependsOn } = member;
-  const ref = recoveryRef(member);
-  const common = { siteId: pairing.recovery.siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const { siteId, ref } = sidesOf(member).target;
+  const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   return {
     vm: vm.id,
     name: vm.name,
@@ -75,7 +76,7 @@ export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoic
       ...common,
       kind: 'vm.start',
       args: { vm: ref, guestAnswersWithinSeconds },
-      // Whoever skips the start has taken the VM into their own hands at the recovery site.
+      // Whoever skips the start has taken the VM into their own hands there.
       vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
     },
   };

@@ -6,12 +6,12 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, primaryRef, recoveryRef, resolveAllowed, type TargetVm } from './compile.ts';
+import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileUnprotect: Compile<'unprotect'> = async (request, actor, ports) => {
-  const { target, members } = await resolveAllowed(request.target, 'unprotect', ['primary', 'recovery'], actor, ports);
+  const { target, members } = await resolveAllowed(request.target, 'unprotect', ['source', 'target'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },
@@ -27,17 +27,19 @@ function unprotectSteps(member: TargetVm): Step<StepWork>[] {
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { after: [], scope: id, pivot: true, attempts: 3 };
   const disable = stepOf('disable', id);
-  const deleteReplica = pairing.policy.deleteReplicaOnUnprotect && vm.activeLocation === 'primary';
+  const { source, target } = sidesOf(member);
+  // Only a replica that we made: after a reversal the idle copy is the VM that was there before us.
+  const deleteReplica = pairing.policy.deleteReplicaOnUnprotect && target.location === 'recovery' && vm.activeLocation === 'primary';
   return [
     {
       ...step,
       id: disable,
-      title: `end replication of ${name} at the primary site`,
+      title: `end replication of ${name} at the ${source.location} site`,
       work: {
         ...common,
-        siteId: pairing.primary.siteId,
+        siteId: source.siteId,
         kind: 'replication.disable',
-        args: { vm: primaryRef(member) },
+        args: { vm: source.ref },
         vm: { id, marks: { started: 'protectionEnding' } },
       },
       needs: [],
@@ -45,12 +47,12 @@ function unprotectSteps(member: TargetVm): Step<StepWork>[] {
     {
       ...step,
       id: stepOf('remove', id),
-      title: `end replication of ${name} at the recovery site`,
+      title: `end replication of ${name} at the ${target.location} site`,
       work: {
         ...common,
-        siteId: pairing.recovery.siteId,
+        siteId: target.siteId,
         kind: 'replica.remove',
-        args: { vm: recoveryRef(member), deleteReplica },
+        args: { vm: target.ref, deleteReplica },
         vm: { id, marks: { done: 'protectionEnded', skipped: 'protectionEnded' } },
       },
       needs: [disable],

@@ -8,7 +8,7 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
-import type { Pairing, Projection } from './store.ts';
+import type { Pairing, Projection, ReplicaAddresses } from './store.ts';
 
 export interface Append {
   readonly vaultId: VaultId;
@@ -34,7 +34,7 @@ export interface VmEntry {
 export interface PairingEntry {
   readonly id: PairingId;
   readonly state: Pairing['state'];
-  readonly replicaAddress: string | null;
+  readonly replicaAddresses: ReplicaAddresses;
 }
 
 /** Entries as they were read, and over them those that have changed. */
@@ -129,14 +129,14 @@ export class JobLedger {
     const moved = new Map<PairingId, PairingEntry>();
     for (const projection of projections) {
       if (!('pairing' in projection)) continue;
-      const { pairing: id, state, replicaAddress } = projection;
+      const { pairing: id, state, replicaAddresses } = projection;
       const pairing = moved.get(id) ?? this.#pairings.get(id);
       if (pairing === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${id} in this vault`);
       // Its name may belong to another by now.
       if (pairing.state === 'failed' && state !== 'failed') {
         throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the pairing ${id} has failed for good; pair the clouds again`);
       }
-      moved.set(id, { id, state, replicaAddress: replicaAddress ?? pairing.replicaAddress });
+      moved.set(id, { id, state, replicaAddresses: replicaAddresses ?? pairing.replicaAddresses });
     }
     return moved.values();
   }
@@ -165,21 +165,28 @@ function readJobs(db: Query, vaultId: VaultId, ids: readonly JobId[]): Promise<J
 
 function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Promise<VmEntry[]> {
   return inBatches(ids, async (some) => {
-    const mine = db.selectFrom('protected_vms').select(['id', 'busy_with', 'phase', 'active_location']).where('vault_id', '=', vaultId);
+    const mine = db
+      .selectFrom('protected_vms')
+      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from'])
+      .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, busy_with, phase, active_location }) => ({
+    return rows.map(({ id, busy_with, phase, active_location, replicates_from }) => ({
       id,
       busyWith: busy_with,
-      life: { phase, activeLocation: active_location },
+      life: { phase, activeLocation: active_location, replicatesFrom: replicates_from },
     }));
   });
 }
 
 function readPairings(db: Query, vaultId: VaultId, ids: readonly PairingId[]): Promise<PairingEntry[]> {
   return inBatches(ids, async (some) => {
-    const mine = db.selectFrom('pairings').select(['id', 'state', 'replica_address']).where('vault_id', '=', vaultId);
+    const mine = db.selectFrom('pairings').select(['id', 'state', 'primary_address', 'recovery_address']).where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, state, replica_address }) => ({ id, state, replicaAddress: replica_address }));
+    return rows.map(({ id, state, primary_address: primary, recovery_address: recovery }) => ({
+      id,
+      state,
+      replicaAddresses: { primary, recovery },
+    }));
   });
 }
 

@@ -64,7 +64,7 @@ async function save(db: Query, vaultId: VaultId, ledger: JobLedger): Promise<voi
 
 /** One statement for all that end in the same place. */
 async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
-  const byEnd = Map.groupBy(vms, ({ life }) => (life === null ? 'gone' : `${life.phase}/${life.activeLocation}`));
+  const byEnd = Map.groupBy(vms, ({ life }) => (life === null ? 'gone' : `${life.phase}/${life.activeLocation}/${life.replicatesFrom}`));
   for (const group of byEnd.values()) {
     const life = group[0]?.life ?? null;
     for (const some of batches(group.map(({ id }) => id))) {
@@ -72,7 +72,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
         ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
         : db
             .updateTable('protected_vms')
-            .set({ phase: life.phase, active_location: life.activeLocation })
+            .set({ phase: life.phase, active_location: life.activeLocation, replicates_from: life.replicatesFrom })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)
             .execute());
@@ -80,7 +80,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
   }
 }
 
-async function savePairing(db: Query, vaultId: VaultId, { id, state, replicaAddress }: PairingEntry): Promise<void> {
+async function savePairing(db: Query, vaultId: VaultId, { id, state, replicaAddresses }: PairingEntry): Promise<void> {
   const mine = db.updateTable('pairings').where('vault_id', '=', vaultId).where('id', '=', id);
-  await mine.set({ state, replica_address: replicaAddress }).execute();
+  await mine.set({ state, primary_address: replicaAddresses.primary, recovery_address: replicaAddresses.recovery }).execute();
 }

@@ -116,7 +116,7 @@ async function insertJob(db: Query, { job, graph }: NewJob): Promise<void> {
 
 async function insertPairing(db: Query, { job, newPairing }: NewJob): Promise<void> {
   if (newPairing === undefined) return;
-  const { id, name, primary, recovery, policy, networks, state, replicaAddress, createdAt } = newPairing;
+  const { id, name, primary, recovery, policy, networks, state, replicaAddresses, createdAt } = newPairing;
   await db
     .insertInto('pairings')
     .values({
@@ -130,7 +130,8 @@ async function insertPairing(db: Query, { job, newPairing }: NewJob): Promise<vo
       policy: JSON.stringify(policy),
       networks: JSON.stringify(networks),
       state,
-      replica_address: replicaAddress,
+      primary_address: replicaAddresses.primary,
+      recovery_address: replicaAddresses.recovery,
       created_at: createdAt,
     })
     .execute();
@@ -163,6 +164,7 @@ async function insertVms(db: Query, { job, newVms }: NewJob): Promise<void> {
       name: vm.name,
       phase: vm.phase,
       active_location: vm.activeLocation,
+      replicates_from: vm.replicatesFrom,
       epoch: vm.epoch,
       busy_with: job.id,
       created_at: vm.createdAt,

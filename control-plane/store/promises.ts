@@ -51,7 +51,7 @@ function toPairing(row: Selectable<Tables['pairings']>): Pairing {
     policy: JSON.parse(row.policy),
     networks: JSON.parse(row.networks),
     state: row.state,
-    replicaAddress: row.replica_address,
+    replicaAddresses: { primary: row.primary_address, recovery: row.recovery_address },
     createdAt: row.created_at,
   };
 }
@@ -65,6 +65,7 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     name: row.name,
     phase: row.phase,
     activeLocation: row.active_location,
+    replicatesFrom: row.replicates_from,
     epoch: row.epoch,
     busyWith: row.busy_with,
     createdAt: row.created_at,

@@ -117,6 +117,11 @@ export interface CloudRef {
   readonly cloudId: CloudId;
 }
 
+export interface ReplicaAddresses {
+  readonly primary: string | null;
+  readonly recovery: string | null;
+}
+
 export interface Pairing {
   readonly id: PairingId;
   readonly vaultId: VaultId;
@@ -126,8 +131,8 @@ export interface Pairing {
   readonly policy: ProtectionPolicy;
   readonly networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[];
   readonly state: 'pairing' | 'paired' | 'failed';
-  /** Where the recovery side receives replicas; known once paired. */
-  readonly replicaAddress: string | null;
+  /** Where each side receives replicas; known once paired. */
+  readonly replicaAddresses: ReplicaAddresses;
   readonly createdAt: number;
 }
 
@@ -139,6 +144,8 @@ export interface ProtectedVm {
   readonly name: string;
   readonly phase: Phase;
   readonly activeLocation: ActiveLocation;
+  /** The side that sends; a failover leads to the other. */
+  readonly replicatesFrom: ActiveLocation;
   readonly epoch: number;
   /** The job that works on it now. */
   readonly busyWith: JobId | null;
@@ -163,6 +170,8 @@ export type JobKind =
   | 'takeBack'
   | 'changeRecoveryPoint'
   | 'commit'
+  | 'reverseReplication'
+  | 'resynchronize'
   | 'unprotect';
 
 export interface Job {
@@ -201,7 +210,7 @@ export interface StoredFact {
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent }
-  | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddress?: string };
+  | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobStore {
   /**

@@ -72,7 +72,8 @@ export interface Tables {
     policy: string;
     networks: string;
     state: Pairing['state'];
-    replica_address: string | null;
+    primary_address: string | null;
+    recovery_address: string | null;
     created_at: number;
   };
   protected_vms: InVault & {
@@ -82,6 +83,7 @@ export interface Tables {
     name: string;
     phase: Phase;
     active_location: ActiveLocation;
+    replicates_from: ActiveLocation;
     epoch: number;
     busy_with: JobId | null;
     created_at: number;

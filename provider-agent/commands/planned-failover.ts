@@ -16,10 +16,9 @@ export const plannedFailoverHandlers: Pick<Handlers, PlannedKind> = {
   async 'failover.admit'({ vm: ref, role }, context) {
     const vm = await findExisting(ref, context);
     const { mode, state } = vm.replication;
-    if (state !== 'replicating' || mode !== (role === 'primary' ? 'primary' : 'replica'))
-      throw wrongState(vm, 'a planned failover needs a primary and a replica that replicate');
+    if (state !== 'replicating' || mode !== role) throw wrongState(vm, 'a planned failover needs a primary and a replica that replicate');
     const mayBe = role === 'primary' ? ['running', 'off'] : ['off'];
-    if (!mayBe.includes(vm.power)) throw wrongState(vm, `the VM must be ${mayBe.join(' or ')} at the ${role} site`);
+    if (!mayBe.includes(vm.power)) throw wrongState(vm, `the VM must be ${mayBe.join(' or ')} as a ${role}`);
     return { isRunning: vm.power === 'running' };
   },
 

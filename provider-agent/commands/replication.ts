@@ -1,7 +1,8 @@
 /** Handlers of replication.* and replica.*: replication of one VM begins, is seeded, and ends on either side. */
+import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { ReplicationState, VmView } from '../fabric/fabric.ts';
-import type { Handlers } from './handlers.ts';
+import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, poll, reach, wrongState } from './reach.ts';
 
 type ReplicationKind =
@@ -14,13 +15,25 @@ type ReplicationKind =
 
 const isDisabled = (vm: VmView | null) => vm === null || vm.replication.state === 'disabled';
 
-/** States from which the first copy still comes to its end by itself. */
-const seeding: readonly ReplicationState[] = [
+const onTheWay: readonly ReplicationState[] = [
   'initialReplicationInProgress',
   'waitingForInitialReplication',
   'replicating',
   'resynchronizing',
 ];
+
+/** Nothing has to be done for it to replicate, or it does. */
+export const comesToReplicate = ({ replication }: VmView): boolean => onTheWay.includes(replication.state);
+
+/** Waits until all that differs has arrived; answers the moment of the newest recovery point. */
+export async function untilReplicating(ref: VmRef, context: HandlerContext): Promise<number> {
+  const at = await poll(context, async () => {
+    const vm = await findExisting(ref, context);
+    if (!comesToReplicate(vm)) throw wrongState(vm, 'the copying was interrupted');
+    return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
+  });
+  return at ?? context.clock.now();
+}
 
 export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
   async 'replication.admit'({ vm: ref, role }, context) {
@@ -62,7 +75,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     await reach(
       {
         ref,
-        isReached: (vm) => vm !== null && seeding.includes(vm.replication.state),
+        isReached: (vm) => vm !== null && comesToReplicate(vm),
         async act(vm) {
           if (vm.replication.state !== 'readyForInitialReplication')
             throw wrongState(vm, 'the initial replication starts from readyForInitialReplication');
@@ -72,12 +85,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
       context,
     );
     context.progress('copying');
-    const at = await poll(context, async () => {
-      const vm = await findExisting(ref, context);
-      if (!seeding.includes(vm.replication.state)) throw wrongState(vm, 'the initial replication was interrupted');
-      return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
-    });
-    return { recoveryPointAt: isoMoment(at ?? context.clock.now()) };
+    return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
   },
 
   async 'replication.disable'({ vm: ref }, context) {

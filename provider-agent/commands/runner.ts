@@ -22,8 +22,15 @@ import { hostsHandlers } from './hosts.ts';
 import { Lanes } from './lanes.ts';
 import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';
+import { reversalHandlers } from './reversal.ts';
 
-const handlers: Handlers = { ...hostsHandlers, ...replicationHandlers, ...failoverHandlers, ...plannedFailoverHandlers };
+const handlers: Handlers = {
+  ...hostsHandlers,
+  ...replicationHandlers,
+  ...reversalHandlers,
+  ...failoverHandlers,
+  ...plannedFailoverHandlers,
+};
 
 export interface RunnerPorts {
   readonly identity: { readonly agentId: AgentId; readonly vaultId: VaultId };

@@ -62,6 +62,8 @@ export interface ReplicationView {
   readonly mode: ReplicationMode;
   readonly state: ReplicationState;
   readonly health: ReplicationHealth;
+  /** How a replica was failed over: `planned` holds all that its primary wrote, which is prepared. `none` where it was not. */
+  readonly failoverType: 'none' | 'planned' | 'unplanned';
   /** When the newest recovery point was current at the primary; milliseconds since 1970, null before the first. */
   readonly lastPointAt: number | null;
 }
@@ -99,7 +101,6 @@ export interface HostCertificate {
 export interface HostsPreparation {
   readonly pairingId: PairingId;
   readonly cloudId: CloudId;
-  readonly role: 'primary' | 'recovery';
   readonly authentication: 'certificate' | 'kerberos';
   /** Null: the default of the authentication. */
   readonly port: number | null;
@@ -107,7 +108,7 @@ export interface HostsPreparation {
   readonly certificates: readonly HostCertificate[];
   /** The replication root of the vault: a peer's chain must end in it, PEM. */
   readonly rootPem: string;
-  /** The site that may send replicas here, or that replicas go to. */
+  /** The site that may send replicas here and that replicas go to. */
   readonly peerSiteId: SiteId;
 }
 
@@ -133,8 +134,11 @@ export interface Fabric {
 
   /** The hosts and brokers of the cloud that replicate. */
   replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]>;
-  /** Firewall, certificate, replica server, authorisation on every host of the cloud. Repeating it changes nothing. */
-  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string | null }>;
+  /**
+   * Firewall, certificate, replica server, authorisation on every host of the cloud, so that it can send and receive: whoever
+   * fails over wants to come back. Answers where replicas are received. Repeating it changes nothing.
+   */
+  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string }>;
   releaseHosts(pairingId: PairingId, cloudId: CloudId, act: Act): Promise<void>;
 
   /** Primary: disabled -> readyForInitialReplication; creates the replica, off and unconnected, in the target cloud. */
@@ -156,6 +160,16 @@ export interface Fabric {
   stopFailover(ref: VmRef, act: Act): Promise<void>;
   /** Recovery: failedOverWaitingCompletion -> failedOver; the other recovery points are gone. */
   completeFailover(ref: VmRef, act: Act): Promise<void>;
+
+  /** Primary, off, in any state -> replica, waitingForInitialReplication: what it holds is compared and overwritten later. */
+  becomeReplica(ref: VmRef, act: Act): Promise<void>;
+  /**
+   * Replica that was failed over -> primary; the other end must be ready for it. After a planned failover both replicate at
+   * once; where the other became a replica before, it is readyForInitialReplication, and the first copy carries the differences.
+   */
+  reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
+  /** Primary: waitingForStartResynchronize -> resynchronizing, and by itself -> replicating. Older recovery points are gone then. */
+  resynchronize(ref: VmRef, act: Act): Promise<void>;
 
   /** Running -> off: the guest shuts itself down. A VM that does not run is an error. */
   stopVm(ref: VmRef, act: Act): Promise<void>;

@@ -59,7 +59,7 @@ export function statesDocument(): string {
 }
 
 function allowancesIn(phase: Phase) {
-  return allowedOperations({ phase, activeLocation: 'primary', busyWith: null });
+  return allowedOperations({ phase, activeLocation: 'primary', replicatesFrom: 'primary', busyWith: null });
 }
 
 /** One line; none where the phase refuses nothing. */

@@ -17,6 +17,8 @@ export const JOB_KINDS = [
   'takeBack',
   'changeRecoveryPoint',
   'commit',
+  'reverseReplication',
+  'resynchronize',
   'unprotect',
 ] as const;
 

@@ -13,6 +13,10 @@ export const Target = z.union([
 ]);
 export type Target = z.infer<typeof Target>;
 
+/** Which way VMs are failed over; those that replicate the other way are left out, so that a plan never moves in two directions. */
+export const Direction = z.enum(['toRecovery', 'toPrimary']);
+export type Direction = z.infer<typeof Direction>;
+
 /**
  * Why it is safe to start the VMs elsewhere: the site is `unreachable` (the control plane checks that its agent is gone), or
  * a person `attested` that they are down. Kept with the job.
@@ -38,12 +42,14 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     id: JobId,
     kind: z.literal('plannedFailover'),
     target: Target,
+    direction: Direction.default('toRecovery'),
     reason: z.string().trim().min(1).max(1000),
   }),
   z.strictObject({
     id: JobId,
     kind: z.literal('unplannedFailover'),
     target: Target,
+    direction: Direction.default('toRecovery'),
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     primary: PrimaryEvidence,
   }),
@@ -56,6 +62,14 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     reason: z.string().trim().min(1).max(1000),
   }),
   z.strictObject({ id: JobId, kind: z.literal('commit'), target: Target }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('reverseReplication'),
+    target: Target,
+    /** A former primary that still runs is shut down, and what it wrote since the failover is lost. Without it such a VM is refused. */
+    shutDownFormerPrimary: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+  }),
+  z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: z.string().trim().min(1).max(1000) }),
   z.strictObject({ id: JobId, kind: z.literal('unprotect'), target: Target }),
 ]);
 export type OperationRequest = z.infer<typeof OperationRequest>;

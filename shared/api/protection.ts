@@ -32,6 +32,7 @@ export const ProtectedVmAnswer = z
     pairing: z.object({ id: PairingId, name: z.string() }),
     phase: z.enum(PHASES),
     activeLocation: z.enum(['primary', 'recovery']),
+    replicatesFrom: z.enum(['primary', 'recovery']).meta({ description: 'the side that sends its changes; a failover leads to the other' }),
     epoch: z.int(),
     busyWith: JobId.nullable(),
     createdAt: Moment,

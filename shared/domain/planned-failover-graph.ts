@@ -7,10 +7,15 @@ import type { Graph, Step } from '../engine/graph.ts';
 import { StepId } from '../ids.ts';
 import { type CompiledGroup, compileFailover, type MemberWork, stepOf } from './plan-compiler.ts';
 
-/** `looks` change nothing; `shutDown` and its undo are for the primary side. */
+interface Ends {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** `looks` change nothing; `shutDown` and its undo are for the source. */
 export interface PlannedWork<Work> extends MemberWork<Work> {
-  readonly lookAtPrimary: Work;
-  readonly lookAtRecovery: Work;
+  readonly lookAtSource: Work;
+  readonly lookAtTarget: Work;
   readonly shutDown: Work;
   readonly bringBack: Work;
 }
@@ -23,10 +28,11 @@ const ATTEMPTS = 3;
 const LOOKED = StepId.parse('group/all-looked-at');
 const MOVED = StepId.parse('group/all-moved');
 
-/** The step that looks at the primary; its result tells whether the VM ran. */
-export const lookAtPrimaryOf = (vm: string): StepId => stepOf('look/primary', vm);
+/** The step that looks at the source; its result tells whether the VM ran. */
+export const lookAtSourceOf = (vm: string): StepId => stepOf('look/source', vm);
 
-export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>[]): Graph<Work> {
+/** `ends` are the sites in words, for the titles. */
+export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>[], ends: Ends): Graph<Work> {
   const members = groups.flatMap((group) => group.members);
   const { steps } = compileFailover(groups);
   const byId = new Map(steps.map((step) => [step.id, step]));
@@ -34,11 +40,11 @@ export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>
   return {
     together: true,
     steps: [
-      ...members.flatMap(looks),
+      ...members.flatMap((member) => looks(member, ends)),
       gate(
         LOOKED,
         'every member has been looked at',
-        members.flatMap(({ vm }) => [lookAtPrimaryOf(vm), stepOf('look/recovery', vm)]),
+        members.flatMap(({ vm }) => [lookAtSourceOf(vm), stepOf('look/target', vm)]),
       ),
       ...shutDowns(groups, goesDownAfter),
       gate(
@@ -51,11 +57,11 @@ export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>
   };
 }
 
-function looks<Work>({ vm, name, lookAtPrimary, lookAtRecovery }: PlannedWork<Work>): Step<Work>[] {
+function looks<Work>({ vm, name, lookAtSource, lookAtTarget }: PlannedWork<Work>, { source, target }: Ends): Step<Work>[] {
   const base = { scope: vm, attempts: ATTEMPTS, looksOnly: true, needs: [], after: [] };
   return [
-    { ...base, id: lookAtPrimaryOf(vm), title: `look at ${name} at the primary site`, work: lookAtPrimary },
-    { ...base, id: stepOf('look/recovery', vm), title: `look at ${name} at the recovery site`, work: lookAtRecovery },
+    { ...base, id: lookAtSourceOf(vm), title: `look at ${name} at the ${source} site`, work: lookAtSource },
+    { ...base, id: stepOf('look/target', vm), title: `look at ${name} at the ${target} site`, work: lookAtTarget },
   ];
 }
 
@@ -71,7 +77,7 @@ function shutDowns<Work>(groups: readonly PlannedGroup<Work>[], goesDownAfter: R
         title: `shut ${name} down and send its last changes`,
         work: shutDown,
         undo: bringBack,
-        needs: [lookAtPrimaryOf(vm), stepOf('look/recovery', vm)],
+        needs: [lookAtSourceOf(vm), stepOf('look/target', vm)],
         after: [waits, ...(goesDownAfter.get(vm) ?? [])],
         scope: vm,
         attempts: ATTEMPTS,

@@ -11,14 +11,16 @@ export const phases = {
   seeding: 'replication is on; the first full copy has not arrived',
   protected: 'runs on the active side, and the other holds a recovery point',
   failingOver: 'a job is moving it; which side will run it is not settled',
-  failedOver: 'runs on the recovery side; the other recovery points are kept until commit',
-  committed: 'runs on the recovery side for good, and nothing protects it there',
+  failedOver: 'runs on the side it was failed over to; the other recovery points are kept until commit',
+  committed: 'runs on the side it was failed over to for good, and nothing protects it there',
+  reversing: 'a job turns its replication round; nothing protects it until that is done',
   disabling: 'protection is being ended',
 } as const;
 export type Phase = keyof typeof phases;
 export const PHASES = Object.keys(phases) as [Phase, ...Phase[]];
 
 export type ActiveLocation = 'primary' | 'recovery';
+export const otherSide = (location: ActiveLocation): ActiveLocation => (location === 'primary' ? 'recovery' : 'primary');
 
 export type VmEvent =
   | 'replicationEnabled'
@@ -29,6 +31,9 @@ export type VmEvent =
   | 'takeBackStarted'
   | 'takeBackGivenUp'
   | 'failoverCommitted'
+  | 'reversalStarted'
+  | 'reversalGivenUp'
+  | 'replicationReversed'
   | 'protectionEnding'
   | 'protectionEnded';
 
@@ -37,7 +42,10 @@ interface Transition {
   readonly on: VmEvent;
   /** Null: it is no longer a protected VM. */
   readonly to: Phase | null;
-  readonly activeLocation?: ActiveLocation;
+  /** The end of its replication that it runs at from now on. */
+  readonly runsAt?: 'source' | 'target';
+  /** Source and target change places. */
+  readonly reverses?: true;
   readonly why: string;
 }
 
@@ -60,10 +68,10 @@ export const transitions: readonly Transition[] = [
     from: 'failingOver',
     on: 'failoverUndone',
     to: 'protected',
-    activeLocation: 'primary',
+    runsAt: 'source',
     why: 'everything that was done for it was taken back',
   },
-  { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', activeLocation: 'recovery', why: 'the replica runs; commit is pending' },
+  { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', runsAt: 'target', why: 'the replica runs; commit is pending' },
   {
     from: 'failedOver',
     on: 'takeBackStarted',
@@ -72,6 +80,15 @@ export const transitions: readonly Transition[] = [
   },
   { from: 'failingOver', on: 'takeBackGivenUp', to: 'failedOver', why: 'it could not be taken back, and a person left it where it is' },
   { from: 'failedOver', on: 'failoverCommitted', to: 'committed', why: 'the other recovery points were given up' },
+  { from: 'committed', on: 'reversalStarted', to: 'reversing', why: 'a person asked' },
+  { from: 'reversing', on: 'reversalGivenUp', to: 'committed', why: 'it could not be turned round, and a person left it as it is' },
+  {
+    from: 'reversing',
+    on: 'replicationReversed',
+    to: 'seeding',
+    reverses: true,
+    why: 'the side it runs on sends, and the other takes its changes',
+  },
   { from: 'committed', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
   { from: 'disabling', on: 'protectionEnded', to: null, why: 'neither side replicates any more' },
 ];
@@ -83,6 +100,8 @@ export const operationPhases = {
   takeBack: ['failedOver'],
   changeRecoveryPoint: ['failedOver'],
   commit: ['failedOver'],
+  reverseReplication: ['committed'],
+  resynchronize: ['seeding', 'protected'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;
 export type VmOperation = keyof typeof operationPhases;
@@ -91,13 +110,22 @@ export const VM_OPERATIONS = Object.keys(operationPhases) as [VmOperation, ...Vm
 export interface VmLife {
   readonly phase: Phase;
   readonly activeLocation: ActiveLocation;
+  /** The side that sends; a failover leads to the other. */
+  readonly replicatesFrom: ActiveLocation;
 }
 
 /** Null: protection has ended. Throws ERR_OPERATION_NOT_ALLOWED for an event that the phase does not know. */
 export function applyEvent(vm: VmLife, event: VmEvent): VmLife | null {
   const row = transitions.find((t) => t.from === vm.phase && t.on === event);
   if (!row) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `${event} while ${vm.phase}`);
-  return row.to === null ? null : { phase: row.to, activeLocation: row.activeLocation ?? vm.activeLocation };
+  if (row.to === null) return null;
+  const { activeLocation, replicatesFrom } = vm;
+  const ends = { source: replicatesFrom, target: otherSide(replicatesFrom) };
+  return {
+    phase: row.to,
+    activeLocation: row.runsAt === undefined ? activeLocation : ends[row.runsAt],
+    replicatesFrom: row.reverses ? ends.target : ends.source,
+  };
 }
 
 export interface OperationAllowance {

@@ -37,12 +37,11 @@ export const commands = {
     args: z.strictObject({ pairingId: PairingId }),
     result: z.strictObject({ csr: Pem }),
   },
-  /** Either side: configure every host of the cloud for Hyper-V Replica with the other site. */
+  /** Either side: configure every host of the cloud for Hyper-V Replica with the other site, to send and to receive. */
   'hosts.prepare': {
     args: z.strictObject({
       pairingId: PairingId,
       cloudId: CloudId,
-      role: z.enum(['primary', 'recovery']),
       authentication: z.enum(['certificate', 'kerberos']),
       port: z.int().min(1).max(65535).nullable(),
       /** The site's own authority, signed by the replication root of the vault. */
@@ -50,8 +49,8 @@ export const commands = {
       root: Pem,
       peerSiteId: SiteId,
     }),
-    /** Where the recovery side receives replicas; null from the primary side. */
-    result: z.strictObject({ address: Address.nullable() }),
+    /** Where this side receives replicas. */
+    result: z.strictObject({ address: Address }),
   },
   /** Either side: take the preparation back. */
   'hosts.release': {
@@ -85,6 +84,30 @@ export const commands = {
     args: z.strictObject({ vm: VmRef }),
     result: z.strictObject({ recoveryPointAt: Moment }),
   },
+  /** Either side, looks only: the replica was failed over; its primary is off, or may be shut down. Tells whether that was planned. */
+  'replication.admitReversal': {
+    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'replica']), shutDown: z.boolean() }),
+    result: z.strictObject({ isPlanned: z.boolean() }),
+  },
+  /** Former primary: be off, and a replica from now on. After a planned failover that comes with the reversal, and nothing is done. */
+  'replication.becomeReplica': {
+    args: z.strictObject({ vm: VmRef, isPlanned: z.boolean(), shutDown: z.boolean() }),
+    result: nothing,
+  },
+  /** Where it runs after a failover: be the primary, and send to the side that was the primary before. */
+  'replication.reverse': {
+    args: z.strictObject({
+      vm: VmRef,
+      target: z.strictObject({ siteId: SiteId, cloudId: CloudId, address: Address }),
+      policy: ProtectionPolicy,
+    }),
+    result: nothing,
+  },
+  /** Primary: whatever keeps it from replicating is mended, by comparing the copies where need be; waits until it replicates. */
+  'replication.resynchronize': {
+    args: z.strictObject({ vm: VmRef }),
+    result: z.strictObject({ recoveryPointAt: Moment }),
+  },
   /** Primary: end replication on this side. */
   'replication.disable': {
     args: z.strictObject({ vm: VmRef }),
@@ -97,7 +120,7 @@ export const commands = {
   },
   /** Either side, looks only: the primary replicates and is on or off, the replica is ready to take over. */
   'failover.admit': {
-    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'recovery']) }),
+    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'replica']) }),
     result: z.strictObject({ isRunning: z.boolean() }),
   },
   /** Primary: shut the guest down and send the last changes. From then on the VM cannot be started there. */
@@ -158,5 +181,6 @@ export const Stage = z.enum([
   'starting',
   'waitingForGuest',
   'cleaningUp',
+  'reversing',
 ]);
 export type Stage = z.infer<typeof Stage>;

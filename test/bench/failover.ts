@@ -54,6 +54,7 @@ async function measure(count: number, base: string) {
       id,
       kind: 'unplannedFailover',
       target: { plan: vault.planId },
+      direction: 'toRecovery',
       recoveryPoint: { choose: 'latest' },
       primary: { evidence: 'attested', reason: 'bench' },
     },

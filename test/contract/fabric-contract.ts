@@ -56,12 +56,11 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
     });
     afterEach(() => pair.close());
 
-    async function preparationOf(side: ContractSide, other: ContractSide, role: 'primary' | 'recovery'): Promise<HostsPreparation> {
+    async function preparationOf(side: ContractSide, other: ContractSide): Promise<HostsPreparation> {
       const certificates = await side.issue(await side.fabric.replicationHosts(side.cloudId));
       return {
         pairingId,
         cloudId: side.cloudId,
-        role,
         authentication: 'certificate',
         port: null,
         certificates,
@@ -72,8 +71,8 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
 
     async function prepare(): Promise<ReplicaTarget> {
       const { primary, recovery } = pair;
-      await primary.fabric.prepareHosts(await preparationOf(primary, recovery, 'primary'), act());
-      const { address } = await recovery.fabric.prepareHosts(await preparationOf(recovery, primary, 'recovery'), act());
+      await primary.fabric.prepareHosts(await preparationOf(primary, recovery), act());
+      const { address } = await recovery.fabric.prepareHosts(await preparationOf(recovery, primary), act());
       assert.ok(address, 'the recovery side says where it receives replicas');
       return { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
     }

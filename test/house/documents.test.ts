@@ -26,7 +26,12 @@ describe('the generated documents', () => {
     const lines = (documents['docs/states.md']?.() ?? '').split('\n');
     for (const phase of PHASES) {
       const line = lines.find((text) => text.startsWith(`- \`${phase}\`: `)) ?? '';
-      for (const { reason, operation } of allowedOperations({ phase, activeLocation: 'primary', busyWith: null }))
+      for (const { reason, operation } of allowedOperations({
+        phase,
+        activeLocation: 'primary',
+        replicatesFrom: 'primary',
+        busyWith: null,
+      }))
         for (const clause of reason.split('; ')) assert.ok(line.includes(clause), `${operation} while ${phase}: ${clause}`);
     }
   });

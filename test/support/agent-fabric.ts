@@ -106,7 +106,7 @@ export class TestFabric implements Fabric {
   prepareHosts(preparation: HostsPreparation, act: Act) {
     return this.#mutate('prepareHosts', null, act, () => {
       this.preparations.push(preparation);
-      return { address: preparation.role === 'recovery' ? '127.0.0.1:443' : null };
+      return { address: '127.0.0.1:443' };
     });
   }
 
@@ -151,6 +151,18 @@ export class TestFabric implements Fabric {
     return this.#move('completeFailover', ref, act, 'failedOverWaitingCompletion', { state: 'failedOver' });
   }
 
+  becomeReplica(ref: VmRef, act: Act) {
+    return this.#move('becomeReplica', ref, act, null, { mode: 'replica', state: 'waitingForInitialReplication' });
+  }
+
+  reverseReplication(ref: VmRef, _target: unknown, _policy: unknown, act: Act) {
+    return this.#move('reverseReplication', ref, act, 'failedOver', { mode: 'primary', state: 'readyForInitialReplication' });
+  }
+
+  resynchronize(ref: VmRef, act: Act) {
+    return this.#move('resynchronize', ref, act, 'waitingForStartResynchronize', { state: 'resynchronizing' });
+  }
+
   stopVm(ref: VmRef, act: Act) {
     return this.#mutate('stopVm', ref, act, () => this.change(ref, { power: 'off' }));
   }
@@ -177,7 +189,7 @@ export class TestFabric implements Fabric {
       const vm = this.#get(ref);
       if (from !== null && vm.replication.state !== from) throw wrong(call);
       this.change(ref, { ...also, replication: { ...vm.replication, ...to } });
-      if (to.state === 'initialReplicationInProgress') this.#onSeeding(ref);
+      if (to.state === 'initialReplicationInProgress' || to.state === 'resynchronizing') this.#onSeeding(ref);
     });
   }
 

@@ -35,7 +35,13 @@ export function replica(n: number, over: Partial<VmView> = {}): VmView {
     name: `vm-${n}`,
     power: 'off',
     networkIds: [],
-    replication: { mode: 'replica', state: 'replicating', health: 'normal', lastPointAt: Date.parse('2026-11-23T07:59:00Z') },
+    replication: {
+      mode: 'replica',
+      state: 'replicating',
+      health: 'normal',
+      failoverType: 'none',
+      lastPointAt: Date.parse('2026-11-23T07:59:00Z'),
+    },
     epoch: 0,
     ...over,
   };

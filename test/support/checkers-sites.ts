@@ -11,16 +11,18 @@ import { commandsIn, type TraceEvent } from './trace.ts';
 export function singleActivation(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const overrides = new Set<string>();
-  const [connected, primaries, moved] = [new Set<string>(), new Primaries(), new Moved()];
+  const [connected, sources, moved] = [new Set<string>(), new Sources(), new Moved()];
   const runningAt = new Map<string, Map<string, 'theirs' | 'ours'>>();
   for (const event of trace) {
     if (event.type === 'connection') {
       if (event.isUp) connected.add(event.site);
       else connected.delete(event.site);
     }
+    // From its reversal on, what we started is what people work on: as the VM was that we found when it was protected.
+    for (const vmId of sources.take(event))
+      for (const place of runningAt.get(vmId)?.keys() ?? []) runningAt.get(vmId)?.set(place, 'theirs');
     if (event.type === 'opened') {
-      primaries.take(event.job);
-      const reached = primaries.sitesOf(event.job).filter((site) => connected.has(site));
+      const reached = sources.sitesOf(event.job).filter((site) => connected.has(site));
       if (hasOverride(event.job, reached) || moved.cover(event.job)) overrides.add(event.job.job.id);
       moved.take(event.job, overrides.has(event.job.job.id));
     }
@@ -68,19 +70,36 @@ function hasOverride({ job }: NewJob, reachable: readonly string[]): boolean {
   return job.startedBy !== '' && (primary?.evidence === 'unreachable' || primary?.evidence === 'attested') && (primary.reason ?? '') !== '';
 }
 
-/** The primary site of each protected VM, as jobs tell it. */
-class Primaries {
-  readonly #ofPairing = new Map<string, string>();
-  readonly #ofVm = new Map<string, string>();
+/** The site that each protected VM replicates from, as jobs tell it: the primary site, until its replication is reversed. */
+class Sources {
+  readonly #ends = new Map<string, readonly [source: string, target: string]>();
+  readonly #ofVm = new Map<string, readonly [source: string, target: string]>();
+  readonly #vmIds = new Map<string, string>();
 
-  take({ newPairing, newVms }: NewJob): void {
-    if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
-      this.#ofPairing.set(newPairing.id, newPairing.primary.siteId);
-    for (const vm of newVms) this.#ofVm.set(vm.id, this.#ofPairing.get(vm.pairingId) ?? '');
+  /** Answers the VMs, by the ids of the fabric, whose replication was reversed with this. */
+  take(event: TraceEvent): string[] {
+    if (event.type === 'opened') {
+      const { newPairing, newVms } = event.job;
+      // Between two clouds of one site no site is ever "gone".
+      if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
+        this.#ends.set(newPairing.id, [newPairing.primary.siteId, newPairing.recovery.siteId]);
+      for (const vm of newVms) {
+        this.#ofVm.set(vm.id, this.#ends.get(vm.pairingId) ?? ['', '']);
+        this.#vmIds.set(vm.id, vm.vmId);
+      }
+    }
+    if (event.type !== 'facts') return [];
+    return event.facts.flatMap((fact) => {
+      if (fact.type !== 'done' || !fact.step.startsWith('reverse/')) return [];
+      const vm = fact.step.slice('reverse/'.length);
+      const [source, target] = this.#ofVm.get(vm) ?? ['', ''];
+      this.#ofVm.set(vm, [target, source]);
+      return [this.#vmIds.get(vm) ?? ''];
+    });
   }
 
   sitesOf({ claims }: NewJob): string[] {
-    return [...new Set(claims.map(({ id }) => this.#ofVm.get(id) ?? ''))];
+    return [...new Set(claims.map(({ id }) => this.#ofVm.get(id)?.[0] ?? ''))];
   }
 }
 
@@ -165,26 +184,27 @@ export function outageNeutral(trace: readonly TraceEvent[]): string[] {
   return found;
 }
 
-/** dead-site: an unplanned failover neither plans nor sends anything for the primary site of a VM it moves. */
+/** dead-site: an unplanned failover neither plans nor sends anything for the site that a VM is moved away from. */
 export function deadSite(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
-  const primaries = new Primaries();
+  const sources = new Sources();
   const forbidden = new Map<string, Set<string>>();
   for (const event of trace) {
     if (event.type === 'toAgent') {
       for (const { jobId, commandId } of commandsIn(event.text)) {
-        if (forbidden.get(jobId)?.has(event.site)) found.push(`${commandId} was sent to ${event.site}, the primary site of its failover`);
+        if (forbidden.get(jobId)?.has(event.site))
+          found.push(`${commandId} was sent to ${event.site}, the site its failover leads away from`);
       }
     }
+    sources.take(event);
     if (event.type !== 'opened') continue;
-    primaries.take(event.job);
     const { job, graph } = event.job;
     if (job.kind !== 'unplannedFailover') continue;
-    const dead = new Set(primaries.sitesOf(event.job));
+    const dead = new Set(sources.sitesOf(event.job));
     forbidden.set(job.id, dead);
     for (const { id, work, undo } of graph.steps) {
       for (const part of [work, undo])
-        if (part && dead.has(part.siteId)) found.push(`step ${id} of ${job.id} is for the primary site ${part.siteId}`);
+        if (part && dead.has(part.siteId)) found.push(`step ${id} of ${job.id} is for the site it leads away from, ${part.siteId}`);
     }
   }
   return found;

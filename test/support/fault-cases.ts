@@ -32,6 +32,34 @@ async function failedOver(): Promise<Template> {
   return world.asTemplate();
 }
 
+/** Reading went dark with its VMs on; it is back, and they still run there. */
+async function failedOverByOutage(): Promise<World> {
+  const world = await protectedPair();
+  world.goesDark('reading');
+  await world.failOver();
+  world.returns('reading');
+  return world;
+}
+
+/** vm-1 was failed over as planned, vm-2 after its host had died; the host is back. */
+async function committed(): Promise<Template> {
+  const world = await protectedPair();
+  const [first, second] = await world.protectedVms();
+  if (!first || !second) throw new Error('two VMs are protected');
+  await world.failOverAsPlanned({ vms: [first.id] });
+  await world.hostOfCrashes('reading', second.vmId);
+  await world.failOver({ vms: [second.id] });
+  await world.commit();
+  return world.asTemplate();
+}
+
+/** The host of vm-1 crashed and is back. */
+async function outOfStep(): Promise<Template> {
+  const world = await protectedPair();
+  await world.hostOfCrashes('reading', world.definition('reading').vms[0]?.id as never);
+  return world.asTemplate();
+}
+
 export const faultCases: { readonly [K in Kind]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
@@ -53,15 +81,11 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     request: (world) => world.requestFor('changeRecoveryPoint'),
   },
   commit: {
-    template: async () => {
-      const world = await protectedPair();
-      world.goesDark('reading');
-      await world.failOver();
-      world.returns('reading');
-      return world.asTemplate();
-    },
+    template: async () => (await failedOverByOutage()).asTemplate(),
     request: (world) => world.requestFor('commit'),
   },
+  reverseReplication: { template: committed, request: (world) => world.requestFor('reverseReplication') },
+  resynchronize: { template: outOfStep, request: (world) => world.requestFor('resynchronize') },
   unprotect: { template: async () => (await protectedPair()).asTemplate(), request: (world) => world.requestFor('unprotect') },
 };
 

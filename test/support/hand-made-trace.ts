@@ -76,6 +76,7 @@ const earlierJob = newJob({
       name: 'vm',
       phase: 'enabling',
       activeLocation: 'primary',
+      replicatesFrom: 'primary',
       epoch: 0,
       createdAt: 0,
     },
@@ -89,7 +90,7 @@ const earlierJob = newJob({
     policy: {} as never,
     networks: [],
     state: 'paired',
-    replicaAddress: null,
+    replicaAddresses: { primary: null, recovery: null },
     createdAt: 0,
   },
 });

@@ -30,7 +30,8 @@ export type ScenarioName =
   | 'job rests'
   | 'cancelled'
   | 'planned calls fail'
-  | 'taking back is skipped';
+  | 'taking back is skipped'
+  | 'failed back';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -238,11 +239,24 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'control-plane/operations/unplanned-failover.ts',
-        from: 'const common = { siteId: pairing.recovery.siteId,',
-        to: 'const common = { siteId: pairing.primary.siteId,',
+        from: 'const { siteId, ref } = sidesOf(member).target;',
+        to: 'const { siteId, ref } = sidesOf(member).source;',
       },
     ],
     scenario: 'agent dies',
+    invariant: 'dead-site',
+  },
+  {
+    name: 'reversal-not-followed',
+    what: 'a failover leads to the recovery site although replication was reversed',
+    edits: [
+      {
+        file: 'control-plane/operations/compile.ts',
+        from: 'target: at(otherSide(vm.replicatesFrom)) };',
+        to: "target: at('recovery') };",
+      },
+    ],
+    scenario: 'failed back',
     invariant: 'dead-site',
   },
   {

@@ -36,6 +36,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'taking back is skipped': on('takeBack', waitsForAPerson),
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'reachable primary': aReachablePrimaryIsNotFailedOver,
+  'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
 };
@@ -60,6 +61,19 @@ export async function aReachablePrimaryIsNotFailedOver(): Promise<void> {
   );
   await world.finishes();
   assert.equal(refusal, 'ERR_PRIMARY_REACHABLE');
+}
+
+/** Replication was reversed; then a person attests that the VMs are down at the recovery site. */
+export async function aFailoverAfterAReversalLeadsBack(): Promise<void> {
+  const world = await protectedWorld();
+  await world.failOverAsPlanned();
+  await world.commit();
+  await world.reverseReplication();
+  await world.clock.advance(65_000);
+  await world.failOver(undefined, 'toPrimary');
+  const at = (await world.protectedVms()).map(({ phase, activeLocation }) => `${phase} ${activeLocation}`);
+  await world.finishes();
+  assert.deepEqual(at, ['failedOver primary', 'failedOver primary']);
 }
 
 /** The control plane is put back to a night before the failover, and believes that the replicas are idle. */

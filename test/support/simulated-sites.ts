@@ -116,24 +116,16 @@ export async function preparePair(pair: SitePair): Promise<SitePair> {
   const primaryCloud = pair.primaryDefinition.clouds[0];
   const recoveryCloud = pair.recoveryDefinition.clouds[0];
   if (primaryCloud === undefined || recoveryCloud === undefined) throw new Error('a site without a cloud');
-  await pair.primary.prepareHosts(await preparation(pair.primary, primaryCloud.id, 'primary', pair.recoverySiteId), act());
-  const { address } = await pair.recovery.prepareHosts(
-    await preparation(pair.recovery, recoveryCloud.id, 'recovery', pair.primarySiteId),
-    act(),
-  );
+  await pair.primary.prepareHosts(await preparation(pair.primary, primaryCloud.id, pair.recoverySiteId), act());
+  const { address } = await pair.recovery.prepareHosts(await preparation(pair.recovery, recoveryCloud.id, pair.primarySiteId), act());
   pair.address = address ?? '';
   return pair;
 }
 
-export async function preparation(
-  fabric: Fabric,
-  cloudId: HostsPreparation['cloudId'],
-  role: HostsPreparation['role'],
-  peerSiteId: SiteId,
-): Promise<HostsPreparation> {
+export async function preparation(fabric: Fabric, cloudId: HostsPreparation['cloudId'], peerSiteId: SiteId): Promise<HostsPreparation> {
   const hosts = await fabric.replicationHosts(cloudId);
   const certificates = hosts.map(({ host }) => ({ host, pfx: new Uint8Array([1]), passphrase: 'none' }));
-  return { pairingId, cloudId, role, authentication: 'certificate', port: null, certificates, rootPem: '', peerSiteId };
+  return { pairingId, cloudId, authentication: 'certificate', port: null, certificates, rootPem: '', peerSiteId };
 }
 
 /** A primary VM and its replica. */

@@ -55,6 +55,9 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'startFailover'],
   ['slough', 'stopFailover'],
   ['slough', 'completeFailover'],
+  ['slough', 'reverseReplication'],
+  ['reading', 'becomeReplica'],
+  ['reading', 'resynchronize'],
   ['slough', 'startVm'],
   ['slough', 'startVm'],
   ['slough', 'writeEpoch'],
@@ -156,10 +159,13 @@ class Teller {
       'takeBack',
       'changeRecoveryPoint',
       'commit',
+      'reverseReplication',
+      'resynchronize',
       'unprotect',
     ] as const);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
-    return some.length === 0 ? null : world.requestFor(kind, { vms: some });
+    const direction = this.pick(['toRecovery', 'toRecovery', 'toPrimary'] as const);
+    return some.length === 0 ? null : world.requestFor(kind, { vms: some }, direction);
   }
 
   /** Whatever died begins anew, and mostly comes back to a site that can be reached. */

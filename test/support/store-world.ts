@@ -72,7 +72,7 @@ export function makePairing(world: StoreWorld, name = 'reading to slough'): Pair
     policy: defaultPolicy,
     networks: [],
     state: 'pairing',
-    replicaAddress: null,
+    replicaAddresses: { primary: null, recovery: null },
     createdAt: 2,
   };
 }
@@ -99,6 +99,7 @@ export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Ph
     name: `vm-${String(n).padStart(5, '0')}`,
     phase,
     activeLocation: 'primary',
+    replicatesFrom: 'primary',
     epoch: 0,
     createdAt: 3,
   };

@@ -5,9 +5,9 @@
  */
 
 import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
-import type { OperationRequest, Target } from '../../shared/api/operations.ts';
+import type { Direction, OperationRequest, Target } from '../../shared/api/operations.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
-import { JobId, type PairingId, PlanId, type ProtectedVmId, UserId } from '../../shared/ids.ts';
+import { type CloudId, JobId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
@@ -95,20 +95,32 @@ export class World extends WorldCore {
   }
 
   async requestFor(
-    kind: 'plannedFailover' | 'unplannedFailover' | 'takeBack' | 'changeRecoveryPoint' | 'commit' | 'unprotect',
+    kind:
+      | 'plannedFailover'
+      | 'unplannedFailover'
+      | 'takeBack'
+      | 'changeRecoveryPoint'
+      | 'commit'
+      | 'reverseReplication'
+      | 'resynchronize'
+      | 'unprotect',
     target?: Target,
+    direction: Direction = 'toRecovery',
   ): Promise<OperationRequest> {
     const on = target ?? { vms: (await this.protectedVms()).map(({ id }) => id) };
     const id = this.newJobId();
-    if (kind === 'plannedFailover' || kind === 'takeBack') return { id, kind, target: on, reason: 'power works in Reading' };
+    if (kind === 'plannedFailover') return { id, kind, target: on, direction, reason: 'power works in Reading' };
+    if (kind === 'takeBack' || kind === 'resynchronize') return { id, kind, target: on, reason: 'power works in Reading' };
     if (kind === 'changeRecoveryPoint') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, reason: 'it is torn' };
+    if (kind === 'reverseReplication') return { id, kind, target: on, shutDownFormerPrimary: { reason: 'Slough counts' } };
     if (kind !== 'unplannedFailover') return { id, kind, target: on };
     // A control plane that has just started cannot tell by itself that a site is gone.
-    const isGone = this.dark.has('reading') && this.controlPlane.hub.lastHeardAt(siteIdOf('reading')) !== null;
+    const left = direction === 'toRecovery' ? 'reading' : 'slough';
+    const isGone = this.dark.has(left) && this.controlPlane.hub.lastHeardAt(siteIdOf(left)) !== null;
     const evidence = isGone ? 'unreachable' : 'attested';
     // Nobody calls a site gone that has been silent for a moment only.
     if (isGone) await this.clock.advance(DARK_AFTER_MS);
-    return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: 'reading burns' } };
+    return { id, kind, target: on, direction, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: `${left} burns` } };
   }
 
   /** Saves a plan with one group for each list of VMs; `dependsOn` by the name of the VM that waits. */
@@ -133,6 +145,16 @@ export class World extends WorldCore {
     return { plan: id };
   }
 
+  /** The host of a VM dies at the site, and is back a minute later. */
+  async hostOfCrashes(name: SiteName, vmId: VmId): Promise<void> {
+    const cloudId = this.definition(name).clouds[0]?.id as CloudId;
+    const host = Number(this.site(name).fabric.hostOf({ cloudId, vmId })?.at(-1));
+    this.hostDies(name, host);
+    await this.clock.advance(60_000);
+    this.hostReturns(name, host);
+    await this.clock.advance(1_000);
+  }
+
   async pair(): Promise<JobId> {
     return this.#done(await this.ask(this.pairRequest()));
   }
@@ -141,8 +163,8 @@ export class World extends WorldCore {
     return this.#done(await this.ask(await this.protectRequest(indices)));
   }
 
-  async failOver(target?: Target): Promise<JobId> {
-    const request = await this.requestFor('unplannedFailover', target);
+  async failOver(target?: Target, direction?: Direction): Promise<JobId> {
+    const request = await this.requestFor('unplannedFailover', target, direction);
     const asked = this.ask(request).catch(async (thrown: { code?: string }) => {
       if (thrown.code !== 'ERR_PRIMARY_UNJUDGED') throw thrown;
       // Whoever asks is told from when on it can be told, and waits.
@@ -152,8 +174,8 @@ export class World extends WorldCore {
     return this.#done(await asked);
   }
 
-  async failOverAsPlanned(target?: Target): Promise<JobId> {
-    return this.#done(await this.ask(await this.requestFor('plannedFailover', target)));
+  async failOverAsPlanned(target?: Target, direction?: Direction): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('plannedFailover', target, direction)));
   }
 
   async takeBack(target?: Target): Promise<JobId> {
@@ -162,6 +184,14 @@ export class World extends WorldCore {
 
   async commit(target?: Target): Promise<JobId> {
     return this.#done(await this.ask(await this.requestFor('commit', target)));
+  }
+
+  async reverseReplication(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('reverseReplication', target)));
+  }
+
+  async resynchronize(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('resynchronize', target)));
   }
 
   async unprotect(target?: Target): Promise<JobId> {

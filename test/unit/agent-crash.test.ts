@@ -15,7 +15,7 @@ const pem = '-----BEGIN CERTIFICATE-----\n';
 const point = Date.parse('2026-11-23T07:59:00Z');
 
 const inState = (mode: VmView['replication']['mode'], state: VmView['replication']['state'], over: Partial<VmView> = {}): VmView =>
-  replica(1, { replication: { mode, state, health: 'normal', lastPointAt: point }, ...over });
+  replica(1, { replication: { mode, state, health: 'normal', failoverType: 'none', lastPointAt: point }, ...over });
 
 interface Case {
   readonly args: unknown;
@@ -29,7 +29,6 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
     args: {
       pairingId,
       cloudId,
-      role: 'recovery',
       authentication: 'certificate',
       port: null,
       authority: pem,
@@ -46,6 +45,19 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
   },
   'replica.configure': { args: { vm: ref, networks: [] }, before: inState('replica', 'replicating') },
   'replication.seed': { args: { vm: ref }, before: inState('primary', 'readyForInitialReplication', { power: 'running' }) },
+  'replication.admitReversal': {
+    args: { vm: ref, role: 'replica', shutDown: false },
+    before: inState('replica', 'failedOver', { power: 'running' }),
+  },
+  'replication.becomeReplica': {
+    args: { vm: ref, isPlanned: false, shutDown: true },
+    before: inState('primary', 'waitingForStartResynchronize', { power: 'running' }),
+  },
+  'replication.reverse': {
+    args: { vm: ref, target: { siteId, cloudId, address: '127.0.0.1:443' }, policy: defaultPolicy },
+    before: inState('replica', 'failedOver', { power: 'running' }),
+  },
+  'replication.resynchronize': { args: { vm: ref }, before: inState('primary', 'waitingForStartResynchronize', { power: 'running' }) },
   'replication.disable': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'replica.remove': { args: { vm: ref, deleteReplica: true }, before: inState('replica', 'replicating') },
   'failover.admit': { args: { vm: ref, role: 'primary' }, before: inState('primary', 'replicating', { power: 'running' }) },

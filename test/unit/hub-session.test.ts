@@ -28,7 +28,12 @@ test('a real agent is greeted, sent all that is open, and its outcomes are ackno
   world.work.open = [1, 2, 3].map((n) => command(world, n, world.clock.now() + 600_000));
   const { core, fabric } = await joinAgent(t, world, agent);
   for (const n of [1, 2, 3])
-    fabric.add(replica(n, { power: 'off', replication: { mode: 'none', state: 'disabled', health: 'normal', lastPointAt: null } }));
+    fabric.add(
+      replica(n, {
+        power: 'off',
+        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null },
+      }),
+    );
   await world.clock.until(() => world.work.finished.length === 3, 'three outcomes');
   assert.equal(world.hub.isConnected(world.recovery), true);
   assert.deepEqual(
@@ -227,7 +232,10 @@ const breaches: [string, number, (raw: RawAgent, world: HubWorld) => void][] = [
     'more bytes than the limit',
     1008,
     (raw) => {
-      const vm = { ...replica(1), replication: { mode: 'none', state: 'disabled', health: 'normal', lastPointAt: null } } as const;
+      const vm = {
+        ...replica(1),
+        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null },
+      } as const;
       const vms = Array.from({ length: 500 }, () => vm);
       const text = JSON.stringify({ type: 'inventory.changed', full: true, clouds: [], networks: [], vms, removedVms: [], digest: null });
       for (let bytes = 0; bytes <= limits.bytesAtOnce && raw.closedWith === null; bytes += text.length) raw.sayText(text);

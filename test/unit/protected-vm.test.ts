@@ -5,6 +5,7 @@ import {
   allowedOperations,
   applyEvent,
   operationPhases,
+  otherSide,
   PHASES,
   type Phase,
   phases,
@@ -15,7 +16,14 @@ import {
 } from '../../shared/domain/protected-vm.ts';
 
 const events = [...new Set(transitions.map(({ on }) => on))];
-const anyVm = fc.record({ phase: fc.constantFrom(...PHASES), activeLocation: fc.constantFrom('primary', 'recovery') });
+const atTarget: readonly Phase[] = ['failedOver', 'committed', 'reversing'];
+/** In any phase, replicating either way; it runs where its phase says. */
+const anyVm = fc
+  .record({ phase: fc.constantFrom(...PHASES), replicatesFrom: fc.constantFrom('primary' as const, 'recovery' as const) })
+  .map(({ phase, replicatesFrom }): VmLife => {
+    const activeLocation = atTarget.includes(phase) ? otherSide(replicatesFrom) : replicatesFrom;
+    return { phase, replicatesFrom, activeLocation };
+  });
 
 describe('the life of a protected VM', () => {
   test('is one table: of one phase and one event there is one row', () => {
@@ -58,7 +66,11 @@ describe('the life of a protected VM', () => {
           const before: VmLife = now;
           now = applyEvent(before, event);
           if (now !== null && now.activeLocation !== before.activeLocation)
-            assert.equal(event, now.activeLocation === 'recovery' ? 'replicaStarted' : 'failoverUndone');
+            assert.equal(event, now.activeLocation === now.replicatesFrom ? 'failoverUndone' : 'replicaStarted');
+          if (now !== null && now.replicatesFrom !== before.replicatesFrom) {
+            assert.equal(event, 'replicationReversed');
+            assert.equal(now.replicatesFrom, now.activeLocation, 'from then on the side that runs sends');
+          }
         }
       }),
     ));

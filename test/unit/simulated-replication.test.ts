@@ -118,7 +118,7 @@ test('kerberos is refused in words that say what to do', async () => {
   const pair = await openPair();
   const cloud = pair.primaryDefinition.clouds[0];
   assert.ok(cloud);
-  const asked = { ...(await preparation(pair.primary, cloud.id, 'primary', pair.recoverySiteId)), authentication: 'kerberos' as const };
+  const asked = { ...(await preparation(pair.primary, cloud.id, pair.recoverySiteId)), authentication: 'kerberos' as const };
   await assert.rejects(pair.primary.prepareHosts(asked, act()), {
     errorId: 'InvalidParameter',
     message: /choose authentication "certificate"/,
@@ -136,14 +136,14 @@ test('over TLS a site takes replicas from its authorised peer only, and a primar
   const site = await SimulatedSite.open({ definition: made, databaseFile: ':memory:', clock: systemClock, random: systemRandom });
   t.after(() => site.close());
   const hosts = await site.replicationHosts(cloudId);
-  const base = { ...(await preparation(site, cloudId, 'recovery', peer)), rootPem: vault.rootPem };
+  const base = { ...(await preparation(site, cloudId, peer)), rootPem: vault.rootPem };
   const { address } = await site.prepareHosts({ ...base, certificates: await (await vault.siteIssuer(own))(hosts) }, act());
   assert.ok(address);
 
   const ask = async (from: typeof vault, as: SiteId, meant: SiteId, pairing = pairingId) => {
     const transport = new TlsReplicationTransport(systemClock);
     const certificates = await (await from.siteIssuer(as))([{ host: `host-of-${as}`, dnsNames: ['host.example'] }]);
-    transport.usePreparations([{ ...base, pairingId: pairing, role: 'primary', certificates, rootPem: vault.rootPem }]);
+    transport.usePreparations([{ ...base, pairingId: pairing, certificates, rootPem: vault.rootPem }]);
     const vm = { vmId: uuidOf('vm'), name: 'vm', cores: 1, memoryBytes: 1, disks: [], adapters: [], changeBytesPerSecond: 0 } as never;
     const request = { type: 'createReplica', cloudId, primaryCloudId: cloudId, vm, policy } as const;
     try {

@@ -3,22 +3,37 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { issuesOf } from '../../shared/domain/health.ts';
 
+const sending = 'replicating';
+
 test('two copies that run are an alarm in every phase', () => {
   for (const phase of ['protected', 'failingOver', 'failedOver', 'committed'] as const) {
     for (const activeLocation of ['primary', 'recovery'] as const) {
-      assert.deepEqual(issuesOf({ phase, activeLocation, power: { primary: 'running', recovery: 'starting' } }), ['twoLiveCopies']);
+      assert.deepEqual(issuesOf({ phase, activeLocation, power: { primary: 'running', recovery: 'starting' }, sending }), [
+        'twoLiveCopies',
+      ]);
     }
   }
 });
 
 test('a VM that runs where it should not is an issue, unless a job is moving it', () => {
   const power = { primary: 'off', recovery: 'running' };
-  assert.deepEqual(issuesOf({ phase: 'protected', activeLocation: 'primary', power }), ['runsAtOtherSide']);
-  assert.deepEqual(issuesOf({ phase: 'failingOver', activeLocation: 'primary', power }), []);
-  assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power }), []);
+  assert.deepEqual(issuesOf({ phase: 'protected', activeLocation: 'primary', power, sending }), ['runsAtOtherSide']);
+  assert.deepEqual(issuesOf({ phase: 'failingOver', activeLocation: 'primary', power, sending }), []);
+  assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power, sending }), []);
 });
 
 test('what is not known is no alarm', () => {
   for (const primary of [null, 'unknown', 'off', 'saved'])
-    assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power: { primary, recovery: 'running' } }), []);
+    assert.deepEqual(issuesOf({ phase: 'failedOver', activeLocation: 'recovery', power: { primary, recovery: 'running' }, sending }), []);
+});
+
+test('a primary that waits to be compared is an issue where it is promised that it replicates', () => {
+  const at = {
+    activeLocation: 'primary',
+    power: { primary: 'running', recovery: 'off' },
+    sending: 'waitingForStartResynchronize',
+  } as const;
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at }), ['outOfStep']);
+  assert.deepEqual(issuesOf({ phase: 'failingOver', ...at }), []);
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending: null }), [], 'what is not known is no alarm');
 });

@@ -190,7 +190,11 @@ function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string 
   return [all, ...alarms(vms, colors)].join('\n');
 }
 
-const issueWords: Record<VmIssue, string> = { twoLiveCopies: 'TWO LIVE COPIES', runsAtOtherSide: 'RUNS AT THE OTHER SIDE' };
+const issueWords: Record<VmIssue, string> = {
+  twoLiveCopies: 'TWO LIVE COPIES',
+  runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
+  outOfStep: 'OUT OF STEP',
+};
 
 /** One for each kind of issue, with the number of VMs that have it: a site that came back may bring hundreds. */
 function alarms(vms: readonly ProtectedVmAnswer[], colors: Output['colors']): string[] {

@@ -1,31 +1,25 @@
 /** Commands: recovery plans, failover, and what follows one: take back, another recovery point, commit. */
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { OperationRequestOf } from '../../../shared/api/operations.ts';
+import type { Direction, OperationRequestOf } from '../../../shared/api/operations.ts';
 import { readDocument, writeDocument } from '../../../shared/document.ts';
 import { RecoveryPlan } from '../../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
-import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
-import { byNameOrId, pick } from '../names.ts';
 import { moment, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import { readText, type Session } from '../session.ts';
+import { findPlan, type TargetOptions, targetOf, withTarget } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
-import { findVms } from './protection-commands.ts';
 
 const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
 
 /** Hyper-V Replica numbers its points with GUIDs. */
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-interface TargetOptions {
-  readonly plan?: string;
-  readonly vm: readonly string[];
-}
-
 interface FailoverOptions extends TargetOptions, FollowOptions {
   readonly kind: string;
+  readonly direction: string;
   readonly reason: string;
   readonly attest: boolean;
   readonly recoveryPoint: string;
@@ -36,26 +30,30 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
 
   addLeaf(tree, program, {
     usage: 'failover',
-    about: 'bring VMs up at the recovery site',
+    about: 'bring VMs up at the other site',
     examples: [
       'farshore failover --kind planned --plan shop --reason "power works in Reading"',
+      'farshore failover --kind planned --direction to-primary --plan shop --reason "Reading is rebuilt"',
       'farshore failover --kind unplanned --plan shop --reason "fire in Reading"',
       'farshore failover --kind unplanned --vm web-01 --reason "host died, seen on site" --attest',
     ],
     configure: (command) =>
       withFollow(
         withTarget(command)
-          .requiredOption(
-            '--kind <kind>',
-            'planned: shut down at the primary, nothing is lost; unplanned: the primary site is dead or cut off',
-          )
+          .requiredOption('--kind <kind>', 'planned: shut down where they run, nothing is lost; unplanned: that site is dead or cut off')
+          .option('--direction <direction>', 'to-recovery, or to-primary: fail back what was reversed', 'to-recovery')
           .requiredOption('--reason <text>', 'why; kept with the job')
-          .option('--attest', 'you vouch that the VMs are down at the primary site, although its agent is connected', false)
+          .option(
+            '--attest',
+            'you vouch that the VMs are down at the site they are moved away from, although its agent is connected',
+            false,
+          )
           .option('--recovery-point <point>', POINTS, 'latest'),
       ),
     run: async (session, options: FailoverOptions) => {
       if (options.kind !== 'planned' && options.kind !== 'unplanned')
         throw new FarshoreError('ERR_REQUEST_INVALID', `--kind knows: planned, unplanned; not '${options.kind}'`);
+      const direction = directionOf(options.direction);
       if (options.kind === 'planned' && (options.attest || options.recoveryPoint !== 'latest'))
         throw new FarshoreError(
           'ERR_REQUEST_INVALID',
@@ -64,19 +62,19 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const target = await targetOf(client, options);
       if (options.kind === 'planned')
-        return runOperation(session, client, { kind: 'plannedFailover', target, reason: options.reason }, options);
+        return runOperation(session, client, { kind: 'plannedFailover', target, direction, reason: options.reason }, options);
       const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
       return runOperation(
         session,
         client,
-        { kind: 'unplannedFailover', target, recoveryPoint: pointOf(options.recoveryPoint), primary },
+        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary },
         options,
       );
     },
   });
   addLeaf(tree, program, {
     usage: 'take-back',
-    about: 'undo a failover that is not committed: the VMs run at the primary site again; what they wrote since is lost',
+    about: 'undo a failover that is not committed: the VMs run where they came from; what they wrote since is lost',
     examples: [
       'farshore take-back --plan shop --reason "the new site has no way to the bank"',
       'farshore take-back --vm web-01 --reason "wrong VM"',
@@ -216,19 +214,10 @@ async function showPlan(session: Session, { version }: { version?: number }, nam
 
 const withVersion = (command: Command) => command.option('--version <n>', 'another version than the newest', wholeNumber);
 
-const withTarget = (command: Command) =>
-  command
-    .option('--plan <plan>', 'all members of a recovery plan')
-    .option('--vm <vm>', 'a VM; once for each', (vm: string, all: readonly string[]) => [...all, vm], []);
-
-async function targetOf(client: Client, { plan, vm }: TargetOptions) {
-  if ((plan === undefined) === (vm.length === 0)) throw new FarshoreError('ERR_REQUEST_INVALID', 'say either --plan or --vm');
-  return plan === undefined ? { vms: await findVms(client, vm) } : { plan: (await findPlan(client, plan)).id };
-}
-
-async function findPlan(client: Client, wanted: string) {
-  const { plans } = await client.call('listPlans');
-  return pick(wanted, plans, 'plan', byNameOrId);
+function directionOf(text: string): Direction {
+  if (text === 'to-recovery') return 'toRecovery';
+  if (text === 'to-primary') return 'toPrimary';
+  throw new FarshoreError('ERR_REQUEST_INVALID', `--direction knows: to-recovery, to-primary; not '${text}'`);
 }
 
 function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recoveryPoint'] {

@@ -12,6 +12,8 @@ const kinds: Record<JobAnswer['kind'], string> = {
   takeBack: 'Take back',
   changeRecoveryPoint: 'Change the recovery point of',
   commit: 'Commit',
+  reverseReplication: 'Reverse the replication of',
+  resynchronize: 'Resynchronize',
   unprotect: 'Unprotect',
 };
 
@@ -48,6 +50,7 @@ const stages: Record<Stage, string> = {
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',
   cleaningUp: 'cleaning up',
+  reversing: 'turning replication round',
 };
 
 /** Which agents the job waits for that are not there; empty when there are none. */

@@ -8,10 +8,10 @@ import type { Adapter, ReplicaPart, VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
 
 /** Has all that a primary wrote arrive at its replica; throws the refusal. Answers the moment of the point that was made. */
-export type SendLast = (vm: VmRecord) => Promise<{ readonly at: number; readonly writtenBytes: number }>;
+export type SendLast = (vm: VmRecord) => Promise<{ readonly id: string; readonly at: number; readonly writtenBytes: number }>;
 
 export function prepareFailoverWork(world: World, ref: VmRef, sendLast: SendLast): Work<void> {
-  let sent = { at: 0, writtenBytes: 0 };
+  let sent = { id: '', at: 0, writtenBytes: 0 };
   const begin = () => {
     const vm = world.need(ref, 'prepareFailover');
     const replication = world.advance(vm, 'failoverPrepared', 'prepareFailover', 'a primary that is off and replicating');
@@ -28,7 +28,8 @@ export function prepareFailoverWork(world: World, ref: VmRef, sendLast: SendLast
     },
     effect() {
       const { vm, replication, primary } = begin();
-      const confirmed = { ...primary, confirmedBytes: Math.max(primary.confirmedBytes, sent.writtenBytes) };
+      const confirmedBytes = Math.max(primary.confirmedBytes, sent.writtenBytes);
+      const confirmed = { ...primary, confirmedBytes, preparedPointId: sent.id };
       world.vms.put({ ...vm, replication: { ...replication, lastPointAt: sent.at, primary: confirmed }, dueAt: null });
     },
     lie: () => undefined,
@@ -54,7 +55,7 @@ export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: str
         ...vm,
         adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: adapter.planned })),
         written: writtenIn(point, world),
-        replication: { ...replication, replica: withFailoverPoint(vm, point.id) },
+        replication: { ...replication, replica: withFailover(vm, point) },
         dueAt: null,
       });
     },
@@ -75,7 +76,10 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
     effect(act) {
       const { vm, replication } = begin();
       const now = world.clock.now();
-      if (vm.replication.mode === 'primary') return world.vms.put({ ...vm, replication, dueAt: now });
+      if (replication.primary !== null) {
+        const primary = { ...replication.primary, preparedPointId: null };
+        return world.vms.put({ ...vm, replication: { ...replication, primary }, dueAt: now });
+      }
       if (vm.power === 'running')
         world.tasks.notePower(
           { at: now, host: vm.host, change: 'off', cause: 'stopFailover', commandId: act.commandId, epoch: act.epoch },
@@ -88,7 +92,7 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
         guestAnswersAt: null,
         adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: null })),
         written: newest === undefined ? vm.written : writtenIn(newest, world),
-        replication: { ...replication, replica: withFailoverPoint(vm, null) },
+        replication: { ...replication, replica: withFailover(vm, null) },
         dueAt: now,
       });
     },
@@ -121,8 +125,10 @@ function writtenIn(point: SimulatedPoint, world: World): VmRecord['written'] {
   return { bytes: point.writtenBytes, at: world.clock.now() };
 }
 
-function withFailoverPoint(vm: VmRecord, failoverPointId: string | null): ReplicaPart | null {
-  return vm.replication.replica === null ? null : { ...vm.replication.replica, failoverPointId };
+function withFailover({ replication: { replica } }: VmRecord, point: SimulatedPoint | null): ReplicaPart | null {
+  if (replica === null) return null;
+  const failover = point && { pointId: point.id, writtenBytes: point.writtenBytes, isPlanned: point.id === replica.preparedPointId };
+  return { ...replica, failover };
 }
 
 function noRecoveryPoint(vm: VmRecord, id: string | null): FabricError {

@@ -7,12 +7,8 @@ import type { ReplicationDoor } from './replication-door.ts';
 import type { Work } from './task-runner.ts';
 import type { World } from './world.ts';
 
-export function prepareHostsWork(
-  world: World,
-  door: ReplicationDoor,
-  preparation: HostsPreparation,
-): Work<{ readonly address: string | null }> {
-  const { pairingId, cloudId, role, port } = preparation;
+export function prepareHostsWork(world: World, door: ReplicationDoor, preparation: HostsPreparation): Work<{ readonly address: string }> {
+  const { pairingId, cloudId, port } = preparation;
   const check = () => {
     const cloud = world.hosts.cloud(cloudId);
     if (cloud === null) throw cloudNotFound('prepareHosts', cloudId);
@@ -23,7 +19,7 @@ export function prepareHostsWork(
     if (without !== undefined) throw accessDenied('prepareHosts', `No certificate came for the host '${without}'.`);
   };
   const withThis = () => [...world.preparations.all().filter((p) => p.pairingId !== pairingId || p.cloudId !== cloudId), preparation];
-  let address: string | null = null;
+  let address = '';
   return {
     operation: 'prepareHosts',
     subject: { cloudId },
@@ -31,13 +27,13 @@ export function prepareHostsWork(
     async prepare() {
       check();
       door.usePreparations(withThis());
-      if (role === 'recovery') address = await door.open(port);
+      address = await door.open(port);
     },
     effect() {
       world.preparations.put(preparation);
       return { address };
     },
-    lie: () => ({ address: role === 'recovery' ? door.lastAddress() : null }),
+    lie: () => ({ address: door.lastAddress() ?? '127.0.0.1:1' }),
   };
 }
 

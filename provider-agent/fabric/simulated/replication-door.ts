@@ -29,7 +29,7 @@ export class ReplicationDoor {
   /** Throws when a certificate cannot be opened; then the ones before stay in use. */
   usePreparations(preparations: readonly HostsPreparation[]): void {
     this.#transport.usePreparations(preparations);
-    if (preparations.every(({ role }) => role !== 'recovery')) this.closeSoon();
+    if (preparations.length === 0) this.closeSoon();
   }
 
   lastAddress(): string | null {
@@ -40,7 +40,7 @@ export class ReplicationDoor {
   async open(port: number | null): Promise<string> {
     const before = this.lastAddress();
     const lastPort = before === null ? null : Number(before.slice(before.lastIndexOf(':') + 1));
-    if (port !== null && lastPort !== null && port !== lastPort && this.#world.preparations.all().some(({ role }) => role === 'recovery')) {
+    if (port !== null && lastPort !== null && port !== lastPort && this.#world.preparations.all().length > 0) {
       throw failed(
         'ERR_FABRIC_FAILED',
         'prepareHosts',
@@ -69,7 +69,7 @@ export class ReplicationDoor {
 
   /** Opens it if hosts are prepared to receive. */
   async reopen(): Promise<void> {
-    if (this.#world.preparations.all().some(({ role }) => role === 'recovery')) await this.open(null);
+    if (this.#world.preparations.all().length > 0) await this.open(null);
   }
 
   closeSoon(): void {

@@ -32,8 +32,10 @@ export const SentPoint = z.strictObject({
   at: Moment,
   kind: z.enum(['crashConsistent', 'applicationConsistent']),
   writtenBytes: Count,
-  /** It ends the initial replication. */
+  /** It ends the initial replication or a resynchronization: older points mean nothing any more. */
   isFirst: z.boolean(),
+  /** All that the primary wrote: it is off and prepared for a failover. */
+  isPrepared: z.boolean(),
 });
 export type SentPoint = z.infer<typeof SentPoint>;
 
@@ -43,6 +45,16 @@ export const ReplicationRequest = z.discriminatedUnion('type', [
     cloudId: CloudId,
     primaryCloudId: CloudId,
     vm: ReplicaSpec,
+    policy: ProtectionPolicy,
+  }),
+  z.strictObject({
+    type: z.literal('reverse'),
+    /** The former primary that is to be the replica. */
+    cloudId: CloudId,
+    vmId: VmId,
+    /** The cloud of the replica that is to be the primary, and the point it was failed over to. */
+    primaryCloudId: CloudId,
+    failoverPointId: z.uuid(),
     policy: ProtectionPolicy,
   }),
   z.strictObject({ type: z.literal('sendPoints'), points: z.array(SentPoint).max(MAX_POINTS_PER_FRAME) }),
@@ -60,6 +72,8 @@ export const ReplicationAnswer = z.discriminatedUnion('type', [
     type: z.literal('done'),
     refused: z.array(z.strictObject({ vmId: VmId, cloudId: CloudId, ...Refusal })).max(MAX_POINTS_PER_FRAME),
   }),
+  /** The former primary is a replica. Swapped: it holds what the other was failed over to, and nothing has to be compared. */
+  z.strictObject({ type: z.literal('reversed'), isSwapped: z.boolean(), writtenBytes: Count }),
   z.strictObject({ type: z.literal('refused'), ...Refusal }),
 ]);
 export type ReplicationAnswer = z.infer<typeof ReplicationAnswer>;

@@ -29,9 +29,7 @@ export function enableReplicationWork(
   const begin = () => {
     const vm = world.need(ref, 'enableReplication');
     const replication = world.advance(vm, 'enabled', 'enableReplication', 'a VM that does not replicate');
-    const preparation = world.preparations
-      .all()
-      .find((p) => p.cloudId === ref.cloudId && p.role === 'primary' && p.peerSiteId === target.siteId);
+    const preparation = world.preparations.all().find((p) => p.cloudId === ref.cloudId && p.peerSiteId === target.siteId);
     if (preparation === undefined)
       throw accessDenied('enableReplication', `The hosts of the cloud of '${vm.name}' are not prepared to send replicas to that site.`);
     return { vm, replication, pairingId: preparation.pairingId };
@@ -46,7 +44,7 @@ export function enableReplicationWork(
     },
     effect() {
       const { vm, replication, pairingId } = begin();
-      const primary = { target, pairingId, confirmedBytes: 0, lastApplicationPointAt: null };
+      const primary = { target, pairingId, confirmedBytes: 0, lastApplicationPointAt: null, preparedPointId: null, firstCopyBytes: null };
       world.vms.put({ ...vm, replication: { ...replication, policy, primary, replica: null, lastPointAt: null } });
     },
     lie: () => undefined,
@@ -72,7 +70,8 @@ export function startInitialReplicationWork(world: World, ref: VmRef): Work<void
     check: () => void begin(),
     effect() {
       const { vm, replication } = begin();
-      const copyMs = (diskBytes(vm) / world.definition.replication.bandwidthBytesPerSecond) * 1000;
+      const copyMs =
+        ((vm.replication.primary?.firstCopyBytes ?? diskBytes(vm)) / world.definition.replication.bandwidthBytesPerSecond) * 1000;
       world.vms.put({ ...vm, replication, dueAt: world.clock.now() + copyMs });
     },
     lie: () => undefined,

@@ -5,6 +5,7 @@ import { FabricError } from '../fabric-error.ts';
 import { accessDenied, failed, wrongState } from './refusals.ts';
 import type { ReplicationAnswer, ReplicationRequest, SentPoint } from './replication-frames.ts';
 import type { ReplicationSource } from './replication-transport.ts';
+import { reverseHere } from './reversal-operations.ts';
 import { type Adapter, notReplicated, type VmRecord, vmRef } from './vm-record.ts';
 import { needOf, type World } from './world.ts';
 
@@ -29,6 +30,13 @@ export class ReplicationReceiver {
         this.#world.transaction(() => this.#create(source, request));
         return { type: 'done', refused: [] };
       }
+      if (request.type === 'reverse') {
+        this.#authorise(source, request.cloudId);
+        return this.#world.transaction(() => ({
+          type: 'reversed',
+          ...reverseHere(this.#world, vmRef(request.cloudId, request.vmId), source, request),
+        }));
+      }
       return { type: 'done', refused: this.#take(source, request.points) };
     } catch (thrown) {
       return { type: 'refused', ...refusalOf(thrown) };
@@ -44,7 +52,7 @@ export class ReplicationReceiver {
   #authorise(source: ReplicationSource, cloudId: CloudId): void {
     const isAuthorised = this.#world.preparations
       .all()
-      .some((p) => p.role === 'recovery' && p.pairingId === source.pairingId && p.cloudId === cloudId && p.peerSiteId === source.siteId);
+      .some((p) => p.pairingId === source.pairingId && p.cloudId === cloudId && p.peerSiteId === source.siteId);
     if (!isAuthorised) throw accessDenied('enableReplication', 'The replica server does not take replicas for that cloud from this site.');
   }
 
@@ -89,7 +97,8 @@ export class ReplicationReceiver {
       cloudId: primaryCloudId,
       pairingId: source.pairingId,
       lastReceivedAt: now,
-      failoverPointId: null,
+      preparedPointId: null,
+      failover: null,
     };
     const replication = { ...world.advance(blank, 'replicaCreated', 'enableReplication', 'no VM'), policy, replica };
     world.hosts.occupy(blank, 1);
@@ -110,7 +119,7 @@ export class ReplicationReceiver {
   }
 
   /** Throws before it changes anything. */
-  #takeOne(source: ReplicationSource, { cloudId, vmId, isFirst, ...point }: SentPoint): void {
+  #takeOne(source: ReplicationSource, { cloudId, vmId, isFirst, isPrepared, ...point }: SentPoint): void {
     const world = this.#world;
     const vm = world.need(vmRef(cloudId, vmId), 'startInitialReplication');
     const { replica, policy, state, lastPointAt } = vm.replication;
@@ -123,6 +132,7 @@ export class ReplicationReceiver {
       ? world.advance(vm, 'firstPointReceived', 'startInitialReplication', 'a replica that waits')
       : vm.replication;
     const now = world.clock.now();
+    if (isFirst) world.points.removeAll(vm.ref);
     world.points.add(vm.ref, point, policy);
     world.vms.put({
       ...vm,
@@ -131,7 +141,7 @@ export class ReplicationReceiver {
         ...replication,
         health: 'normal',
         lastPointAt: Math.max(lastPointAt ?? 0, point.at),
-        replica: { ...replica, lastReceivedAt: now },
+        replica: { ...replica, lastReceivedAt: now, preparedPointId: isPrepared ? point.id : null },
       },
       dueAt: now + STALE_AFTER_MS,
     });

@@ -5,14 +5,23 @@
  */
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
+import type { ReplicationState } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { SendLast } from './failover-operations.ts';
+import type { Operation } from './fault.ts';
 import { cmdletClass, failed } from './refusals.ts';
-import { MAX_POINTS_PER_FRAME, type ReplicaSpec, type ReplicationAnswer, type SentPoint } from './replication-frames.ts';
+import {
+  MAX_POINTS_PER_FRAME,
+  type ReplicaSpec,
+  type ReplicationAnswer,
+  type ReplicationRequest,
+  type SentPoint,
+} from './replication-frames.ts';
 import type { CreateReplica } from './replication-operations.ts';
 import { STALE_AFTER_MS } from './replication-receiver.ts';
 import { nextReplication } from './replication-states.ts';
 import type { ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
+import type { AskToReverse } from './reversal-operations.ts';
 import { type VmRecord, writtenBytesAt } from './vm-record.ts';
 import type { World } from './world.ts';
 
@@ -62,14 +71,25 @@ export class ReplicationSender {
   }
 
   readonly createReplica: CreateReplica = async (peer, vm: ReplicaSpec, primary, target, policy) => {
-    const answer = await this.#request(peer, {
-      type: 'createReplica',
-      cloudId: target.cloudId,
-      primaryCloudId: primary.cloudId,
-      vm,
-      policy,
-    });
-    if (answer.type === 'refused') throw new FabricError(answer.code, answer.errorId, cmdletClass('enableReplication'), answer.message);
+    const answer = await this.#request(
+      peer,
+      {
+        type: 'createReplica',
+        cloudId: target.cloudId,
+        primaryCloudId: primary.cloudId,
+        vm,
+        policy,
+      },
+      'enableReplication',
+    );
+    if (answer.type === 'refused') throw refusedBy(answer, 'enableReplication');
+  };
+
+  readonly askToReverse: AskToReverse = async (peer, reversal) => {
+    const answer = await this.#request(peer, { type: 'reverse', ...reversal }, 'reverseReplication');
+    if (answer.type === 'refused') throw refusedBy(answer, 'reverseReplication');
+    if (answer.type !== 'reversed') throw failed('ERR_FABRIC_FAILED', 'reverseReplication', 'The other site gave no answer to that.');
+    return answer;
   };
 
   /** Everything up to now in one point; a primary that is off writes no more. Ordered faults of sending hold for it too. */
@@ -79,21 +99,27 @@ export class ReplicationSender {
     if (this.#world.faults.sending(vm.ref, vm.name).isPaused)
       throw failed('ERR_PEER_UNREACHABLE', 'prepareFailover', `The last changes of '${vm.name}' cannot be sent.`);
     const { target, pairingId } = primary;
-    const point = this.#pointOf(vm, this.#world.clock.now(), { kind: 'crashConsistent', isFirst: false, cloudId: target.cloudId });
+    const point = this.#pointOf(vm, this.#world.clock.now(), {
+      kind: 'crashConsistent',
+      isFirst: false,
+      isPrepared: true,
+      cloudId: target.cloudId,
+    });
     const peer = { address: target.address, siteId: target.siteId, pairingId };
-    const answer = await this.#request(peer, { type: 'sendPoints', points: [point] });
-    const refusal = answer.type === 'refused' ? answer : answer.refused[0];
-    if (refusal !== undefined) throw new FabricError(refusal.code, refusal.errorId, cmdletClass('prepareFailover'), refusal.message);
+    const answer = await this.#request(peer, { type: 'sendPoints', points: [point] }, 'prepareFailover');
+    const refusal = answer.type === 'refused' ? answer : answer.type === 'done' ? answer.refused[0] : undefined;
+    if (refusal !== undefined) throw refusedBy(refusal, 'prepareFailover');
     return point;
   };
 
-  async #request(peer: ReplicationPeer, request: Parameters<ReplicationTransport['request']>[1]): Promise<ReplicationAnswer> {
-    if (this.#world.faults.isSiteDark) throw failed('ERR_PEER_UNREACHABLE', 'enableReplication', 'The site is dark.');
+  /** `operation` is the one that a failure is told of. */
+  async #request(peer: ReplicationPeer, request: ReplicationRequest, operation: Operation): Promise<ReplicationAnswer> {
+    if (this.#world.faults.isSiteDark) throw failed('ERR_PEER_UNREACHABLE', operation, 'The site is dark.');
     try {
       return await this.#transport.request(peer, request);
     } catch (cause) {
       const { code, message } = toFarshoreError(cause);
-      throw failed(code, 'enableReplication', message, cause);
+      throw failed(code, operation, message, cause);
     }
   }
 
@@ -139,7 +165,7 @@ export class ReplicationSender {
 
   #cutPoint(vm: VmRecord, now: number): SentPoint | null {
     const { primary, policy, state, lastPointAt } = vm.replication;
-    if (primary === null || policy === null || (state !== 'replicating' && state !== 'initialReplicationInProgress')) {
+    if (primary === null || policy === null || (state !== 'replicating' && !isCopying(state))) {
       this.#world.vms.put({ ...vm, dueAt: null });
       return null;
     }
@@ -155,24 +181,24 @@ export class ReplicationSender {
       });
       return null;
     }
-    const isFirst = state === 'initialReplicationInProgress';
+    const isFirst = isCopying(state);
     const { applicationConsistentHours: hours } = policy;
     const isApplicationDue =
       hours !== null && (primary.lastApplicationPointAt === null || at >= primary.lastApplicationPointAt + hours * HOUR_MS);
     this.#world.vms.put({ ...vm, dueAt: isFirst ? Math.max(retryAt, now + GRID_MS) : nextCycle(now, policy.copyFrequencySeconds) });
     const kind = isApplicationDue ? 'applicationConsistent' : 'crashConsistent';
-    return this.#pointOf(vm, at, { kind, isFirst, cloudId: primary.target.cloudId });
+    return this.#pointOf(vm, at, { kind, isFirst, isPrepared: false, cloudId: primary.target.cloudId });
   }
 
-  #pointOf(vm: VmRecord, at: number, rest: Pick<SentPoint, 'kind' | 'isFirst' | 'cloudId'>): SentPoint {
+  #pointOf(vm: VmRecord, at: number, rest: Pick<SentPoint, 'kind' | 'isFirst' | 'isPrepared' | 'cloudId'>): SentPoint {
     return { ...rest, vmId: vm.ref.vmId, id: this.#world.random.uuid(), at: Math.floor(at), writtenBytes: writtenBytesAt(vm, at) };
   }
 
   async #send({ peer, points, primaries }: Batch): Promise<void> {
     let refused: ReadonlySet<string>;
     try {
-      const answer = await this.#request(peer, { type: 'sendPoints', points });
-      if (answer.type === 'refused') throw new FarshoreError(answer.code, answer.message);
+      const answer = await this.#request(peer, { type: 'sendPoints', points }, 'startInitialReplication');
+      if (answer.type !== 'done') throw new FarshoreError('ERR_FABRIC_FAILED', 'the replica server refused the changes');
       refused = new Set(answer.refused.map(({ vmId }) => vmId));
     } catch {
       // Why does not matter here: the primary cannot send, which its health says, and it tries again.
@@ -192,8 +218,7 @@ export class ReplicationSender {
   #settle(ref: VmRef, point: SentPoint, isTaken: boolean): void {
     const vm = this.#world.vms.find(ref);
     const { primary, policy, state, lastPointAt } = vm?.replication ?? {};
-    if (!vm || !primary || !policy || (state !== 'replicating' && state !== 'initialReplicationInProgress') || vm.power === 'critical')
-      return;
+    if (!vm || !primary || !policy || !state || (state !== 'replicating' && !isCopying(state)) || vm.power === 'critical') return;
     const now = this.#world.clock.now();
     if (!isTaken) {
       const retryAt = Math.ceil((now + Math.max(this.#world.definition.replication.retryAfterMs, GRID_MS)) / GRID_MS) * GRID_MS;
@@ -204,7 +229,8 @@ export class ReplicationSender {
       });
       return;
     }
-    const begun = nextReplication(vm.replication, 'initialReplicationConfirmed');
+    const isCopied = point.isFirst && isCopying(state);
+    const begun = isCopied ? nextReplication(vm.replication, copied[state]) : null;
     this.#world.vms.put({
       ...vm,
       replication: {
@@ -223,6 +249,14 @@ export class ReplicationSender {
   }
 }
 
+/** States in which everything, or every difference, is on its way. */
+const copied = { initialReplicationInProgress: 'initialReplicationConfirmed', resynchronizing: 'resynchronized' } as const;
+const isCopying = (state: ReplicationState): state is keyof typeof copied => state in copied;
+
 function nextCycle(now: number, seconds: number): number {
   return Math.ceil((now + seconds * 1000) / GRID_MS) * GRID_MS;
+}
+
+function refusedBy({ code, errorId, message }: Pick<FabricError, 'code' | 'errorId' | 'message'>, operation: Operation): FabricError {
+  return new FabricError(code, errorId, cmdletClass(operation), message);
 }

@@ -26,6 +26,16 @@ export type ReplicationEvent =
   | 'failoverCompleted'
   /** The host crashed while the primary ran: its change log cannot be trusted. */
   | 'primaryCrashed'
+  /** Resume-VMReplication -Resynchronize at the primary ... */
+  | 'resynchronizationStarted'
+  /** ... and the other side has confirmed the differences. */
+  | 'resynchronized'
+  /** Set-VMReplication -AsReplica at the former primary. */
+  | 'becameReplica'
+  /** Set-VMReplication -Reverse after a planned failover, on either side. */
+  | 'rolesSwapped'
+  /** Set-VMReplication -Reverse where the former primary became a replica before. */
+  | 'reversed'
   /** Remove-VMReplication, on one side. */
   | 'removed';
 
@@ -55,6 +65,7 @@ const replicated: readonly ReplicationPhase[] = [
   primary('replicating'),
   primary('preparedForFailover'),
   primary('waitingForStartResynchronize'),
+  primary('resynchronizing'),
   replica('waitingForInitialReplication'),
   replica('replicating'),
   replica('failedOverWaitingCompletion'),
@@ -73,6 +84,17 @@ export const replicationTransitions: readonly ReplicationTransition[] = [
   row(replica('failedOverWaitingCompletion'), 'failoverStopped', replica('replicating'), 'normal'),
   row(replica('failedOverWaitingCompletion'), 'failoverCompleted', replica('failedOver'), 'warning'),
   row(primary('replicating'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
+  row(primary('resynchronizing'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
+  row(primary('waitingForStartResynchronize'), 'resynchronizationStarted', primary('resynchronizing'), 'warning'),
+  row(primary('resynchronizing'), 'resynchronized', primary('replicating'), 'normal'),
+  row(primary('preparedForFailover'), 'rolesSwapped', replica('replicating'), 'normal'),
+  ...replicated
+    .filter(({ mode }) => mode === 'primary')
+    .map((from) => row(from, 'becameReplica', replica('waitingForInitialReplication'), 'warning')),
+  ...(['failedOverWaitingCompletion', 'failedOver'] as const).flatMap((state) => [
+    row(replica(state), 'rolesSwapped', primary('replicating'), 'normal'),
+    row(replica(state), 'reversed', primary('readyForInitialReplication'), 'warning'),
+  ]),
   ...replicated.map((from) => row(from, 'removed', none, 'notApplicable')),
 ];
 

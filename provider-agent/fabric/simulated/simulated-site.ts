@@ -33,6 +33,7 @@ import {
 import { ReplicationReceiver } from './replication-receiver.ts';
 import { ReplicationSender } from './replication-sender.ts';
 import type { ReplicationTransport } from './replication-transport.ts';
+import { becomeReplicaWork, resynchronizeWork, reverseReplicationWork } from './reversal-operations.ts';
 import type { SiteDefinition } from './site-definition.ts';
 import type { PowerChange, TaskEntry } from './task-log.ts';
 import { TaskRunner } from './task-runner.ts';
@@ -146,7 +147,7 @@ export class SimulatedSite implements Fabric {
     return cloud.hosts.map((host) => ({ host, dnsNames: [`${host}.${domain}.example`] }));
   }
 
-  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string | null }> {
+  prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string }> {
     return this.#runner.run(prepareHostsWork(this.#world, this.#door, preparation), act);
   }
 
@@ -188,6 +189,18 @@ export class SimulatedSite implements Fabric {
 
   completeFailover(ref: VmRef, act: Act): Promise<void> {
     return this.#runner.run(completeFailoverWork(this.#world, ref), act);
+  }
+
+  becomeReplica(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(becomeReplicaWork(this.#world, ref), act);
+  }
+
+  reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void> {
+    return this.#runner.run(reverseReplicationWork(this.#world, ref, target, policy, this.#sender.askToReverse), act);
+  }
+
+  resynchronize(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(resynchronizeWork(this.#world, ref), act);
   }
 
   stopVm(ref: VmRef, act: Act): Promise<void> {

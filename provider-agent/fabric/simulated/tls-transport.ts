@@ -44,9 +44,8 @@ export class TlsReplicationTransport implements ReplicationTransport {
 
   usePreparations(preparations: readonly HostsPreparation[]): void {
     const identities = new Map<PairingId, SecureContext>();
-    // Of a pairing between two clouds of one site there are two; the receiving one serves both ends.
-    for (const preparation of preparations.toSorted((a, b) => a.role.localeCompare(b.role)))
-      identities.set(preparation.pairingId, openIdentity(preparation));
+    // Of a pairing between two clouds of one site there are two, of the same authority: either serves both ends.
+    for (const preparation of preparations) identities.set(preparation.pairingId, openIdentity(preparation));
     this.#identities = identities;
     for (const socket of [...this.#incoming, ...this.#sockets]) socket.destroy();
   }

@@ -57,6 +57,10 @@ export interface PrimaryPart {
   /** How much of what was written the other side has confirmed. */
   readonly confirmedBytes: number;
   readonly lastApplicationPointAt: number | null;
+  /** The point of the last changes, while it is prepared for a failover. */
+  readonly preparedPointId: string | null;
+  /** What the first copy has to carry: after a reversal the differences, else all disks. */
+  readonly firstCopyBytes: number | null;
 }
 
 export interface ReplicaPart {
@@ -64,8 +68,10 @@ export interface ReplicaPart {
   readonly cloudId: CloudId;
   readonly pairingId: PairingId;
   readonly lastReceivedAt: number;
-  /** The recovery point that it was failed over to. */
-  readonly failoverPointId: string | null;
+  /** The point that holds all that its primary wrote before it was prepared for a failover; null when others came after. */
+  readonly preparedPointId: string | null;
+  /** The recovery point that it was failed over to, and what the primary had written by then. */
+  readonly failover: { readonly pointId: string; readonly writtenBytes: number; readonly isPlanned: boolean } | null;
 }
 
 export const notReplicated: ReplicationRecord = {
@@ -83,13 +89,15 @@ export function vmRef(cloudId: CloudId, vmId: VmId): VmRef {
 }
 
 export function viewOf(record: VmRecord): VmView {
-  const { mode, state, health, lastPointAt } = record.replication;
+  const { mode, state, health, lastPointAt, replica } = record.replication;
+  const failover = replica?.failover ?? null;
+  const failoverType = failover === null ? 'none' : failover.isPlanned ? 'planned' : 'unplanned';
   return {
     ref: record.ref,
     name: record.name,
     power: record.power,
     networkIds: [...new Set(record.adapters.flatMap(({ connected }) => (connected === null ? [] : [connected.networkId])))],
-    replication: { mode, state, health, lastPointAt },
+    replication: { mode, state, health, failoverType, lastPointAt },
     epoch: record.epoch,
   };
 }

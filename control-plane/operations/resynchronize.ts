@@ -1,0 +1,44 @@
+/**
+ * Resynchronize VMs whose replica fell out of step, as after a crash of the host they run on: both copies are compared and what
+ * differs is sent. The recovery points before it mean nothing after it, so a person says why, and that is kept.
+ */
+import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import { operationPhases } from '../../shared/domain/protected-vm.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
+  const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);
+  return {
+    target: target.title,
+    input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), reason: request.reason },
+    graph: { steps: members.map(resynchronizeStep) },
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.resynchronize })),
+    newVms: [],
+  };
+};
+
+function resynchronizeStep(member: TargetVm): Step<StepWork> {
+  const { id, name, epoch, phase } = member.vm;
+  const { source } = sidesOf(member);
+  return {
+    id: stepOf('resynchronize', id),
+    title: `compare the copies of ${name} and send what differs`,
+    work: {
+      siteId: source.siteId,
+      epoch,
+      beginWithinSeconds: BEGIN_WITHIN_SECONDS,
+      kind: 'replication.resynchronize',
+      args: { vm: source.ref },
+      ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
+    },
+    needs: [],
+    after: [],
+    scope: id,
+    pivot: true,
+    attempts: 3,
+  };
+}

@@ -1,0 +1,89 @@
+/** Handlers that turn replication round after a failover, and that bring a primary which fell out of step back to replicating. */
+import type { VmRef } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import type { VmView } from '../fabric/fabric.ts';
+import type { HandlerContext, Handlers } from './handlers.ts';
+import { findExisting, reach, wrongState } from './reach.ts';
+import { comesToReplicate, untilReplicating } from './replication.ts';
+
+type ReversalKind = 'replication.admitReversal' | 'replication.becomeReplica' | 'replication.reverse' | 'replication.resynchronize';
+
+const MUST_BE_OFF = 'the former primary must be off: what it wrote since the failover is lost when it becomes a replica';
+
+const isPrepared = (vm: VmView | null) => vm?.replication.state === 'preparedForFailover';
+const isFailedOver = ({ replication: { mode, state } }: VmView) =>
+  mode === 'replica' && (state === 'failedOver' || state === 'failedOverWaitingCompletion');
+
+export const reversalHandlers: Pick<Handlers, ReversalKind> = {
+  async 'replication.admitReversal'({ vm: ref, role, shutDown }, context) {
+    const vm = await findExisting(ref, context);
+    const { mode, failoverType } = vm.replication;
+    if (role === 'replica') {
+      if (!isFailedOver(vm) && mode !== 'primary') throw wrongState(vm, 'only a replica that was failed over is made the primary');
+      return { isPlanned: failoverType === 'planned' };
+    }
+    // What it wrote since the failover is given up with the reversal, so nobody may be at work on it.
+    if (mode === 'none') throw wrongState(vm, 'the former primary must still replicate');
+    if (vm.power !== 'off' && !(shutDown && vm.power === 'running')) throw wrongState(vm, MUST_BE_OFF);
+    return { isPlanned: isPrepared(vm) };
+  },
+
+  async 'replication.becomeReplica'({ vm: ref, isPlanned, shutDown }, context) {
+    if (shutDown && (await findExisting(ref, context)).replication.mode === 'primary') await shutDownGuest(ref, context);
+    context.progress('reversing');
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.mode === 'replica' || (isPlanned && isPrepared(vm)),
+        async act(vm) {
+          if (vm.power !== 'off') throw wrongState(vm, MUST_BE_OFF);
+          await context.fabric.becomeReplica(ref, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'replication.reverse'({ vm: ref, target, policy }, context) {
+    context.progress('reversing');
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.mode === 'primary',
+        async act(vm) {
+          if (!isFailedOver(vm)) throw wrongState(vm, 'only a replica that was failed over is made the primary');
+          await context.fabric.reverseReplication(ref, target, policy, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'replication.resynchronize'({ vm: ref }, context) {
+    await reach({ ref, isReached: (vm) => vm !== null && comesToReplicate(vm), act: (vm) => mend(vm, context) }, context);
+    context.progress('copying');
+    return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
+  },
+};
+
+async function shutDownGuest(ref: VmRef, context: HandlerContext): Promise<void> {
+  context.progress('shuttingDown');
+  await reach({ ref, isReached: (vm) => vm?.power === 'off', act: () => context.fabric.stopVm(ref, context.act) }, context);
+}
+
+/** What it takes depends on what keeps the primary from replicating. */
+async function mend(vm: VmView, { fabric, act }: HandlerContext): Promise<void> {
+  if (vm.replication.mode !== 'primary') throw wrongState(vm, 'only a primary is resynchronized');
+  switch (vm.replication.state) {
+    case 'readyForInitialReplication':
+      return fabric.startInitialReplication(vm.ref, act);
+    case 'preparedForFailover':
+      return fabric.stopFailover(vm.ref, act);
+    case 'waitingForStartResynchronize':
+      return fabric.resynchronize(vm.ref, act);
+    default:
+      throw wrongState(vm, 'there is no way from here to replicating but to protect it anew');
+  }
+}

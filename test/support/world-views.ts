@@ -1,0 +1,16 @@
+/** How things stand in a world, in a few words for scenarios. VMs go by the names they have at reading. */
+import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
+import type { SiteName, World } from './world.ts';
+
+export const refOf = (world: World, site: SiteName, name: string): VmRef => ({
+  cloudId: world.definition(site).clouds[0]?.id as CloudId,
+  vmId: world.definition('reading').vms.find((vm) => vm.name === name)?.id as never,
+});
+
+/** `running primary/replicating`, or `none`. */
+export async function viewOf(world: World, site: SiteName, name: string): Promise<string> {
+  const vm = await world.site(site).fabric.findVm(refOf(world, site, name));
+  return vm === null ? 'none' : `${vm.power} ${vm.replication.mode}/${vm.replication.state}`;
+}
+
+export const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
