@@ -8,7 +8,7 @@ import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { jobAnswer, jobDetail } from './job-view.ts';
 import { readLastHeard } from './observation.ts';
 
-type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob';
+type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob' | 'giveUpSite';
 
 export function jobHandlers({ store, operations, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
@@ -47,6 +47,11 @@ export function jobHandlers({ store, operations, presence, clock }: ApiPorts): H
     async decideStep({ caller, params, body }) {
       const job = await findJob(caller.vaultId, params.jobId);
       await operations.decide(actorOf(caller), job.id, body.step, body.decision, body.reason);
+    },
+
+    async giveUpSite({ caller, params, body }) {
+      const job = await findJob(caller.vaultId, params.jobId);
+      await operations.giveUp(actorOf(caller), job.id, body.site, body.reason);
     },
 
     async cancelJob({ caller, params, body }) {

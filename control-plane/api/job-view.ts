@@ -89,7 +89,7 @@ function awaitedAgents(state: RunState<StepWork>, log: readonly Fact[], agentOf:
     const { siteName, isConnected, lastHeardAt } = agentOf(siteId);
     if (isConnected) return [];
     const overdueSteps = steps.filter(({ beginBy }) => beginBy < now).length;
-    return [{ site: siteName, lastHeardAt: moment(lastHeardAt), steps: steps.length, overdueSteps }];
+    return [{ site: siteName, siteId, lastHeardAt: moment(lastHeardAt), steps: steps.length, overdueSteps }];
   });
 }
 

@@ -10,7 +10,7 @@ import { csvText } from './csv.ts';
 export interface ExportedDecision {
   readonly at: string;
   readonly by: string;
-  readonly what: 'retry' | 'skip' | 'cancel';
+  readonly what: 'retry' | 'skip' | 'cancel' | 'giveUp';
   /** Null: of the job as a whole. */
   readonly step: StepId | null;
   readonly reason: string;
@@ -27,9 +27,9 @@ export function exportedJob(job: JobDetailAnswer, log: readonly StoredFactAnswer
 }
 
 function decisionOf({ fact }: StoredFactAnswer): ExportedDecision[] {
-  if (fact.type !== 'decided' && fact.type !== 'cancelled') return [];
+  if (fact.type !== 'decided' && fact.type !== 'cancelled' && fact.type !== 'givenUp') return [];
   const { by, reason } = fact;
-  const what = fact.type === 'decided' ? fact.decision : 'cancel';
+  const what = fact.type === 'decided' ? fact.decision : fact.type === 'cancelled' ? 'cancel' : 'giveUp';
   return [{ at: isoMoment(fact.at), by, what, step: fact.type === 'decided' ? fact.step : null, reason }];
 }
 

@@ -4,7 +4,8 @@
  */
 import { type Assignment, type Direction, Engine, type StepOutcome } from '../../shared/engine/engine.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
-import type { Graph } from '../../shared/engine/graph.ts';
+import type { Graph, Step } from '../../shared/engine/graph.ts';
+import type { StepStatus } from '../../shared/engine/run-state.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { CommandId, PairingId, type SiteId, type StepId } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
@@ -31,6 +32,7 @@ export interface JobRunPorts {
   onCommands(commands: readonly OpenCommand[]): void;
   /** Facts are durable; VMs or the pairing may have changed with them. */
   onFacts(job: Job): void;
+  isConnected(site: SiteId): boolean;
   onHalted(job: Job, reason: unknown): void;
   onEnded(job: Job): void;
 }
@@ -49,7 +51,7 @@ export class JobRun {
     this.engine = new Engine(graph, facts, {
       clock: ports.clock,
       append: (added) => this.#append(added),
-      dispatch: (assignments) => ports.onCommands(assignments.map((assignment) => this.#commandOf(assignment))),
+      dispatch: (assignments) => this.#handOut(assignments),
       onHalted: (reason) => ports.onHalted(job, reason),
       onEnded: () => ports.onEnded(job),
     });
@@ -57,6 +59,34 @@ export class JobRun {
 
   settle({ step, direction, attempt }: OpenCommand, outcome: StepOutcome): Promise<void> {
     return this.engine.settle(step, direction, attempt, outcome);
+  }
+
+  isUnderWay({ step, direction, attempt }: OpenCommand): boolean {
+    const view = this.engine.state.view(step);
+    return view?.attempt === attempt && view.status === (direction === 'do' ? 'running' : 'undoing');
+  }
+
+  /** Throws ERR_OPERATION_NOT_ALLOWED where nothing waits for the site. */
+  async giveUp(site: SiteId, by: string, reason: string): Promise<void> {
+    const open = [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
+    if (open.length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
+    await this.engine.giveUp(open, site, by, reason);
+  }
+
+  /** What is to be undone at a site that was given up, and is still away, is left as it is. */
+  #handOut(assignments: readonly Assignment<StepWork>[]): void {
+    const left = Map.groupBy(assignments, ({ step, direction }) => {
+      const site = direction === 'undo' ? step.undo?.siteId : undefined;
+      return site !== undefined && this.engine.state.givenUp(site) && !this.#ports.isConnected(site) ? site : null;
+    });
+    this.#ports.onCommands((left.get(null) ?? []).map((assignment) => this.#commandOf(assignment)));
+    for (const [site, some] of left) {
+      const word = site === null ? undefined : this.engine.state.givenUp(site);
+      if (site === null || word === undefined) continue;
+      const steps = some.map(({ step }) => step.id);
+      // Not from within the engine's own turn. A log that cannot be written has told the owner by itself.
+      queueMicrotask(() => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {}));
+    }
   }
 
   async #append(facts: readonly Fact[]): Promise<void> {
@@ -132,4 +162,10 @@ export class JobRun {
       }),
     );
   }
+}
+
+/** Where a step that is under way is worked on. */
+function siteOf(step: Step<StepWork>, status: StepStatus): SiteId | null {
+  const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
+  return work?.siteId ?? null;
 }

@@ -19,6 +19,8 @@ export interface Operations {
   start(request: OperationRequest, actor: Actor): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   decide(actor: Actor, job: JobId, step: StepId, decision: 'retry' | 'skip', reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
+  /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it. */
+  giveUp(actor: Actor, job: JobId, site: SiteId, reason: string): Promise<void>;
   /** The stage that a running step last reported; not durable. */
   stageOf(job: JobId, step: StepId): Stage | null;
 }

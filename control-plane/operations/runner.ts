@@ -74,6 +74,7 @@ export class OperationRunner implements Operations {
         ports.bell.ring(vaultId, { type: 'job', jobId: id });
         ports.bell.ring(vaultId, { type: 'vms' });
       },
+      isConnected: (site) => ports.presence.isConnected(site),
       onHalted: (job, reason) => this.#halted(job, reason),
       onEnded: (job) => this.#forget(job.id),
     };
@@ -120,6 +121,14 @@ export class OperationRunner implements Operations {
 
   async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {
     await (await this.#runOf(actor, id)).engine.cancel(actor.name, reason);
+  }
+
+  async giveUp(actor: Actor, id: JobId, site: SiteId, reason: string): Promise<void> {
+    const run = await this.#runOf(actor, id);
+    if (this.#ports.presence.isConnected(site))
+      throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the agent of the site is connected, and answers when its work is done');
+    await run.giveUp(site, actor.name, reason);
+    this.#dropAnswered(run);
   }
 
   stageOf(job: JobId, step: StepId): Stage | null {
@@ -189,6 +198,13 @@ export class OperationRunner implements Operations {
       // Whether a commit that failed was written is not known: if it was, the job must not lie there without an owner.
       if (toFarshoreError(error).code === 'ERR_STORE_FAILED') this.#halted(order.job, error);
       throw error;
+    }
+  }
+
+  /** Commands whose steps are not under way any more are not sent again. */
+  #dropAnswered(run: JobRun): void {
+    for (const ofSite of this.#open.values()) {
+      for (const [commandId, open] of ofSite) if (open.run === run && !run.isUnderWay(open)) ofSite.delete(commandId);
     }
   }
 

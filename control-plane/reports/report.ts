@@ -171,6 +171,7 @@ function decisionsOf(facts: readonly StoredFact[]): ReportAnswer['decisions'] {
   return facts.flatMap(({ fact }): ReportAnswer['decisions'] => {
     if (fact.type === 'decided')
       return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: fact.decision, step: fact.step }];
+    if (fact.type === 'givenUp') return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: 'giveUp', step: null }];
     if (fact.type === 'cancelled') return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: 'cancel', step: null }];
     return [];
   });

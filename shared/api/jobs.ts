@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { Fact, JobState } from '../engine/facts.ts';
 import { ERROR_CODES } from '../errors.ts';
-import { JobId, ProtectedVmId, StepId } from '../ids.ts';
+import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
 import { Moment, Reason } from './fields.ts';
 
@@ -81,6 +81,7 @@ export type MemberAnswer = z.infer<typeof MemberAnswer>;
 export const AwaitedAgent = z
   .object({
     site: z.string(),
+    siteId: SiteId,
     lastHeardAt: Moment.nullable().meta({ description: 'null: never' }),
     steps: z.int().min(1).meta({ description: 'handed out and not answered' }),
     overdueSteps: z.int().meta({ description: 'of them past the time by which they had to begin (ERR_COMMAND_OVERDUE)' }),
@@ -102,4 +103,5 @@ export const StoredFactAnswer = z
 export type StoredFactAnswer = z.infer<typeof StoredFactAnswer>;
 
 export const DecisionBody = z.strictObject({ step: StepId, decision: z.enum(['retry', 'skip']), reason: Reason });
+export const GiveUpBody = z.strictObject({ site: SiteId, reason: Reason });
 export const CancelBody = z.strictObject({ reason: Reason });

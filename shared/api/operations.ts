@@ -70,7 +70,13 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     shutDownFormerPrimary: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
   }),
   z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: z.string().trim().min(1).max(1000) }),
-  z.strictObject({ id: JobId, kind: z.literal('unprotect'), target: Target }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('unprotect'),
+    target: Target,
+    /** Also while a side is away: the VMs are forgotten at once, and what is left at that side is done when it is back. */
+    forced: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+  }),
 ]);
 export type OperationRequest = z.infer<typeof OperationRequest>;
 export type OperationRequestOf<K extends OperationRequest['kind']> = Extract<OperationRequest, { kind: K }>;

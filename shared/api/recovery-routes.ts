@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
 import { EventsQuery } from './events.ts';
-import { CancelBody, DecisionBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
+import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
 import { PlanAnswer, PlanCheckAnswer, PlanSummary, PlanTextBody, ResolvedPlanAnswer, SavedPlanAnswer } from './plans.ts';
 import { PairingAnswer, ProtectedVmAnswer } from './protection.ts';
@@ -210,6 +210,17 @@ export const recoveryRoutes = {
     summary: 'Cancels a job: nothing new starts, and what has not passed the point of no return is undone',
     params: OneJob,
     body: CancelBody,
+    status: 204,
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+  },
+  giveUpSite: {
+    method: 'post',
+    path: '/api/v1/jobs/{jobId}/give-up',
+    tag: 'Jobs',
+    access: 'operator',
+    summary: 'Waits no longer for the agent of a site that is away: its steps of the job fail, and what it would undo is left',
+    params: OneJob,
+    body: GiveUpBody,
     status: 204,
     errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
   },

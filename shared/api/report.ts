@@ -79,7 +79,13 @@ export const ReportAnswer = z
     vms: z.array(VmReportAnswer),
     leftOut: z.array(z.object({ name: z.string(), reason: z.string() })),
     decisions: z.array(
-      z.object({ at: Moment, by: z.string(), reason: z.string(), what: z.enum(['retry', 'skip', 'cancel']), step: StepId.nullable() }),
+      z.object({
+        at: Moment,
+        by: z.string(),
+        reason: z.string(),
+        what: z.enum(['retry', 'skip', 'cancel', 'giveUp']),
+        step: StepId.nullable(),
+      }),
     ),
     facts: z.object({ count: z.int(), lastSeq: z.int() }).meta({ description: 'the log that this was computed from' }),
   })

@@ -35,7 +35,8 @@ export type VmEvent =
   | 'reversalGivenUp'
   | 'replicationReversed'
   | 'protectionEnding'
-  | 'protectionEnded';
+  | 'protectionEnded'
+  | 'protectionGivenUp';
 
 interface Transition {
   readonly from: Phase;
@@ -91,6 +92,12 @@ export const transitions: readonly Transition[] = [
   },
   { from: 'committed', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
   { from: 'disabling', on: 'protectionEnded', to: null, why: 'neither side replicates any more' },
+  ...PHASES.map((from) => ({
+    from,
+    on: 'protectionGivenUp' as const,
+    to: null,
+    why: 'a person forced it while a side was away; what is left there is cleaned when it is back',
+  })),
 ];
 
 /** The kinds of job that work on protected VMs, and the phases each may start from. */

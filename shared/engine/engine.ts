@@ -93,6 +93,25 @@ export class Engine<Work> {
     await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }]);
   }
 
+  /**
+   * A person takes it that whoever has these steps will not answer. Their work fails for good; an undo that cannot be done is
+   * skipped by the same decision. What the executor did is not known, and an outcome that comes later changes nothing.
+   */
+  async giveUp(steps: readonly StepId[], executor: string, by: string, reason: string): Promise<void> {
+    const at = this.#now();
+    const error = { code: 'ERR_SITE_GIVEN_UP' as const, logRef: '' };
+    const failures = steps.flatMap((step): Fact[] => {
+      const { status, attempt = 0 } = this.state.view(step) ?? {};
+      if (status === 'running') return [{ type: 'failed', at, step, attempt, error, retry: false }];
+      if (status !== 'undoing') return [];
+      return [
+        { type: 'undoFailed', at, step, attempt, error, retry: false },
+        { type: 'decided', at, step, direction: 'undo', decision: 'skip', by, reason },
+      ];
+    });
+    await this.#advance([...(this.state.givenUp(executor) ? [] : [{ type: 'givenUp' as const, at, executor, by, reason }]), ...failures]);
+  }
+
   /** Forgets what waits on the clock; for a shutdown. Nothing durable depends on it. */
   stop(): void {
     this.#isHalted = true;

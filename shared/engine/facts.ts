@@ -45,6 +45,8 @@ export const Fact = z.discriminatedUnion('type', [
     by: z.string(),
     reason: z.string(),
   }),
+  /** A person takes it that `executor` will not answer: what it has in hand fails, and what it would have to undo is left. */
+  z.strictObject({ ...at, type: z.literal('givenUp'), executor: z.string().max(100), by: z.string(), reason: z.string() }),
   z.strictObject({ ...at, type: z.literal('cancelled'), by: z.string(), reason: z.string() }),
   z.strictObject({ ...at, type: z.literal('ended'), state: JobEnd }),
 ]);

@@ -17,6 +17,12 @@ export interface StepView<Work> {
   readonly error: StepError | null;
 }
 
+/** A person's word that an executor will not answer. */
+export interface GivenUp {
+  readonly by: string;
+  readonly reason: string;
+}
+
 interface Node<Work> {
   readonly step: Step<Work>;
   readonly scope: Scope<Work>;
@@ -54,6 +60,7 @@ export class RunState<Work> {
   #running = 0;
   #state: JobState = 'inProgress';
   #isCancelled = false;
+  readonly #givenUp = new Map<string, GivenUp>();
 
   constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
     this.#together = graph.together === true;
@@ -97,6 +104,11 @@ export class RunState<Work> {
     return node.status === 'failed' ? node.scope.status === 'stuck' : node.status === 'undoFailed' && node.scope.status === 'undoStuck';
   }
 
+  /** Who decided that the executor will not answer, and why; undefined while it is waited for. */
+  givenUp(executor: string): GivenUp | undefined {
+    return this.#givenUp.get(executor);
+  }
+
   /** Whether the step's scope has taken back what it had done. */
   isUndone(id: StepId): boolean {
     return this.#nodes.get(id)?.scope.status === 'undone';
@@ -125,6 +137,9 @@ export class RunState<Work> {
       case 'cancelled':
         this.#isCancelled = true;
         return this.#failAll();
+      case 'givenUp':
+        this.#givenUp.set(fact.executor, fact);
+        return;
       case 'parked':
         this.#state = 'parked';
         return;

@@ -104,6 +104,7 @@ class Teller {
       [1, () => this.#hostDiesOrReturns()],
       [8, () => this.#someoneDecides()],
       [2, () => this.#someoneCancels()],
+      [3, () => this.#someoneGivesASiteUp()],
       [12, () => this.#restart()],
     ];
     let at = this.below(acts.reduce((sum, [weight]) => sum + weight, 0));
@@ -165,7 +166,9 @@ class Teller {
     ] as const);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
     const direction = this.pick(['toRecovery', 'toRecovery', 'toPrimary'] as const);
-    return some.length === 0 ? null : world.requestFor(kind, { vms: some }, direction);
+    if (some.length === 0) return null;
+    const request = await world.requestFor(kind, { vms: some }, direction);
+    return request.kind === 'unprotect' && this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
   }
 
   /** Whatever died begins anew, and mostly comes back to a site that can be reached. */
@@ -251,6 +254,14 @@ class Teller {
     if (!world.isControlPlaneUp || this.jobs.length === 0) return;
     this.note('cancel');
     await this.#refusedOrNot(world.cancel(this.pick(this.jobs)));
+  }
+
+  async #someoneGivesASiteUp(): Promise<void> {
+    const { world } = this;
+    const [site] = SITES.filter((name) => world.isDark(name));
+    if (!world.isControlPlaneUp || this.jobs.length === 0 || site === undefined) return;
+    this.note('give up', site);
+    for (const job of this.jobs.slice(-3)) if (world.isControlPlaneUp) await this.#refusedOrNot(world.giveUp(job, site));
   }
 
   /** A crash on the way leaves it without an answer: nobody waits for one. */

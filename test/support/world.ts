@@ -202,6 +202,10 @@ export class World extends WorldCore {
     return this.controlPlane.runner.decide(actor, job, step as never, decision, 'I have looked');
   }
 
+  giveUp(job: JobId, site: SiteName): Promise<void> {
+    return this.controlPlane.runner.giveUp(actor, job, siteIdOf(site), 'it will not come back');
+  }
+
   cancel(job: JobId): Promise<void> {
     return this.controlPlane.runner.cancel(actor, job, 'not wanted any more');
   }

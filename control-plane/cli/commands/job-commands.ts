@@ -99,6 +99,24 @@ export function addJobCommands(tree: Tree, program: Command): void {
       return undefined;
     },
   });
+  addLeaf(tree, jobs, {
+    usage: 'give-up <job>',
+    about: 'wait no longer for a site whose agent is away: its steps fail, and what it would have to undo is left as it is',
+    examples: ['farshore jobs give-up latest --site Reading --reason "the building is gone"'],
+    configure: (command) => withReason(command).requiredOption('--site <site>', 'the site, by its name'),
+    run: async (session, options: { reason: string; site: string }, wanted: string) => {
+      const client = session.client();
+      const jobId = await findJob(client, wanted);
+      const { awaitedAgents } = await client.call('getJob', { params: { jobId } });
+      const { site, siteId, steps } = pick(options.site, awaitedAgents, 'site that the job waits for', (one) => [one.site, one.siteId]);
+      await client.call('giveUpSite', { params: { jobId }, body: { site: siteId, reason: options.reason } });
+      session.output.show(
+        { job: jobId, site, steps },
+        () => `${steps} ${steps === 1 ? 'step' : 'steps'} given up; see what is left with: farshore jobs show ${jobId}`,
+      );
+      return undefined;
+    },
+  });
   addExport(tree, jobs);
   addLeaf(tree, program, {
     usage: 'report <job>',

@@ -122,11 +122,23 @@ function addVmCommands(tree: Tree, program: Command): void {
   addLeaf(tree, program, {
     usage: 'unprotect <vms...>',
     about: 'end the protection of VMs on both sides',
-    examples: ['farshore unprotect web-01', 'farshore unprotect Production/web-01 Production/web-02'],
-    configure: withFollow,
-    run: async (session, options: FollowOptions, names: readonly string[]) => {
+    examples: [
+      'farshore unprotect web-01',
+      'farshore unprotect Production/web-01 Production/web-02',
+      'farshore unprotect web-01 --force "Reading is rebuilt from scratch"',
+    ],
+    configure: (command) =>
+      withFollow(command).option(
+        '--force <reason>',
+        'although a side is away: the job goes on with what is left there when it is back, or tells you what to clean by hand',
+      ),
+    run: async (session, options: FollowOptions & { force?: string }, names: readonly string[]) => {
       const client = session.client();
-      return runOperation(session, client, { kind: 'unprotect', target: { vms: await findVms(client, names) } }, options);
+      const { force: reason } = options;
+      const forced = reason === undefined ? {} : { forced: { reason } };
+      // It may wait for a site that never comes back: nobody wants to sit and watch that.
+      const follow = options.follow && reason === undefined;
+      return runOperation(session, client, { kind: 'unprotect', target: { vms: await findVms(client, names) }, ...forced }, { follow });
     },
   });
 }

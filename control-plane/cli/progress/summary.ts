@@ -38,7 +38,10 @@ function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string
   if (text === '') return [];
   const isOverdue = detail.awaitedAgents.some(({ overdueSteps }) => overdueSteps > 0);
   const { cause, remedy } = errorCodes[isOverdue ? 'ERR_COMMAND_OVERDUE' : 'ERR_AGENT_OFFLINE'];
-  return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`];
+  const giveUp = detail.awaitedAgents.map(
+    ({ site }) => `    if it will not come back: farshore jobs give-up ${detail.id} --site ${shellWord(site)} --reason "..."`,
+  );
+  return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`, ...giveUp];
 }
 
 function decisionLines({ id, groups }: JobDetailAnswer): string[] {

@@ -147,6 +147,7 @@ class LiveWatcher implements Watcher {
 function wordsOf(model: JobModel, fact: Fact): string {
   if (!('step' in fact)) {
     if (fact.type === 'ended') return `the job ${stateWords[fact.state]}`;
+    if (fact.type === 'givenUp') return `${plain(fact.by)} decided not to wait for a site any more: ${plain(fact.reason)}`;
     return fact.type === 'cancelled' ? `cancelled by ${plain(fact.by)}: ${plain(fact.reason)}` : 'the job is parked: it waits for a person';
   }
   const found = model.find(fact.step);
