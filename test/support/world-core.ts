@@ -22,11 +22,20 @@ import { Places } from './world-places.ts';
 import { WorldSite } from './world-site.ts';
 import { type Direction, Wire } from './world-wire.ts';
 
-export type SiteName = 'reading' | 'slough';
-export const SITES: readonly SiteName[] = ['reading', 'slough'];
+export type SiteName = 'reading' | 'slough' | 'bath';
+
+export interface CloudPlan {
+  readonly name: string;
+  readonly vms: number;
+  /** `{0}` is the number of the VM. */
+  readonly namePattern?: string;
+}
 
 export interface WorldOptions {
+  /** VMs at reading, where the sites are not given. */
   readonly vms?: number;
+  /** Sites with their clouds; reading with its VMs in Gold and slough with Silver where none are given. */
+  readonly sites?: Partial<Readonly<Record<SiteName, readonly CloudPlan[]>>> | null;
   readonly seed?: number;
   /** Lines of the site files, such as `timings`. */
   readonly extra?: string;
@@ -67,6 +76,7 @@ export abstract class WorldCore {
   readonly folder: string;
   /** Errors and warnings of both programs, for a test that looks for the reason of something. */
   readonly logged: { readonly level: string; readonly fields: object; readonly text: string }[] = [];
+  readonly siteNames: readonly SiteName[];
   readonly wires = new Map<SiteName, Wire>();
   /** How often texts of one direction are delivered; one that is lost ends the wire, as TCP would. */
   deliver: { toAgent: number; toCloud: number; commands: number } = { toAgent: 1, toCloud: 1, commands: 1 };
@@ -83,6 +93,7 @@ export abstract class WorldCore {
 
   protected constructor(template: Template | null, options: Required<WorldOptions>) {
     this.options = options;
+    this.siteNames = Object.keys(plannedSites(options)) as SiteName[];
     this.clock = template === null ? new VirtualClock() : new VirtualClock(template.now);
     this.trace = new Trace(() => this.clock.now(), template?.events ?? []);
     this.random = new SeededRandom(options.seed * 7919 + (template === null ? 1 : 2));
@@ -176,7 +187,7 @@ export abstract class WorldCore {
   /** Every process that died begins anew. */
   async everythingRestarts(): Promise<void> {
     await this.controlPlaneRestarts();
-    for (const name of SITES) await this.agentRestarts(name);
+    for (const name of this.siteNames) await this.agentRestarts(name);
   }
 
   /** ... and the agents that are not cut off are connected. */
@@ -189,7 +200,7 @@ export abstract class WorldCore {
   }
 
   get hasDied(): boolean {
-    return this.#controlPlane === null || SITES.some((name) => !this.site(name).isAgentUp);
+    return this.#controlPlane === null || this.siteNames.some((name) => !this.site(name).isAgentUp);
   }
 
   /** Keeps a copy of the control plane's database, as a backup of last night. */
@@ -248,7 +259,7 @@ export abstract class WorldCore {
 
   protected async open(): Promise<void> {
     const network = new InMemoryReplicationNetwork();
-    for (const name of SITES) {
+    for (const name of this.siteNames) {
       const id = siteIdOf(name);
       const site = await WorldSite.open({
         name,
@@ -315,7 +326,7 @@ export abstract class WorldCore {
     const now = this.clock.now();
     const owner = { id: UserId.parse(uuidOf('owner')), vaultId, name: 'owner', role: 'owner' as const, passwordHash: '', createdAt: now };
     await store.accounts.createFirst({ id: vaultId, name: 'vault', createdAt: now }, owner);
-    for (const name of SITES) {
+    for (const name of this.siteNames) {
       const siteId = siteIdOf(name);
       await store.sites.create({ id: siteId, vaultId, name, createdAt: now });
       const key = { hash: name, vaultId, siteId, createdAt: now, createdBy: owner.id, expiresAt: now + 86_400_000, usedAt: null };
@@ -329,11 +340,11 @@ export abstract class WorldCore {
   /** Both agents are here and have told what there is; false when something died on the way. */
   protected async connected(): Promise<boolean> {
     const isHere = (name: SiteName) => this.dark.has(name) || this.#controlPlane?.hub.isConnected(siteIdOf(name)) === true;
-    await this.until('the agents connect', () => this.hasDied || SITES.every(isHere));
+    await this.until('the agents connect', () => this.hasDied || this.siteNames.every(isHere));
     await this.until('the inventory is there', async () => {
       if (this.#controlPlane === null) return true;
       const clouds = await this.#controlPlane.store.observations.clouds(vaultId);
-      return new Set(clouds.map(({ siteId }) => siteId)).size === SITES.length;
+      return new Set(clouds.map(({ siteId }) => siteId)).size === this.siteNames.length;
     });
     await this.clock.advance(50);
     return !this.hasDied;
@@ -362,15 +373,17 @@ function makeKeys(): Keys {
   };
 }
 
+const plannedSites = ({ sites, vms }: Required<WorldOptions>): NonNullable<WorldOptions['sites']> =>
+  sites ?? { reading: [{ name: 'Gold', vms }], slough: [{ name: 'Silver', vms: 0 }] };
+
 /** What must stay at a site has the canary in its name: its hosts, its storage, its subnets, the site itself. */
-function siteText(name: SiteName, { vms, extra }: Required<WorldOptions>): string {
-  const isPrimary = name === 'reading';
-  const cloud = isPrimary ? 'Gold' : 'Silver';
-  const generated = `
-  - generate: { count: ${vms}, namePattern: 'vm-{0}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }] }`;
+function siteText(name: SiteName, options: Required<WorldOptions>): string {
+  const clouds = plannedSites(options)[name] ?? [];
+  const generated = ({ name: cloud, vms, namePattern = 'vm-{0}' }: CloudPlan) => `
+  - generate: { count: ${vms}, namePattern: '${namePattern}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }] }`;
   return `
 name: ${CANARY}-${name}
-clouds: [{ name: ${cloud} }]
+clouds: [${clouds.map((cloud) => `{ name: ${cloud.name} }`).join(', ')}]
 hosts:
   - { name: ${CANARY}-${name}-1, cores: 64, memory: 4 TB }
   - { name: ${CANARY}-${name}-2, cores: 64, memory: 4 TB }
@@ -378,7 +391,14 @@ storage: [{ name: ${CANARY}-disk, capacity: 200 TB }]
 networks:
   - name: LAN
     subnets: [{ name: ${CANARY}-net, cidr: 10.0.0.0/16, pool: { from: 10.0.0.10, to: 10.0.200.250, gateway: 10.0.0.1 } }]
-${extra}
-${isPrimary ? `vms:${generated}` : ''}
+${options.extra}
+${
+  clouds.some(({ vms }) => vms > 0)
+    ? `vms:${clouds
+        .filter(({ vms }) => vms > 0)
+        .map(generated)
+        .join('')}`
+    : ''
+}
 `;
 }

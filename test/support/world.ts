@@ -11,7 +11,7 @@ import { type CloudId, JobId, type PairingId, PlanId, type ProtectedVmId, UserId
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
-import { SITES, type SiteName, siteIdOf, type Template, vaultId, WorldCore, type WorldOptions } from './world-core.ts';
+import { type SiteName, siteIdOf, type Template, vaultId, WorldCore, type WorldOptions } from './world-core.ts';
 
 export type { SiteName, Template, WorldOptions };
 
@@ -23,7 +23,16 @@ export class World extends WorldCore {
   #ids = 0;
 
   static async make(options: WorldOptions = {}): Promise<World> {
-    const world = new World(null, { vms: 2, seed: 1, extra: '', deleteReplica: true, recoveryPoints: 0, sitesInMemory: false, ...options });
+    const world = new World(null, {
+      vms: 2,
+      sites: null,
+      seed: 1,
+      extra: '',
+      deleteReplica: true,
+      recoveryPoints: 0,
+      sitesInMemory: false,
+      ...options,
+    });
     await world.open();
     await world.firstStart();
     await world.connected();
@@ -35,7 +44,7 @@ export class World extends WorldCore {
     const world = new World(template, { ...template.options, seed });
     await world.open();
     await world.controlPlaneRestarts();
-    for (const name of SITES) await world.agentRestarts(name);
+    for (const name of world.siteNames) await world.agentRestarts(name);
     await world.connected();
     return world;
   }
@@ -69,28 +78,41 @@ export class World extends WorldCore {
     return JobId.parse(uuidOf(`job ${this.options.seed} ${this.clock.now()} ${this.#ids++}`));
   }
 
-  pairRequest(): OperationRequest {
-    const [primary, recovery] = SITES.map((name) => this.definition(name));
-    const end = (name: SiteName) => ({ siteId: siteIdOf(name), cloudId: this.definition(name).clouds[0]?.id as never });
+  /** Ends as `site/cloud`. */
+  pairRequest(from = 'reading/Gold', to = 'slough/Silver'): OperationRequest {
+    const [primary, recovery] = [this.#end(from), this.#end(to)];
     return {
       id: this.newJobId(),
       kind: 'pair',
-      name: 'reading to slough',
-      primary: end('reading'),
-      recovery: end('slough'),
+      name: `${from} to ${to}`,
+      primary: primary.ref,
+      recovery: recovery.ref,
       policy: {
         ...defaultPolicy,
         copyFrequencySeconds: 30,
         additionalRecoveryPoints: this.options.recoveryPoints,
         deleteReplicaOnUnprotect: this.options.deleteReplica,
       },
-      networks: [{ from: primary?.networks[0]?.id as never, to: recovery?.networks[0]?.id as never }],
+      networks: [{ from: primary.networkId, to: recovery.networkId }],
     };
   }
 
-  async protectRequest(indices?: readonly number[]): Promise<OperationRequest> {
-    const pairing = (await this.pairings()).find(({ state }) => state === 'paired');
-    const vms = this.definition('reading').vms.filter((_vm, index) => indices?.includes(index) ?? true);
+  #end(place: string) {
+    const [site, cloud] = place.split('/') as [SiteName, string];
+    const { clouds, networks } = this.definition(site);
+    const [found, network] = [clouds.find(({ name }) => name === cloud), networks[0]];
+    if (!found || !network) throw new Error(`there is no ${place}`);
+    return { ref: { siteId: siteIdOf(site), cloudId: found.id }, networkId: network.id };
+  }
+
+  /** VMs of the cloud that the first pairing is from, or the pairing from `from` to `to`. */
+  async protectRequest(indices?: readonly number[], from?: string, to?: string): Promise<OperationRequest> {
+    const isMeant = (name: string) => from === undefined || name === `${from} to ${to}`;
+    const pairing = (await this.pairings()).find(({ state, name }) => state === 'paired' && isMeant(name));
+    const ofCloud = this.siteNames
+      .flatMap((name) => this.definition(name).vms)
+      .filter(({ cloudId }) => cloudId === pairing?.primary.cloudId);
+    const vms = ofCloud.filter((_vm, index) => indices?.includes(index) ?? true);
     return { id: this.newJobId(), kind: 'protect', pairing: pairing?.id as PairingId, vms: vms.map(({ id }) => id) };
   }
 
@@ -155,12 +177,12 @@ export class World extends WorldCore {
     await this.clock.advance(1_000);
   }
 
-  async pair(): Promise<JobId> {
-    return this.#done(await this.ask(this.pairRequest()));
+  async pair(from?: string, to?: string): Promise<JobId> {
+    return this.#done(await this.ask(this.pairRequest(from, to)));
   }
 
-  async protect(indices?: readonly number[]): Promise<JobId> {
-    return this.#done(await this.ask(await this.protectRequest(indices)));
+  async protect(indices?: readonly number[], from?: string, to?: string): Promise<JobId> {
+    return this.#done(await this.ask(await this.protectRequest(indices, from, to)));
   }
 
   async failOver(target?: Target, direction?: Direction): Promise<JobId> {
@@ -241,7 +263,7 @@ export class World extends WorldCore {
       await this.everythingIsBack();
       await this.until('every job ends', () => this.trace.open.size === 0).catch(() => {}); // the checker says which
       await this.clock.advance(2_000);
-      for (const name of SITES) this.site(name).noteEffects();
+      for (const name of this.siteNames) this.site(name).noteEffects();
       this.trace.note({ type: 'reread', jobs: await allJobs(this.controlPlane.store, vaultId) });
       this.trace.note({ type: 'finished' });
     } finally {
