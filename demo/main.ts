@@ -79,6 +79,11 @@ async function story(installation: Installation, farshore: CommandLine): Promise
   narrator.chapter('A recovery plan says in which order they come back');
   await farshore.show(['plans', 'apply', PLAN_FILE]);
 
+  narrator.chapter('A drill: the plan on an isolated network, and production does not notice');
+  await farshore.show(['drills', 'start', '--plan', (await readPlanNames()).name, '--network', 'Drill']);
+  await farshore.show(['drills', 'clean-up', 'latest', '--outcome', 'passed', '--notes', 'the shop took an order']);
+  await farshore.show(['drills', 'list']);
+
   if (isToBreak) {
     narrator.chapter('A fault is ordered at Slough');
     await installation.orderFault(RECOVERY.site, FAULT);

@@ -38,6 +38,7 @@ export const errorCodes = {
   ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
   ERR_SITE_GIVEN_UP: { http: 409, retryable: false, cause: 'A person decided not to wait for the agent of the site any more; what was done there is not known.', remedy: 'Look at the site when it can be reached again, before anything is started there; then retry or skip the step.' },
   ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports. If it will not come back: farshore jobs give-up.' },
+  ERR_DRILL_COPIES: { http: 409, retryable: false, cause: 'Test copies of a drill are there, and the request does not say what shall become of them.', remedy: 'Clean the drill up first (farshore drills clean-up), or say that they may stay (--drill-copies leave).' },
 
   // Registration and certificates
   ERR_KEY_MALFORMED: { http: 422, retryable: false, cause: 'The text is not a registration key, or a part of it is missing.', remedy: 'Copy the whole key as it was shown.' },
@@ -71,7 +72,10 @@ export const errorCodes = {
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
   ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },
   ERR_NO_ADDRESS: { http: 409, retryable: false, cause: 'The static pool at the recovery site has no free address.', remedy: 'Widen the pool or release addresses.' },
-  ERR_NETWORK_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM network.', remedy: 'Mend the network map of the pairing.' },
+  ERR_NETWORK_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM network.', remedy: 'Mend the network map of the pairing, or choose another network for the drill.' },
+  ERR_NETWORK_NOT_ISOLATED: { http: 409, retryable: false, cause: 'The network for the drill leads out of the site, carries other VMs, or is used by the network map of a pairing.', remedy: 'Choose a network that leads nowhere and that nothing else is connected to, or none.' },
+  ERR_TEST_COPY_EXISTS: { http: 409, retryable: false, cause: 'A test copy of the VM is there already: of a drill that was not cleaned up, or made by hand.', remedy: 'Clean the drill up; a copy made by hand is removed at the host with Stop-VMFailover.' },
+  ERR_NO_TEST_COPY: { http: 409, retryable: false, cause: 'The test copy of the VM is not there any more: somebody removed it.', remedy: 'Clean the drill up and start it again.' },
   ERR_NOT_PREPARED: { http: 409, retryable: false, cause: 'The hosts of the cloud are not prepared to replicate with that site.', remedy: 'Pair the clouds again.' },
   ERR_PEER_UNREACHABLE: { http: 502, retryable: true, cause: 'The other site does not answer on its replication address.', remedy: 'Check the line and the firewall between the sites.' },
   ERR_GUEST_SILENT: { http: 504, retryable: true, cause: 'The VM runs, and its guest has not answered in time.', remedy: 'Look at its console; then retry or skip.' },

@@ -12,6 +12,7 @@ import { fieldText, mistakesOf } from '../../shared/document-mistakes.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { accountHandlers } from './account-handlers.ts';
 import { identify } from './credentials.ts';
+import { drillHandlers } from './drill-handlers.ts';
 import { EventStreams } from './event-stream.ts';
 import type { AnsweringRouteId, ApiPorts, Call, Caller, Handler, Handlers } from './handler.ts';
 import { jobHandlers } from './job-handlers.ts';
@@ -36,6 +37,7 @@ export function createApi(ports: ApiPorts): Api {
     ...siteHandlers(ports),
     ...protectionHandlers(ports),
     ...planHandlers(ports),
+    ...drillHandlers(ports),
     ...jobHandlers(ports),
   };
   const { strict, generous } = ports.perMinute ?? PER_MINUTE;

@@ -59,7 +59,7 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
     const seenNow = (seen: Observation | null) => (seen !== null && presence.isConnected(seen.siteId) ? seen : null);
     return vms.map((vm) => {
       const pairing = pairings.get(vm.pairingId);
-      const { id, vmId, name, phase, activeLocation, replicatesFrom, epoch, busyWith } = vm;
+      const { id, vmId, name, phase, activeLocation, replicatesFrom, epoch, busyWith, drill } = vm;
       const primary = observed(vm, pairing?.primary);
       const recovery = observed(vm, pairing?.recovery);
       const now = { primary: seenNow(primary), recovery: seenNow(recovery) };
@@ -75,6 +75,7 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
         replicatesFrom,
         epoch,
         busyWith,
+        drill,
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
         issues: issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),

@@ -1,6 +1,7 @@
 /** The tree of commands of `farshore`. */
 import { Argument, Command } from 'commander';
 import { addAccountCommands } from './commands/account-commands.ts';
+import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
@@ -44,6 +45,7 @@ export function buildProgram(tree: Tree, version: string): Command {
   addProtectionCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);
+  addDrillCommands(tree, program);
   addJobCommands(tree, program);
   program
     .command('completion')

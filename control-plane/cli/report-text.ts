@@ -1,5 +1,5 @@
 /** The report of a job for a terminal. */
-import { isFailover } from '../../shared/api/jobs.ts';
+import { isMeasured } from '../../shared/api/jobs.ts';
 import type { ReportAnswer, TimeSplit, VmReportAnswer } from '../../shared/api/report.ts';
 import { duration, moment, type Output, plain, table } from './output.ts';
 import { jobTitle, stateWords } from './progress/words.ts';
@@ -7,12 +7,10 @@ import { jobTitle, stateWords } from './progress/words.ts';
 export function reportText(report: ReportAnswer, output: Output): string {
   const { job, total } = report;
   const { colors } = output;
-  const hasMoved = isFailover(job.kind);
+  const hasMoved = isMeasured(job.kind);
+  const run = job.kind === 'testFailover' ? 'test copies ran' : 'VMs run at the recovery site';
   const facts: [string, string][] = [
-    [
-      'Result',
-      `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${hasMoved ? 'VMs run at the recovery site' : 'done'}${troubles(report)}`,
-    ],
+    ['Result', `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${hasMoved ? run : 'done'}${troubles(report)}`],
     ['Started', `${moment(job.startedAt)} by ${plain(job.startedBy)}`],
     ...(report.plan ? [['Plan', `${plain(report.plan.name)}, version ${report.plan.version}`] as [string, string]] : []),
     ...(report.primary
@@ -37,17 +35,18 @@ export function reportText(report: ReportAnswer, output: Output): string {
   return lines.join('\n');
 }
 
-function failoverFacts({ total, rpoFrom }: ReportAnswer): [string, string][] {
+function failoverFacts({ job, total, rpoFrom }: ReportAnswer): [string, string][] {
+  const what = job.kind === 'testFailover' ? 'drill' : 'failover';
   const outage = total.outageSeconds === null ? '' : `; out of service for ${duration(total.outageSeconds)}`;
   // Times are of those that run; the others have none yet, or never.
   const of = total.succeeded < total.vms ? `, for the ${total.succeeded} of ${total.vms} that run` : '';
   const from = {
     outage: 'of data before the outage',
-    start: 'of data before the failover was started',
+    start: `of data before the ${what} was started`,
     shutdown: 'of data before the guest was off',
   }[rpoFrom ?? 'start'];
   return [
-    ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the failover${outage}${of}`],
+    ['Actual RTO', total.rtoSeconds === null ? '-' : `${duration(total.rtoSeconds)} from the start of the ${what}${outage}${of}`],
     ['Actual RPO', total.rpoSeconds === null ? '-' : `${duration(total.rpoSeconds)} ${from}, at worst`],
   ];
 }

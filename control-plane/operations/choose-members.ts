@@ -1,8 +1,8 @@
-/** Who of a target takes part in a failover: whoever cannot be failed over now is left out and named, one that is busy is not. */
+/** Who of a target takes part in a failover: whoever cannot be failed over now is left out and named; one that is busy or has a test copy is not. */
 import type { Direction } from '../../shared/api/operations.ts';
 import { type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import { allVms, type ResolvedTarget } from './compile.ts';
+import { allVms, type ResolvedTarget, type TargetVm } from './compile.ts';
 
 export interface ChosenMembers {
   readonly chosen: ResolvedTarget;
@@ -30,4 +30,13 @@ export function chooseMembers(target: ResolvedTarget, operation: VmOperation, di
     });
   }
   return { chosen, skipped };
+}
+
+/** Throws ERR_DRILL_COPIES naming each member with a test copy, unless whoever asked has said that the copies may stay. */
+export function refuseUndecidedDrills(members: readonly TargetVm[], drillCopies: 'leave' | undefined): void {
+  if (drillCopies === 'leave') return;
+  const problems = members.flatMap(({ vm }): Problem[] =>
+    vm.drill === null ? [] : [{ field: vm.name, message: `the test copy of drill ${vm.drill} is there` }],
+  );
+  if (problems.length > 0) throw new FarshoreError('ERR_DRILL_COPIES', 'test copies of a drill are there', { problems });
 }

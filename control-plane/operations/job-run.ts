@@ -113,6 +113,7 @@ export class JobRun {
     const event =
       (fact.type === 'started' && fact.attempt === 1 && marks.started) ||
       (fact.type === 'done' && marks.done) ||
+      (fact.type === 'undone' && marks.takenBack) ||
       (fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do' && marks.skipped);
     return event ? [{ vm: vm.id, event }] : [];
   }

@@ -4,7 +4,7 @@
  */
 import { compilePlannedFailover as compileGraph, lookAtSourceOf, type PlannedWork } from '../../shared/domain/planned-failover-graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { chooseMembers } from './choose-members.ts';
+import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
 import { allVms, type Compile, recordOf, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
 import { failoverWork } from './unplanned-failover.ts';
 
@@ -15,6 +15,7 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
   const target = await resolveTarget(request.target, actor, ports.store);
   const { chosen, skipped } = chooseMembers(target, 'plannedFailover', request.direction);
   const members = allVms(chosen);
+  refuseUndecidedDrills(members, request.drillCopies);
   await refuseUnlessConnected(
     members.flatMap((member) => [sidesOf(member).source.siteId, sidesOf(member).target.siteId]),
     actor,
@@ -33,7 +34,7 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
       chosen.groups.map(({ name, vms }) => ({ name, members: vms.map(plannedWork) })),
       request.direction === 'toRecovery' ? { source: 'primary', target: 'recovery' } : { source: 'recovery', target: 'primary' },
     ),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1 })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };
 };

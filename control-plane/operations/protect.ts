@@ -46,7 +46,7 @@ async function namesOf(
   return known;
 }
 
-function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): Omit<ProtectedVm, 'busyWith'> {
+function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): Omit<ProtectedVm, 'busyWith' | 'drill'> {
   return {
     id: ProtectedVmId.parse(random.uuid()),
     vaultId: pairing.vaultId,
@@ -61,7 +61,7 @@ function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: Co
   };
 }
 
-function protectSteps({ id, vmId, name }: Omit<ProtectedVm, 'busyWith'>, pairing: Pairing, address: string): Step<StepWork>[] {
+function protectSteps({ id, vmId, name }: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string): Step<StepWork>[] {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };

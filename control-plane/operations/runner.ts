@@ -14,6 +14,7 @@ import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/store.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
+import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
@@ -24,6 +25,7 @@ import { compileProtect } from './protect.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { compileTakeBack } from './take-back.ts';
+import { compileTestFailover } from './test-failover.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
 
@@ -37,6 +39,8 @@ const compilers: Compilers = {
   commit: compileCommit,
   reverseReplication: compileReverseReplication,
   resynchronize: compileResynchronize,
+  testFailover: compileTestFailover,
+  cleanUpTest: compileCleanUpTest,
   unprotect: compileUnprotect,
 };
 

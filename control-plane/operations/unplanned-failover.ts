@@ -9,7 +9,7 @@ import type { SiteId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { chooseMembers } from './choose-members.ts';
+import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
 import {
   allVms,
   type Compile,
@@ -33,6 +33,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const target = await resolveTarget(request.target, actor, ports.store);
   const { chosen, skipped } = chooseMembers(target, 'unplannedFailover', request.direction);
   const members = allVms(chosen);
+  refuseUndecidedDrills(members, request.drillCopies);
   const primarySites = new Set(members.map((member) => sidesOf(member).source.siteId));
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
@@ -51,7 +52,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
     graph: compileFailover(
       chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => failoverWork(member, request.recoveryPoint)) })),
     ),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1 })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };
 };

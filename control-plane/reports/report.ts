@@ -4,7 +4,7 @@
  */
 
 import type { JobInput } from '../../shared/api/job-input.ts';
-import { isFailover, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
+import { isMeasured, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
 import type { ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
@@ -58,7 +58,7 @@ export function buildReport(parts: ReportParts): ReportAnswer {
 
 function rpoFrom(kind: Job['kind'], { outageAt }: JobInput): ReportAnswer['rpoFrom'] {
   if (kind === 'plannedFailover') return 'shutdown';
-  if (kind !== 'unplannedFailover') return null;
+  if (!isMeasured(kind)) return null;
   return outageAt == null ? 'start' : 'outage';
 }
 
@@ -78,13 +78,14 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
   const outcome = outcomes[statusOf(member, evidence)];
   const isOpen = outcome === 'inProgress' || outcome === 'waitsForPerson';
   const endedAt = isOpen ? null : latest(own.map((history) => history.endedAt));
-  const hasMoved = isFailover(job.kind);
+  const hasMoved = isMeasured(job.kind);
   const servesAt = hasMoved && outcome === 'succeeded' ? endedAt : null;
-  const { recoveryPointId, recoveryPointAt } = resultOf(member, 'failover.execute', evidence) ?? {
+  const point = resultOf(member, 'failover.execute', evidence) ?? resultOf(member, 'drill.copy', evidence);
+  const { recoveryPointId, recoveryPointAt } = point ?? {
     recoveryPointId: null,
     recoveryPointAt: null,
   };
-  const started = resultOf(member, 'vm.start', evidence);
+  const started = resultOf(member, 'vm.start', evidence) ?? resultOf(member, 'drill.start', evidence);
   // What the guest wrote until it was off was sent after that: the moment of the last changes is by the clock of the site.
   const lastChangesAt = resultOf(member, 'failover.prepare', evidence)?.lastChangesAt;
   const lostFrom = lastChangesAt === undefined ? (input.outageAt ?? job.startedAt) : Date.parse(lastChangesAt);
@@ -119,7 +120,7 @@ function statusOf({ steps }: OutlineMember, { state }: Evidence): MemberStatus {
 }
 
 /** The result of the member's step that ran a command of this kind, if it is done. */
-function resultOf<K extends 'failover.execute' | 'failover.prepare' | 'vm.start'>(
+function resultOf<K extends 'failover.execute' | 'failover.prepare' | 'vm.start' | 'drill.copy' | 'drill.start'>(
   { steps }: OutlineMember,
   kind: K,
   { histories }: Evidence,

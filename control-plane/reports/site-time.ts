@@ -1,6 +1,6 @@
 /**
  * The time that a site had a step in hand, as work of the fabric and as waiting for a guest. The moments in the result of
- * `vm.start` are by the clock of the site, which may be wrong: only the time between them counts, laid at the end of the attempt
+ * `vm.start` (and `drill.start`, which has the same) are by the clock of the site, which may be wrong: only the time between them counts, laid at the end of the attempt
  * as the control plane saw it, and never longer than that. An attempt without an answer of the guest is the fabric's as a whole.
  */
 import type { Step } from '../../shared/engine/graph.ts';
@@ -9,7 +9,8 @@ import type { StepHistory } from './step-history.ts';
 import type { Interval, Spans } from './time-split.ts';
 
 export function siteTime({ work }: Pick<Step<unknown>, 'work'>, { atSite }: Pick<StepHistory, 'atSite'>): Omit<Spans, 'person'> {
-  if ((work as { kind?: unknown } | undefined)?.kind !== 'vm.start') return { fabric: atSite, guest: [] };
+  const kind = (work as { kind?: unknown } | undefined)?.kind;
+  if (kind !== 'vm.start' && kind !== 'drill.start') return { fabric: atSite, guest: [] };
   const fabric: Interval[] = [];
   const guest: Interval[] = [];
   for (const { from, to, result } of atSite) {

@@ -2,6 +2,7 @@
  * What a batch of appends changes, worked out in memory: the rows it touches are read in bulk, each append is taken whole
  * or refused whole, and what has changed is then there to be written. Only the job that holds a VM may move it.
  */
+import { isDrillEvent } from '../../shared/domain/drill.ts';
 import { applyEvent, type VmLife } from '../../shared/domain/protected-vm.ts';
 import type { Fact, JobState } from '../../shared/engine/facts.ts';
 import { FarshoreError } from '../../shared/errors.ts';
@@ -27,6 +28,7 @@ interface JobEntry {
 export interface VmEntry {
   readonly id: ProtectedVmId;
   readonly busyWith: JobId | null;
+  readonly drill: JobId | null;
   /** Null once protection has ended. */
   readonly life: VmLife | null;
 }
@@ -120,7 +122,8 @@ export class JobLedger {
       const vm = moved.get(id) ?? this.#vms.get(id);
       if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
       if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
-      moved.set(id, { ...vm, life: applyEvent(vm.life, event) });
+      if (isDrillEvent(event)) moved.set(id, { ...vm, drill: event === 'testCopyBegun' ? jobId : null });
+      else moved.set(id, { ...vm, life: applyEvent(vm.life, event) });
     }
     return moved.values();
   }
@@ -167,12 +170,13 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
   return inBatches(ids, async (some) => {
     const mine = db
       .selectFrom('protected_vms')
-      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from'])
+      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill'])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, busy_with, phase, active_location, replicates_from }) => ({
+    return rows.map(({ id, busy_with, phase, active_location, replicates_from, drill }) => ({
       id,
       busyWith: busy_with,
+      drill,
       life: { phase, activeLocation: active_location, replicatesFrom: replicates_from },
     }));
   });

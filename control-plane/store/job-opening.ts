@@ -42,7 +42,7 @@ async function claimRefusals(db: Query, { job, claims }: NewJob): Promise<Refusa
   const rows = await inBatches(claims, (some) =>
     db
       .selectFrom('protected_vms')
-      .select(['id', 'name', 'phase', 'epoch', 'busy_with'])
+      .select(['id', 'name', 'phase', 'epoch', 'busy_with', 'drill'])
       .where('vault_id', '=', job.vaultId)
       .where(
         'id',
@@ -52,12 +52,16 @@ async function claimRefusals(db: Query, { job, claims }: NewJob): Promise<Refusa
       .execute(),
   );
   const found = new Map(rows.map((row) => [row.id, row]));
-  return claims.flatMap(({ id, phases, epoch }): Refusal[] => {
+  return claims.flatMap(({ id, phases, epoch, drill }): Refusal[] => {
     const vm = found.get(id);
     if (vm === undefined) return [{ code: 'ERR_NOT_FOUND', message: `no protected VM ${id} in this vault` }];
     if (vm.busy_with !== null) return [{ code: 'ERR_VM_BUSY', message: `job ${vm.busy_with} works on ${vm.name}` }];
     if (!phases.includes(vm.phase)) {
       return [{ code: 'ERR_OPERATION_NOT_ALLOWED', message: `${vm.name} is ${vm.phase}; ${job.kind} starts from ${phases.join(' or ')}` }];
+    }
+    if (drill !== undefined && drill !== vm.drill) {
+      const stands = vm.drill === null ? 'no test copy' : `the test copy of drill ${vm.drill}`;
+      return [{ code: 'ERR_OPERATION_NOT_ALLOWED', message: `of ${vm.name} ${stands} is there` }];
     }
     if (epoch !== undefined && epoch <= vm.epoch) {
       return [{ code: 'ERR_STALE_VERSION', message: `${vm.name} has had a newer ownership decision (epoch ${vm.epoch})` }];
@@ -167,6 +171,7 @@ async function insertVms(db: Query, { job, newVms }: NewJob): Promise<void> {
       replicates_from: vm.replicatesFrom,
       epoch: vm.epoch,
       busy_with: job.id,
+      drill: null,
       created_at: vm.createdAt,
     }));
     await db.insertInto('protected_vms').values(rows).execute();

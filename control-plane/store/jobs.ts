@@ -1,6 +1,6 @@
 /** Jobs for reading; opening one is in job-opening.ts, its facts are written by job-log.ts. */
 import type { Selectable } from 'kysely';
-import type { Fact, JobState } from '../../shared/engine/facts.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
@@ -8,7 +8,7 @@ import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Connection } from './connection.ts';
 import { JobLog } from './job-log.ts';
 import { openJob } from './job-opening.ts';
-import type { Job, JobStore, NewJob, Projection, StoredFact } from './store.ts';
+import type { Job, JobFilter, JobStore, NewJob, Projection, StoredFact } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Jobs implements JobStore {
@@ -35,10 +35,11 @@ export class Jobs implements JobStore {
     });
   }
 
-  list(vaultId: VaultId, filter: { readonly state?: JobState; readonly limit: number; readonly before?: number }): Promise<Job[]> {
+  list(vaultId: VaultId, filter: JobFilter): Promise<Job[]> {
     return this.#connection.read(async (db) => {
       let mine = db.selectFrom('jobs').selectAll().where('vault_id', '=', vaultId);
       if (filter.state !== undefined) mine = mine.where('state', '=', filter.state);
+      if (filter.kind !== undefined) mine = mine.where('kind', '=', filter.kind);
       if (filter.before !== undefined) mine = mine.where('started_at', '<', filter.before);
       return (await mine.orderBy('started_at', 'desc').orderBy('id').limit(filter.limit).execute()).map(toJob);
     });

@@ -68,6 +68,7 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     replicatesFrom: row.replicates_from,
     epoch: row.epoch,
     busyWith: row.busy_with,
+    drill: row.drill,
     createdAt: row.created_at,
   };
 }

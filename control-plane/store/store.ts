@@ -5,6 +5,7 @@
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
  * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
  */
+import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
@@ -149,6 +150,8 @@ export interface ProtectedVm {
   readonly epoch: number;
   /** The job that works on it now. */
   readonly busyWith: JobId | null;
+  /** The drill whose test copy of it is there, or may be. */
+  readonly drill: JobId | null;
   readonly createdAt: number;
 }
 
@@ -172,6 +175,8 @@ export type JobKind =
   | 'commit'
   | 'reverseReplication'
   | 'resynchronize'
+  | 'testFailover'
+  | 'cleanUpTest'
   | 'unprotect';
 
 export interface Job {
@@ -194,10 +199,15 @@ export interface Job {
 export interface NewJob {
   readonly job: Omit<Job, 'endedAt' | 'state'>;
   readonly graph: Graph<StepWork>;
-  /** VMs that exist: claimed, in the phase given, and raised to the epoch given where one is. */
-  readonly claims: readonly { readonly id: ProtectedVmId; readonly phases: readonly Phase[]; readonly epoch?: number }[];
+  /** VMs that exist: claimed, in the phase given, with the drill given where one is, and raised to the epoch given where one is. */
+  readonly claims: readonly {
+    readonly id: ProtectedVmId;
+    readonly phases: readonly Phase[];
+    readonly epoch?: number;
+    readonly drill?: JobId | null;
+  }[];
   /** VMs that this job brings into being, claimed by it from the start. */
-  readonly newVms: readonly Omit<ProtectedVm, 'busyWith'>[];
+  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill'>[];
   readonly newPairing?: Pairing;
 }
 
@@ -209,8 +219,16 @@ export interface StoredFact {
 
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
-  | { readonly vm: ProtectedVmId; readonly event: VmEvent }
+  | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent }
   | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
+
+export interface JobFilter {
+  readonly state?: JobState;
+  readonly kind?: JobKind;
+  readonly limit: number;
+  /** Only those that started earlier. */
+  readonly before?: number;
+}
 
 export interface JobStore {
   /**
@@ -226,7 +244,7 @@ export interface JobStore {
   append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void>;
   find(vaultId: VaultId, id: JobId): Promise<Job | null>;
   /** Newest first. */
-  list(vaultId: VaultId, filter: { readonly state?: JobState; readonly limit: number; readonly before?: number }): Promise<Job[]>;
+  list(vaultId: VaultId, filter: JobFilter): Promise<Job[]>;
   graph(vaultId: VaultId, id: JobId): Promise<Graph<StepWork>>;
   facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
   /** Jobs of every vault that have not ended, oldest first: what a restart continues. */

@@ -86,6 +86,7 @@ export interface Tables {
     replicates_from: ActiveLocation;
     epoch: number;
     busy_with: JobId | null;
+    drill: JobId | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };

@@ -10,7 +10,7 @@ import { findExisting, poll, reach, wrongState } from './reach.ts';
 type FailoverKind = 'failover.execute' | 'failover.findPoint' | 'failover.cancel' | 'failover.commit' | 'vm.start';
 
 /** How long a start that another run of this command began may still take. */
-const STARTING_MS = 300_000;
+export const STARTING_MS = 300_000;
 
 export const failoverHandlers: Pick<Handlers, FailoverKind> = {
   async 'failover.execute'({ vm: ref, recoveryPoint: choice }, context) {
@@ -78,15 +78,19 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     );
     await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);
     const runningAt = isoMoment(context.clock.now());
-    if (guestAnswersWithinSeconds === 0) return { runningAt, answeredAt: null };
-
-    context.progress('waitingForGuest');
-    const until = context.clock.now() + guestAnswersWithinSeconds * 1000;
-    const hasAnswered = await poll(context, async () => ((await context.fabric.guestAnswers(ref)) ? true : null), until);
-    if (hasAnswered === null) throw new FarshoreError('ERR_GUEST_SILENT', 'the VM runs, and its guest has not answered in time');
-    return { runningAt, answeredAt: isoMoment(context.clock.now()) };
+    return { runningAt, answeredAt: await guestAnswer(ref, guestAnswersWithinSeconds, context) };
   },
 };
+
+/** When the guest of a VM that runs answered; null where nobody waits for it. Throws ERR_GUEST_SILENT. */
+export async function guestAnswer(ref: VmRef, withinSeconds: number, context: HandlerContext): Promise<string | null> {
+  if (withinSeconds === 0) return null;
+  context.progress('waitingForGuest');
+  const until = context.clock.now() + withinSeconds * 1000;
+  const hasAnswered = await poll(context, async () => ((await context.fabric.guestAnswers(ref)) ? true : null), until);
+  if (hasAnswered === null) throw new FarshoreError('ERR_GUEST_SILENT', 'the VM runs, and its guest has not answered in time');
+  return isoMoment(context.clock.now());
+}
 
 const pointResult = ({ id, at }: RecoveryPoint) => ({ recoveryPointId: id, recoveryPointAt: isoMoment(at) });
 
@@ -103,7 +107,7 @@ export async function raiseEpoch(ref: VmRef, context: HandlerContext): Promise<v
   );
 }
 
-async function choosePoint(choice: RecoveryPointChoice, ref: VmRef, { fabric }: HandlerContext): Promise<RecoveryPoint> {
+export async function choosePoint(choice: RecoveryPointChoice, ref: VmRef, { fabric }: HandlerContext): Promise<RecoveryPoint> {
   const points = await fabric.recoveryPoints(ref);
   const fitting = points.filter((point) => {
     if (choice.choose === 'given') return point.id === choice.id;

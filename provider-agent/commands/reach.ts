@@ -20,17 +20,27 @@ export interface Goal {
 
 /** Returns the VM as it was found when the goal was reached. Throws what the fabric threw, or ERR_FABRIC_FAILED. */
 export async function reach(goal: Goal, { fabric }: HandlerContext): Promise<VmView | null> {
-  const before = await fabric.findVm(goal.ref);
-  if (goal.isReached(before)) return before;
-  if (before === null) throw vmNotFound();
+  return lookActLook({
+    look: () => fabric.findVm(goal.ref),
+    isReached: (vm) => goal.isReached(vm),
+    act: async (vm) => {
+      if (vm === null) throw vmNotFound();
+      await goal.act(vm);
+    },
+  });
+}
 
+/** The same for whatever can be looked at. */
+export async function lookActLook<T>(goal: { look(): Promise<T>; isReached(found: T): boolean; act(found: T): Promise<void> }): Promise<T> {
+  const before = await goal.look();
+  if (goal.isReached(before)) return before;
   let failure: unknown = null;
   try {
     await goal.act(before);
   } catch (thrown) {
     failure = thrown;
   }
-  const after = await fabric.findVm(goal.ref);
+  const after = await goal.look();
   if (goal.isReached(after)) return after;
   throw failure ?? new FarshoreError('ERR_FABRIC_FAILED', 'the fabric reported success, and the VM is not in the state asked for');
 }

@@ -2,6 +2,7 @@
 import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { ReplicationState, VmView } from '../fabric/fabric.ts';
+import { removeTestCopy } from './drill.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, poll, reach, wrongState } from './reach.ts';
 
@@ -99,6 +100,8 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     if (found.replication.mode === 'primary') throw wrongState(found, 'this VM is the primary, not a replica');
     if (deleteReplica) refuseToDeleteProduction(found);
     context.progress('cleaningUp');
+    // A control plane that was put back to an earlier state may not know of a drill: its copy must not outlive the replica.
+    await removeTestCopy(ref, context);
     await reach({ ref, isReached: isDisabled, act: () => context.fabric.removeReplication(ref, context.act) }, context);
     if (deleteReplica) {
       await reach({ ref, isReached: (vm) => vm === null, act: () => context.fabric.deleteVm(ref, context.act) }, context);

@@ -15,6 +15,7 @@ import type { Outcome } from '../../shared/protocol/egress.ts';
 import { type Envelope, openEnvelope, type SignedEnvelope, type Verifier } from '../../shared/protocol/envelope.ts';
 import { limits } from '../../shared/protocol/limits.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
+import { drillHandlers } from './drill.ts';
 import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
@@ -30,6 +31,7 @@ const handlers: Handlers = {
   ...reversalHandlers,
   ...failoverHandlers,
   ...plannedFailoverHandlers,
+  ...drillHandlers,
 };
 
 export interface RunnerPorts {

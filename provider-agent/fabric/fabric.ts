@@ -75,6 +75,26 @@ export interface RecoveryPoint {
   readonly kind: 'crashConsistent' | 'applicationConsistent';
 }
 
+/** The copy that a drill made of a replica: a VM of its own, beside the replica, which goes on replicating. */
+export interface TestCopyView {
+  /** Its own id, which nothing but the site knows. */
+  readonly ref: VmRef;
+  /** `<name of the replica> - Test`. */
+  readonly name: string;
+  readonly power: PowerState;
+  readonly networkIds: readonly NetworkId[];
+  /** What it was made from. It is kept with the copy: the points of the replica move on. */
+  readonly recoveryPoint: RecoveryPoint;
+}
+
+/** Who can be reached over a VM network. */
+export interface NetworkExposure {
+  /** It has a way out: to a physical network, a gateway, another site. */
+  readonly leadsOut: boolean;
+  /** How many VMs other than test copies are connected to it. */
+  readonly otherVms: number;
+}
+
 /** What changed since a cursor. `full` says that the lists are everything there is and the caller forgets the rest. */
 export interface InventoryChanges {
   readonly cursor: string;
@@ -132,6 +152,11 @@ export interface Fabric {
   findVm(ref: VmRef): Promise<VmView | null>;
   recoveryPoints(ref: VmRef): Promise<readonly RecoveryPoint[]>;
 
+  /** The test copy of the replica, or null; always fresh. Copies are in no inventory. */
+  findTestCopy(replica: VmRef): Promise<TestCopyView | null>;
+  /** Null: the site has no such network. Always fresh, and `leadsOut` where it cannot be told. */
+  networkExposure(networkId: NetworkId): Promise<NetworkExposure | null>;
+
   /** The hosts and brokers of the cloud that replicate. */
   replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]>;
   /**
@@ -170,6 +195,17 @@ export interface Fabric {
   reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
   /** Primary: waitingForStartResynchronize -> resynchronizing, and by itself -> replicating. Older recovery points are gone then. */
   resynchronize(ref: VmRef, act: Act): Promise<void>;
+  /** Replica: replicating, and it stays so; makes its test copy on its host, off and unconnected. Null: the latest point. */
+  startTestFailover(replica: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
+  /** Connects the adapters of the copy, which is off, to one network, where a failover connects them at all, with the addresses of a failover. */
+  connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void>;
+  /** The copy: off -> running. */
+  startTestVm(replica: VmRef, act: Act): Promise<void>;
+  /**
+   * Removes the copy, running or not, whatever became of its replica since. Stop-VMFailover on a replica that was failed over
+   * takes the failover back: there a driver removes the copy itself.
+   */
+  stopTestFailover(replica: VmRef, act: Act): Promise<void>;
 
   /** Running -> off: the guest shuts itself down. A VM that does not run is an error. */
   stopVm(ref: VmRef, act: Act): Promise<void>;

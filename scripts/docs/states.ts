@@ -46,6 +46,8 @@ export function statesDocument(): string {
     '',
     `Each operation starts from: ${VM_OPERATIONS.map((operation) => `${operation} from ${operationPhases[operation].join(', ')}`).join('; ')}. A VM that a job works on allows none.`,
     '',
+    'While the test copy of a drill is there, only plannedFailover, unplannedFailover and cleanUpTest are allowed; without one, cleanUpTest is not.',
+    '',
     ...table(
       ['phase', ...VM_OPERATIONS],
       PHASES.map((phase) => [`\`${phase}\``, ...allowancesIn(phase).map(({ isAllowed }) => (isAllowed ? 'yes' : 'no'))]),
@@ -59,7 +61,10 @@ export function statesDocument(): string {
 }
 
 function allowancesIn(phase: Phase) {
-  return allowedOperations({ phase, activeLocation: 'primary', replicatesFrom: 'primary', busyWith: null });
+  const now = { phase, activeLocation: 'primary', replicatesFrom: 'primary', busyWith: null } as const;
+  // What cleans a drill up is only asked for where there is one.
+  const beside = allowedOperations({ ...now, drill: 'D' });
+  return allowedOperations({ ...now, drill: null }).map((one, index) => (one.operation === 'cleanUpTest' ? (beside[index] ?? one) : one));
 }
 
 /** One line; none where the phase refuses nothing. */

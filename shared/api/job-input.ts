@@ -3,7 +3,8 @@
  * what was left out, and the evidence. Operations write it; the job's view and its report read it.
  */
 import { z } from 'zod';
-import { ProtectedVmId } from '../ids.ts';
+import { DRILL_OUTCOMES } from '../domain/drill.ts';
+import { JobId, ProtectedVmId } from '../ids.ts';
 import { PrimaryEvidence } from './operations.ts';
 
 const Member = z.object({ vm: ProtectedVmId, name: z.string() });
@@ -16,6 +17,10 @@ export const JobInput = z.object({
   vms: z.array(Member).optional(),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })).optional(),
   primary: PrimaryEvidence.optional(),
+  /** Of a clean-up: the drill, and what a person said of it. */
+  drill: JobId.optional(),
+  outcome: z.enum(DRILL_OUTCOMES).optional(),
+  notes: z.string().optional(),
   /** When the agent of the primary site was last heard; null when it was not gone. */
   outageAt: z.number().nullish(),
 });

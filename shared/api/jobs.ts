@@ -19,11 +19,16 @@ export const JOB_KINDS = [
   'commit',
   'reverseReplication',
   'resynchronize',
+  'testFailover',
+  'cleanUpTest',
   'unprotect',
 ] as const;
 
 /** Whether a job of this kind brings VMs up at their recovery site, so that it has an actual RTO and RPO. */
 export const isFailover = (kind: (typeof JOB_KINDS)[number]): boolean => kind === 'plannedFailover' || kind === 'unplannedFailover';
+
+/** ... or test copies of them: what is measured of a drill is what a failover would have taken. */
+export const isMeasured = (kind: (typeof JOB_KINDS)[number]): boolean => isFailover(kind) || kind === 'testFailover';
 
 export const JobAnswer = z
   .object({

@@ -1,5 +1,6 @@
 /** What a client may ask to be run. It chooses the id, so a repeated request is the same job and never a second one. */
 import { z } from 'zod';
+import { DRILL_OUTCOMES } from '../domain/drill.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
 import { RecoveryPointChoice } from '../protocol/commands.ts';
@@ -27,6 +28,22 @@ export const PrimaryEvidence = z.strictObject({
 });
 export type PrimaryEvidence = z.infer<typeof PrimaryEvidence>;
 
+/** What the test copies of a drill are connected to: to nothing, or at each recovery site to one network that leads nowhere. */
+export const DrillNetwork = z.discriminatedUnion('use', [
+  z.strictObject({ use: z.literal('none') }),
+  z.strictObject({
+    use: z.literal('isolated'),
+    networks: z
+      .array(z.strictObject({ siteId: SiteId, networkId: NetworkId }))
+      .min(1)
+      .max(1000),
+  }),
+]);
+export type DrillNetwork = z.infer<typeof DrillNetwork>;
+
+/** Test copies of a drill that are there when a failover is asked for: whoever asks says that they may stay, or cleans them up first. */
+const drillCopies = z.literal('leave').optional();
+
 export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({
     id: JobId,
@@ -44,6 +61,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     target: Target,
     direction: Direction.default('toRecovery'),
     reason: z.string().trim().min(1).max(1000),
+    drillCopies,
   }),
   z.strictObject({
     id: JobId,
@@ -52,6 +70,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     direction: Direction.default('toRecovery'),
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     primary: PrimaryEvidence,
+    drillCopies,
   }),
   z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: z.string().trim().min(1).max(1000) }),
   z.strictObject({
@@ -70,6 +89,22 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     shutDownFormerPrimary: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
   }),
   z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: z.string().trim().min(1).max(1000) }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('testFailover'),
+    target: Target,
+    recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
+    network: DrillNetwork,
+    /** The test copy of a VM that failed stays until the drill is cleaned up; else it is removed at once. */
+    keepFailed: z.literal(true).optional(),
+  }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('cleanUpTest'),
+    drill: JobId,
+    outcome: z.enum(DRILL_OUTCOMES),
+    notes: z.string().trim().min(1).max(4000),
+  }),
   z.strictObject({
     id: JobId,
     kind: z.literal('unprotect'),

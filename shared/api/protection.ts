@@ -35,6 +35,7 @@ export const ProtectedVmAnswer = z
     replicatesFrom: z.enum(['primary', 'recovery']).meta({ description: 'the side that sends its changes; a failover leads to the other' }),
     epoch: z.int(),
     busyWith: JobId.nullable(),
+    drill: JobId.nullable().meta({ description: 'the drill whose test copy of it is there, or may be' }),
     createdAt: Moment,
     allowedOperations: z.array(
       z.object({ operation: z.enum(VM_OPERATIONS), isAllowed: z.boolean(), reason: z.string().meta({ description: 'why not' }) }),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
+import { DrillAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
 import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
@@ -138,9 +139,26 @@ export const recoveryRoutes = {
       'ERR_PRIMARY_REACHABLE',
       'ERR_PRIMARY_UNJUDGED',
       'ERR_PLAN_EMPTY',
+      'ERR_DRILL_COPIES',
+      'ERR_NETWORK_NOT_FOUND',
+      'ERR_NETWORK_NOT_ISOLATED',
       'ERR_AGENT_OFFLINE',
       'ERR_DOCUMENT_INVALID',
     ],
+  },
+  listDrills: {
+    method: 'get',
+    path: '/api/v1/drills',
+    tag: 'Jobs',
+    access: 'viewer',
+    summary: 'Lists drills, newest first, each with its clean-up and whether it counts as passed',
+    query: z.object({
+      limit: z.coerce.number().int().min(1).max(500).default(50),
+      before: z.iso.datetime().optional().meta({ description: 'only those that started earlier' }),
+    }),
+    status: 200,
+    answer: z.object({ drills: z.array(DrillAnswer) }),
+    errors: [],
   },
   listJobs: {
     method: 'get',

@@ -5,6 +5,7 @@
  * next, by the steps of a job. How far that work has come is told by the job, never by another phase.
  */
 import { FarshoreError } from '../errors.ts';
+import { whyNotBesideACopy } from './drill.ts';
 
 export const phases = {
   enabling: 'replication is being switched on; there is nothing to recover from',
@@ -109,6 +110,8 @@ export const operationPhases = {
   commit: ['failedOver'],
   reverseReplication: ['committed'],
   resynchronize: ['seeding', 'protected'],
+  testFailover: ['protected'],
+  cleanUpTest: ['protected', 'failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;
 export type VmOperation = keyof typeof operationPhases;
@@ -135,6 +138,14 @@ export function applyEvent(vm: VmLife, event: VmEvent): VmLife | null {
   };
 }
 
+/** Its life, and what is going on with it now. */
+export interface VmNow extends VmLife {
+  /** The job that works on it. */
+  readonly busyWith: string | null;
+  /** The drill whose test copy of it is there, or may be. */
+  readonly drill: string | null;
+}
+
 export interface OperationAllowance {
   readonly operation: VmOperation;
   readonly isAllowed: boolean;
@@ -143,7 +154,7 @@ export interface OperationAllowance {
 }
 
 /** Sent with every VM, so that no client works the rules out again. */
-export function allowedOperations(vm: VmLife & { readonly busyWith: string | null }): OperationAllowance[] {
+export function allowedOperations(vm: VmNow): OperationAllowance[] {
   return VM_OPERATIONS.map((operation) => {
     const reason = whyNot(vm, operation);
     return { operation, isAllowed: reason === '', reason };
@@ -151,8 +162,9 @@ export function allowedOperations(vm: VmLife & { readonly busyWith: string | nul
 }
 
 /** The reason why an operation may not start on the VM now; empty when it may. */
-export function whyNot(vm: VmLife & { readonly busyWith: string | null }, operation: VmOperation): string {
+export function whyNot(vm: VmNow, operation: VmOperation): string {
   if (vm.busyWith) return `job ${vm.busyWith} works on it`;
   const from: readonly Phase[] = operationPhases[operation];
-  return from.includes(vm.phase) ? '' : `it is ${vm.phase}: ${phases[vm.phase]}; ${operation} starts from ${from.join(' or ')}`;
+  if (from.includes(vm.phase)) return whyNotBesideACopy(vm.drill, operation);
+  return `it is ${vm.phase}: ${phases[vm.phase]}; ${operation} starts from ${from.join(' or ')}`;
 }

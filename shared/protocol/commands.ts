@@ -158,6 +158,31 @@ export const commands = {
     args: z.strictObject({ vm: VmRef }),
     result: nothing,
   },
+  /** Recovery, looks only: the replica can be drilled, no test copy of it is there, and the network leads nowhere. */
+  'drill.admit': {
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice, network: NetworkId.nullable() }),
+    result: nothing,
+  },
+  /** Recovery: make the test copy from a recovery point, off and unconnected. The replica goes on replicating. */
+  'drill.copy': {
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
+    result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
+  },
+  /** Recovery: verify that the network leads nowhere and connect the test copy to it, with the addresses of a failover. */
+  'drill.connect': {
+    args: z.strictObject({ vm: VmRef, network: NetworkId }),
+    result: nothing,
+  },
+  /** Recovery: start the test copy, which is connected to that network at most, and wait until its guest answers. */
+  'drill.start': {
+    args: z.strictObject({ vm: VmRef, network: NetworkId.nullable(), guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
+  },
+  /** Recovery: remove the test copy, running or not. There may be none. */
+  'drill.cleanUp': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
 } as const satisfies Record<string, { args: z.ZodType; result: z.ZodType }>;
 
 export type CommandKind = keyof typeof commands;
@@ -178,6 +203,8 @@ export const Stage = z.enum([
   'shuttingDown',
   'sendingLastChanges',
   'failingOver',
+  'makingTestCopy',
+  'checkingNetwork',
   'starting',
   'waitingForGuest',
   'cleaningUp',

@@ -2,6 +2,7 @@
  * What a step of a job does: one command at one site, and what becomes of the VM it is about. It is data, stored with the
  * job's graph, so that the same graph can be handed to an agent.
  */
+import type { DrillEvent } from '../domain/drill.ts';
 import type { VmEvent } from '../domain/protected-vm.ts';
 import type { ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import type { ArgsOf, CommandKind } from './commands.ts';
@@ -12,10 +13,12 @@ type KnownArgs = { [K in CommandKind]: { readonly kind: K; readonly args: Partia
 /** What becomes of the VM when the step has come so far. */
 export interface StepMarks {
   /** It is handed out for the first time. */
-  readonly started?: VmEvent;
-  readonly done?: VmEvent;
+  readonly started?: VmEvent | DrillEvent;
+  readonly done?: VmEvent | DrillEvent;
   /** A person decided to go on as if it were done. */
   readonly skipped?: VmEvent;
+  /** Its undo was done, and not skipped. */
+  readonly takenBack?: DrillEvent;
   /** The job ended with the step's scope undone, and the step had been started. */
   readonly undone?: VmEvent;
   /** The same, and it had not. */

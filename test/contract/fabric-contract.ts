@@ -30,6 +30,8 @@ export interface ContractPair {
   readonly recovery: ContractSide;
   /** Two running VMs of the primary cloud, each with an adapter on the primary network. */
   readonly vms: readonly [VmRef, VmRef];
+  /** A network of the recovery side that leads nowhere. */
+  readonly isolatedId: NetworkId;
   readonly rootPem: string;
   /** Waits until it is true, in the time of the pair, with a limit. */
   until(condition: () => Promise<boolean>): Promise<void>;
@@ -231,6 +233,67 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       );
       await unchangedBy(pair.recovery, replica, () => fabric.stopFailover(replica, act()), 'ERR_WRONG_STATE');
       assert.equal((await viewOf(pair.recovery, replica)).power, 'running');
+    });
+
+    it('makes a test copy off and unconnected beside a replica that goes on replicating, and keeps its point with it', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      const before = await viewOf(pair.recovery, replica);
+      const [point] = await fabric.recoveryPoints(replica);
+      assert.equal(await fabric.findTestCopy(replica), null);
+      await fabric.startTestFailover(replica, point?.id ?? null, act());
+      const copy = await fabric.findTestCopy(replica);
+      assert.deepEqual(
+        [copy?.name, copy?.power, copy?.networkIds, copy?.recoveryPoint.id],
+        [`${before.name} - Test`, 'off', [], point?.id],
+      );
+      assert.notEqual(copy?.ref.vmId, replica.vmId);
+      const { mode, state } = (await viewOf(pair.recovery, replica)).replication;
+      assert.deepEqual([mode, state], ['replica', 'replicating']);
+      assert.ok(
+        (await fabric.readInventory(null)).vms.every(({ ref }) => ref.vmId !== copy?.ref.vmId),
+        'it is in no inventory',
+      );
+      await unchangedBy(pair.recovery, replica, () => fabric.startTestFailover(replica, null, act()), 'ERR_TEST_COPY_EXISTS');
+    });
+
+    it('connects, starts and removes the test copy, and the replica is what it was', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      await fabric.startTestFailover(replica, null, act());
+      await fabric.connectTestCopy(replica, pair.isolatedId, act());
+      await fabric.connectTestCopy(replica, pair.isolatedId, act());
+      await fabric.startTestVm(replica, act());
+      const copy = await fabric.findTestCopy(replica);
+      assert.deepEqual([copy?.power, copy?.networkIds], ['running', [pair.isolatedId]]);
+      await pair.until(() => fabric.guestAnswers(copy?.ref as VmRef));
+      const { power, networkIds, epoch } = await viewOf(pair.recovery, replica);
+      assert.deepEqual([power, networkIds, epoch], ['off', [], 0]);
+      const { cursor } = await fabric.readInventory(null);
+      await fabric.stopTestFailover(replica, act());
+      assert.equal(await fabric.findTestCopy(replica), null);
+      assert.deepEqual((await fabric.readInventory(cursor)).removedVms, []);
+      await unchangedBy(pair.recovery, replica, () => fabric.stopTestFailover(replica, act()), 'ERR_NO_TEST_COPY');
+    });
+
+    it('removes the test copy of a replica that was failed over since, and leaves the failover alone', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      await fabric.startTestFailover(replica, null, act());
+      await fabric.startFailover(replica, null, act());
+      await fabric.startVm(replica, act());
+      await fabric.stopTestFailover(replica, act());
+      const { power, replication } = await viewOf(pair.recovery, replica);
+      assert.deepEqual([power, replication.state], ['running', 'failedOverWaitingCompletion']);
+      await unchangedBy(pair.recovery, replica, () => fabric.startTestFailover(replica, null, act()), 'ERR_WRONG_STATE');
+    });
+
+    it('tells whether a network leads out, and who is on it', async () => {
+      const { fabric, networkId } = pair.recovery;
+      assert.deepEqual(await fabric.networkExposure(pair.isolatedId), { leadsOut: false, otherVms: 0 });
+      assert.equal((await fabric.networkExposure(networkId))?.leadsOut, true);
+      assert.equal((await pair.primary.fabric.networkExposure(pair.primary.networkId))?.otherVms, 2);
+      assert.equal(await fabric.networkExposure(pairingId as string as NetworkId), null);
     });
 
     it('answers for the guest only while the VM runs', async () => {

@@ -4,7 +4,7 @@ import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulate
 import type { ReplicationTransport } from '../../provider-agent/fabric/simulated/replication-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
 import type { CloudDefinition, SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
-import { SiteId, type VmRef } from '../../shared/ids.ts';
+import { type NetworkId, SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { makeVaultCertificates } from '../support/replication-certificates.ts';
@@ -49,6 +49,12 @@ function vmsOf(made: SiteDefinition): readonly [VmRef, VmRef] {
   return [first, second];
 }
 
+function isolatedOf({ networks }: SiteDefinition): NetworkId {
+  const network = networks.find(({ isIsolated }) => isIsolated);
+  if (network === undefined) throw new Error('a site without an isolated network');
+  return network.id;
+}
+
 const reading = definition('reading', { Gold: generated('Gold', 2) });
 const slough = definition('slough', { Silver: '' });
 
@@ -65,6 +71,7 @@ async function pairOf(
     primary: sideOf(primary, readingId, reading, reading.clouds[0], await issueAt(readingId)),
     recovery: sideOf(recovery, sloughId, slough, slough.clouds[0], await issueAt(sloughId)),
     vms: vmsOf(reading),
+    isolatedId: isolatedOf(slough),
     rootPem: (await certificates).rootPem,
     until,
     close: async () => {
@@ -100,6 +107,7 @@ describeFabricContract('simulated, two clouds of one site over TLS', async () =>
     primary: sideOf(site, readingId, made, made.clouds[0], issue),
     recovery: sideOf(site, readingId, made, made.clouds[1], issue),
     vms: vmsOf(made),
+    isolatedId: isolatedOf(made),
     rootPem: (await certificates).rootPem,
     until: (condition) => until('the site gets there', condition),
     close: () => site.close(),

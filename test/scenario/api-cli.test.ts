@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { prepareSetup } from '../../control-plane/api/set-up.ts';
+import type { DrillAnswer } from '../../shared/api/drills.ts';
 import type { JobDetailAnswer } from '../../shared/api/jobs.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
@@ -73,6 +74,36 @@ describe('the command line', () => {
     assert.equal(asJson.total.succeeded, 3);
     const commit = await world.cli(['commit', '--plan', 'shop']);
     assert.equal(commit.code, 0, commit.stderr);
+  });
+
+  it('starts a drill, shows it, and counts it as passed when it is cleaned up', async (t) => {
+    const { world } = await protectedShop(t);
+    const unsaid = await world.cli(['drills', 'start', '--plan', 'shop']);
+    assert.deepEqual([unsaid.code, /--network/.test(unsaid.stderr)], [2, true]);
+    const production = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough front']);
+    assert.match(production.stderr, /ERR_NETWORK_NOT_ISOLATED/);
+    const drill = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough/Bubble']);
+    assert.equal(drill.code, 0, drill.stderr);
+    assert.match(drill.stdout, /Test failover: shop: succeeded/);
+    const [, id = ''] = /farshore drills clean-up (\S+) /.exec(drill.stdout) ?? [];
+    const report = await world.cli(['report', id]);
+    assert.match(report.stdout, /succeeded: 3 of 3 test copies ran/);
+    assert.match(report.stdout, /Actual RPO .* of data before the drill was started/);
+    const listed = await world.cli(['drills', 'list']);
+    assert.match(listed.stdout, /shop .* 3 of 3 there .* open/);
+    const busy = await world.cli(['failover', '--kind', 'planned', '--plan', 'shop', '--reason', 'power works']);
+    assert.match(busy.stderr, /ERR_DRILL_COPIES/);
+
+    const args = ['drills', 'clean-up', 'latest', '--notes', 'placed an order'];
+    assert.equal((await world.cli([...args, '--outcome', 'splendid'])).code, 2);
+    const cleanUp = await world.cli([...args, '--outcome', 'passed']);
+    assert.equal(cleanUp.code, 0, cleanUp.stderr);
+    const { drills } = JSON.parse((await world.cli(['drills', 'list', '--json'])).stdout);
+    assert.deepEqual(
+      drills.map(({ verdict, copiesLeft, vms, cleanUp }: DrillAnswer) => [verdict, copiesLeft, vms, cleanUp?.notes, cleanUp?.by]),
+      [['passed', 0, 3, 'placed an order', 'kim']],
+    );
+    assert.equal((await world.cli(args.concat('--outcome', 'passed'))).code, 2, 'nothing is left');
   });
 
   it('exports one job or all of them, as JSON or CSV', async (t) => {
@@ -217,6 +248,7 @@ describe('the command line', () => {
       ['vms', 'list'],
       ['plans', 'list'],
       ['jobs', 'list'],
+      ['drills', 'list'],
       ['users', 'list'],
       ['tokens', 'list'],
       ['whoami'],

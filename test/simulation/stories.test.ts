@@ -19,6 +19,8 @@ test('random stories with random faults end well, every invariant kept', async (
     'protect',
     'unplannedFailover',
     'commit',
+    'testFailover',
+    'cleanUpTest',
     'control plane dies',
     'agent dies',
     'dies at a place',

@@ -3,13 +3,23 @@
  * faults ordered by call. It outlives the agents of a test, as a site does.
  */
 
-import type { Act, Fabric, HostsPreparation, InventoryChanges, RecoveryPoint, VmView } from '../../provider-agent/fabric/fabric.ts';
+import type {
+  Act,
+  Fabric,
+  HostsPreparation,
+  InventoryChanges,
+  NetworkExposure,
+  RecoveryPoint,
+  TestCopyView,
+  VmView,
+} from '../../provider-agent/fabric/fabric.ts';
 import { FabricError } from '../../provider-agent/fabric/fabric-error.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 
-type Mutation = Exclude<keyof Fabric, 'readInventory' | 'findVm' | 'recoveryPoints' | 'replicationHosts' | 'guestAnswers' | 'close'>;
+type Read = 'readInventory' | 'findVm' | 'recoveryPoints' | 'findTestCopy' | 'networkExposure' | 'replicationHosts' | 'guestAnswers';
+type Mutation = Exclude<keyof Fabric, Read | 'close'>;
 export type Fault = 'failsBefore' | 'failsAfter' | 'hangs' | 'hangsAfter' | 'lies';
 
 export interface FabricCall {
@@ -24,6 +34,9 @@ export class TestFabric implements Fabric {
   readonly calls: FabricCall[] = [];
   readonly points = new Map<string, RecoveryPoint[]>();
   readonly preparations: HostsPreparation[] = [];
+  /** By the id of the replica. */
+  readonly copies = new Map<string, TestCopyView>();
+  exposure: NetworkExposure | null = { leadsOut: false, otherVms: 0 };
   guestAnswersAlways = true;
   inventoryReads = 0;
   faultsMet = 0;
@@ -95,6 +108,14 @@ export class TestFabric implements Fabric {
     return this.points.get(ref.vmId) ?? [];
   }
 
+  async findTestCopy(replica: VmRef): Promise<TestCopyView | null> {
+    return this.copies.get(replica.vmId) ?? null;
+  }
+
+  async networkExposure(): Promise<NetworkExposure | null> {
+    return this.exposure;
+  }
+
   async replicationHosts() {
     return [{ host: 'CANARY-host1', dnsNames: ['CANARY-host1.corp.example'] }];
   }
@@ -161,6 +182,39 @@ export class TestFabric implements Fabric {
 
   resynchronize(ref: VmRef, act: Act) {
     return this.#move('resynchronize', ref, act, 'waitingForStartResynchronize', { state: 'resynchronizing' });
+  }
+
+  startTestFailover(ref: VmRef, pointId: string | null, act: Act) {
+    return this.#mutate('startTestFailover', ref, act, () => {
+      const recoveryPoint = this.points.get(ref.vmId)?.find(({ id }) => pointId === null || id === pointId);
+      if (this.copies.has(ref.vmId) || recoveryPoint === undefined) throw wrong('StartVMFailover');
+      const copyRef: VmRef = { ...ref, vmId: '0c0b0000-0000-4000-8000-000000000001' as VmRef['vmId'] };
+      const copy: TestCopyView = { ref: copyRef, name: `${this.#get(ref).name} - Test`, power: 'off', networkIds: [], recoveryPoint };
+      this.copies.set(ref.vmId, copy);
+    });
+  }
+
+  connectTestCopy(ref: VmRef, networkId: NetworkId, act: Act) {
+    return this.#mutate('connectTestCopy', ref, act, () => this.#changeCopy(ref, { networkIds: [networkId] }));
+  }
+
+  startTestVm(ref: VmRef, act: Act) {
+    return this.#mutate('startTestVm', ref, act, () => {
+      if (this.copies.get(ref.vmId)?.power !== 'off') throw wrong('StartVM');
+      this.#changeCopy(ref, { power: 'running' });
+    });
+  }
+
+  stopTestFailover(ref: VmRef, act: Act) {
+    return this.#mutate('stopTestFailover', ref, act, () => {
+      if (!this.copies.delete(ref.vmId)) throw wrong('StopVMFailover');
+    });
+  }
+
+  #changeCopy(ref: VmRef, change: Partial<TestCopyView>): void {
+    const copy = this.copies.get(ref.vmId);
+    if (copy === undefined) throw wrong('GetVM');
+    this.copies.set(ref.vmId, { ...copy, ...change });
   }
 
   stopVm(ref: VmRef, act: Act) {

@@ -35,6 +35,7 @@ export interface SiteInWorld {
   readonly id: SiteId;
   readonly cloudId: CloudId;
   readonly networkId: NetworkId;
+  readonly isolatedId: NetworkId;
 }
 
 export interface CliRun {
@@ -200,13 +201,21 @@ export class ApiWorld {
 
   /** A site that has reported a cloud, a network and VMs, and is connected. */
   async addSite({ vaultId }: User, name: string, cloud: string, vms: readonly string[] = []): Promise<SiteInWorld> {
-    const site = { id: SiteId.parse(uuid()), cloudId: CloudId.parse(uuid()), networkId: NetworkId.parse(uuid()) };
+    const site = {
+      id: SiteId.parse(uuid()),
+      cloudId: CloudId.parse(uuid()),
+      networkId: NetworkId.parse(uuid()),
+      isolatedId: NetworkId.parse(uuid()),
+    };
     await this.store.sites.create({ id: site.id, vaultId, name, createdAt: Date.now() });
     const message = {
       type: 'inventory.changed' as const,
       full: true,
       clouds: [{ id: site.cloudId, name: cloud }],
-      networks: [{ id: site.networkId, name: `${name} front` }],
+      networks: [
+        { id: site.networkId, name: `${name} front` },
+        { id: site.isolatedId, name: 'Bubble' },
+      ],
       vms: vms.map((vm) => report(vm, site)),
       removedVms: [],
       digest: null,
@@ -287,8 +296,10 @@ export function succeed({ command: { kind } }: CommandToSend): Outcome {
     case 'replication.seed':
       return { status: 'done', kind, result: { recoveryPointAt: at } };
     case 'failover.execute':
+    case 'drill.copy':
       return { status: 'done', kind, result: { recoveryPointId: 'point-1', recoveryPointAt: new Date(Date.now() - 60_000).toISOString() } };
     case 'vm.start':
+    case 'drill.start':
       return { status: 'done', kind, result: { runningAt: at, answeredAt: at } };
     default:
       return { status: 'done', kind, result: {} } as Outcome;

@@ -5,7 +5,7 @@ import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { commandsIn, confirmedIn, outcomesIn, type TraceEvent } from './trace.ts';
 
 /** Repeating these leaves the same state. */
-const idempotent: readonly Operation[] = ['prepareHosts', 'releaseHosts', 'configureReplica', 'writeEpoch'];
+const idempotent: readonly Operation[] = ['prepareHosts', 'releaseHosts', 'configureReplica', 'connectTestCopy', 'writeEpoch'];
 
 /** effect-once: for each command at most one effect of an operation that must not be repeated. */
 export function effectOnce(trace: readonly TraceEvent[]): string[] {
@@ -253,7 +253,7 @@ function isSettled(job: JobFold, id: string): boolean {
 
 /** every-job-ends: once faults stop, each job has ended or waits visibly for a person. */
 export function everyJobEnds(trace: readonly TraceEvent[]): string[] {
-  if (trace.at(-1)?.type !== 'finished') return [];
+  if (!trace.some(({ type }) => type === 'finished')) return [];
   const state = new Map<string, 'open' | 'ended' | 'parked'>();
   for (const event of trace) {
     if (event.type === 'restored') {

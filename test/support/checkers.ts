@@ -3,6 +3,7 @@
  * a good run. They know the protocol and the table of facts, and nothing of how the product keeps its promises.
  */
 
+import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
 import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
@@ -23,6 +24,8 @@ export const checkers = {
   'bounded-retries': boundedRetries,
   'every-job-ends': everyJobEnds,
   'metadata-only': metadataOnly,
+  'drill-isolated': drillIsolated,
+  'drill-known': drillKnown,
 } as const satisfies Record<string, Checker>;
 
 export type Invariant = keyof typeof checkers;

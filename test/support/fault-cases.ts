@@ -1,5 +1,6 @@
 /** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { JobId } from '../../shared/ids.ts';
 import type { FaultCase } from './operation-runs.ts';
 import { type Template, World } from './world.ts';
 
@@ -86,6 +87,18 @@ export const faultCases: { readonly [K in Kind]: Case } = {
   },
   reverseReplication: { template: committed, request: (world) => world.requestFor('reverseReplication') },
   resynchronize: { template: outOfStep, request: (world) => world.requestFor('resynchronize') },
+  testFailover: {
+    template: async () => (await protectedPair()).asTemplate(),
+    request: async (world) => world.requestFor('testFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  cleanUpTest: {
+    template: async () => {
+      const world = await protectedPair();
+      await world.drill();
+      return world.asTemplate();
+    },
+    request: async (world) => world.cleanUpRequest((await world.protectedVms())[0]?.drill as JobId),
+  },
   unprotect: { template: async () => (await protectedPair()).asTemplate(), request: (world) => world.requestFor('unprotect') },
 };
 

@@ -14,7 +14,7 @@ export const [reading, slough] = [uuidOf('reading') as SiteId, uuidOf('slough') 
 export const ref: VmRef = { cloudId: uuidOf('silver') as VmRef['cloudId'], vmId: uuidOf('vm') as VmRef['vmId'] };
 const atReading = { cloudId: uuidOf('gold') as VmRef['cloudId'], vmId: ref.vmId };
 const vaultId = uuidOf('vault') as VaultId;
-const protectedVm = uuidOf('protected') as never;
+export const protectedVm = uuidOf('protected') as never;
 const pairing = uuidOf('pairing') as never;
 const keys = keyPair();
 

@@ -86,6 +86,7 @@ async function thingsOf(world: World): Promise<Record<string, Record<string, unk
       activeLocation: promise?.activeLocation ?? 'primary',
       busy: promise ? promise.busyWith !== null : false,
       epoch: promise?.epoch ?? 0,
+      hasDrill: (promise?.drill ?? null) !== null,
       atReading: await atSite(world, 'reading', { cloudId, vmId: id }),
       atSlough: await atSite(world, 'slough', { cloudId: silver, vmId: id }),
     };
@@ -98,7 +99,9 @@ async function thingsOf(world: World): Promise<Record<string, Record<string, unk
 async function atSite(world: World, site: SiteName, ref: VmRef): Promise<string> {
   const vm = await world.site(site).fabric.findVm(ref);
   if (vm === null) return 'none';
-  return `${vm.power} ${vm.replication.mode}/${vm.replication.state}, ${vm.networkIds.length} networks`;
+  const copy = await world.site(site).fabric.findTestCopy(ref);
+  const test = copy === null ? '' : `; test copy ${copy.power}, ${copy.networkIds.length} networks`;
+  return `${vm.power} ${vm.replication.mode}/${vm.replication.state}, ${vm.networkIds.length} networks${test}`;
 }
 
 /** Where the hosts are prepared: the last that was done to them. */

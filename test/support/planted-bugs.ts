@@ -31,10 +31,13 @@ export type ScenarioName =
   | 'cancelled'
   | 'planned calls fail'
   | 'taking back is skipped'
-  | 'failed back';
+  | 'failed back'
+  | 'drill calls fail'
+  | 'drill on an open network';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
+const drill = 'provider-agent/commands/drill.ts';
 const engine = 'shared/engine/engine.ts';
 const runState = 'shared/engine/run-state.ts';
 const egress = 'shared/protocol/egress.ts';
@@ -308,5 +311,39 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: runState, from: "const wasTried = node.attempt > 0 && scope.status === 'unwinding';", to: 'const wasTried = false;' }],
     scenario: 'cancelled',
     invariant: 'clean-undo',
+  },
+  {
+    name: 'drill-network-unchecked',
+    what: 'a test copy is connected to whatever network was asked for, and started there',
+    edits: [{ file: drill, from: 'if (leadsOut) throw', to: 'if (network === null) throw' }],
+    scenario: 'drill on an open network',
+    invariant: 'drill-isolated',
+  },
+  {
+    name: 'drill-fails-over',
+    what: 'a drill fails the replica over instead of making a test copy of it',
+    edits: [{ file: drill, from: 'await context.fabric.startTestFailover(', to: 'await context.fabric.startFailover(' }],
+    scenario: 'drill calls fail',
+    invariant: 'drill-isolated',
+  },
+  {
+    name: 'copy-left-behind',
+    what: 'the test copy of a member that failed is not cleaned up',
+    edits: [{ file: 'shared/domain/drill-graph.ts', from: ' ...undo,', to: '' }],
+    scenario: 'drill calls fail',
+    invariant: 'clean-undo',
+  },
+  {
+    name: 'copy-forgotten',
+    what: 'a drill is taken for cleaned up although its test copy could not be removed',
+    edits: [
+      {
+        file: 'control-plane/operations/job-run.ts',
+        from: "(fact.type === 'undone' && marks.takenBack)",
+        to: "((fact.type === 'undone' || fact.type === 'undoFailed') && marks.takenBack)",
+      },
+    ],
+    scenario: 'drill calls fail',
+    invariant: 'drill-known',
   },
 ];

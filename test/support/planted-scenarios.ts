@@ -14,6 +14,7 @@ import {
 import type { FaultCase } from './operation-runs.ts';
 import type { ScenarioName } from './planted-bugs.ts';
 import { World, type WorldOptions } from './world.ts';
+import { siteIdOf } from './world-core.ts';
 import type { Place } from './world-places.ts';
 
 const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<unknown>) => async () => {
@@ -35,6 +36,8 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   cancelled: on('pair', mayBeCancelledAnywhere),
   'taking back is skipped': on('takeBack', waitsForAPerson),
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
+  'drill calls fail': on('testFailover', endsCleanlyWhereverACallFails),
+  'drill on an open network': aDrillOnAnOpenNetworkStartsNothing,
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
@@ -74,6 +77,21 @@ export async function aFailoverAfterAReversalLeadsBack(): Promise<void> {
   const at = (await world.protectedVms()).map(({ phase, activeLocation }) => `${phase} ${activeLocation}`);
   await world.finishes();
   assert.deepEqual(at, ['failedOver primary', 'failedOver primary']);
+}
+
+/** The network is in no pairing's map, so only the site can tell that it leads somewhere. */
+export async function aDrillOnAnOpenNetworkStartsNothing(): Promise<void> {
+  const world = await protectedWorld();
+  const office = world.definition('slough').networks.find(({ name }) => name === 'Office')?.id;
+  const request = await world.requestFor('testFailover');
+  const network = { use: 'isolated', networks: [{ siteId: siteIdOf('slough'), networkId: office }] };
+  const job = await world.ask({ ...request, network } as never);
+  await world.settles(job);
+  const stored = await world.job(job);
+  const copies = world.site('slough').fabric.testCopies().size;
+  await world.finishes();
+  const codes = stored?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
+  assert.deepEqual([stored?.job.state, copies, codes], ['failed', 0, ['ERR_NETWORK_NOT_ISOLATED', 'ERR_NETWORK_NOT_ISOLATED']]);
 }
 
 /** The control plane is put back to a night before the failover, and believes that the replicas are idle. */

@@ -40,6 +40,9 @@ storage: [{ name: Gold, capacity: 2000 TB }]
 networks:
   - name: LAN
     subnets: [{ name: a, cidr: 10.0.0.0/16, pool: { from: 10.0.0.10, to: 10.0.200.250, gateway: 10.0.0.1 } }]
+  - name: Bubble
+    isolated: true
+    subnets: [{ name: a, cidr: 10.0.0.0/16 }]
 ${extra}
 vms:
 ${Object.values(clouds).join('\n')}

@@ -3,6 +3,7 @@
  * cancel. Then every fault ends, and everything has to come to its end with every invariant kept. The same seed, the same story.
  */
 
+import type { ProtectedVm } from '../../control-plane/store/store.ts';
 import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
@@ -32,11 +33,13 @@ const refusals: readonly string[] = [
   'ERR_STORE_FAILED',
   'ERR_NOT_FOUND',
   'ERR_VM_NOT_FOUND',
+  'ERR_DRILL_COPIES',
 ];
 
 const takesTime = `timings:
   { startVm: { median: 3 s }, startFailover: { median: 2 s }, stopFailover: { median: 1 s }, enableReplication: { median: 2 s },
-    removeReplication: { median: 1 s }, completeFailover: { median: 1 s }, configureReplica: { median: 500 ms }, guestStart: { median: 10 s } }`;
+    removeReplication: { median: 1 s }, completeFailover: { median: 1 s }, configureReplica: { median: 500 ms },
+    startTestFailover: { median: 2 s }, startTestVm: { median: 3 s }, stopTestFailover: { median: 1 s }, guestStart: { median: 10 s } }`;
 
 /** The calls that operations make there. */
 const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
@@ -61,6 +64,10 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'startVm'],
   ['slough', 'startVm'],
   ['slough', 'writeEpoch'],
+  ['slough', 'startTestFailover'],
+  ['slough', 'connectTestCopy'],
+  ['slough', 'startTestVm'],
+  ['slough', 'stopTestFailover'],
 ];
 
 const SITES: readonly SiteName[] = ['reading', 'slough'];
@@ -162,13 +169,26 @@ class Teller {
       'commit',
       'reverseReplication',
       'resynchronize',
+      'testFailover',
+      'testFailover',
+      'cleanUpTest',
+      'cleanUpTest',
       'unprotect',
     ] as const);
+    if (kind === 'cleanUpTest') return this.#aCleanUp(vms);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
     const direction = this.pick(['toRecovery', 'toRecovery', 'toPrimary'] as const);
     if (some.length === 0) return null;
     const request = await world.requestFor(kind, { vms: some }, direction);
-    return request.kind === 'unprotect' && this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
+    if (request.kind === 'unprotect') return this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
+    // Mostly nobody waits for a drill to be cleaned up.
+    const isFailover = request.kind === 'plannedFailover' || request.kind === 'unplannedFailover';
+    return isFailover && this.below(4) > 0 ? { ...request, drillCopies: 'leave' } : request;
+  }
+
+  #aCleanUp(vms: readonly ProtectedVm[]): OperationRequest | null {
+    const drills = [...new Set(vms.flatMap(({ drill }) => drill ?? []))];
+    return drills.length === 0 ? null : this.world.cleanUpRequest(this.pick(drills));
   }
 
   /** Whatever died begins anew, and mostly comes back to a site that can be reached. */

@@ -90,7 +90,7 @@ export const order = (job: NewJob['job'], rest: Partial<NewJob> = {}): NewJob =>
   ...rest,
 });
 
-export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Phase = 'enabling'): Omit<ProtectedVm, 'busyWith'> {
+export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Phase = 'enabling'): Omit<ProtectedVm, 'busyWith' | 'drill'> {
   return {
     id: uuid() as ProtectedVmId,
     vaultId: world.vaultId,

@@ -47,9 +47,19 @@ export type TraceEvent = { readonly at: number } & (
   /** A task of the site that had its effect. */
   | { readonly type: 'effect'; readonly site: SiteId; readonly task: TaskEntry }
   | { readonly type: 'power'; readonly site: SiteId; readonly change: PowerChange }
+  /** The test copies at a site, whenever that has changed. */
+  | { readonly type: 'copies'; readonly site: SiteId; readonly copies: readonly SeenCopy[] }
   /** No fault is left, and whoever watched has waited as long as a job may take to end. */
   | { readonly type: 'finished' }
 );
+
+export interface SeenCopy {
+  readonly vmId: string;
+  readonly replicaId: string;
+  readonly power: string;
+  /** Networks that lead somewhere, and that it is connected to. */
+  readonly exposedTo: readonly string[];
+}
 
 /** What a trace event says beside its moment. */
 export type Happening = TraceEvent extends infer E ? (E extends TraceEvent ? Omit<E, 'at'> : never) : never;

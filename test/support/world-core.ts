@@ -391,6 +391,11 @@ storage: [{ name: ${CANARY}-disk, capacity: 200 TB }]
 networks:
   - name: LAN
     subnets: [{ name: ${CANARY}-net, cidr: 10.0.0.0/16, pool: { from: 10.0.0.10, to: 10.0.200.250, gateway: 10.0.0.1 } }]
+  - name: Office
+    subnets: [{ name: ${CANARY}-office, cidr: 10.9.0.0/16 }]
+  - name: Bubble
+    isolated: true
+    subnets: [{ name: ${CANARY}-bubble, cidr: 10.0.0.0/16 }]
 ${options.extra}
 ${
   clouds.some(({ vms }) => vms > 0)

@@ -47,6 +47,8 @@ export class WorldSite {
   #journal: Journal | null = null;
   #tasksSeen = new Set<number>();
   #powerSeen = 0;
+  #copiesSeen = '[]';
+  readonly #concluded = new Set<string>();
   /** Texts that the agent has noted as having left. */
   readonly ledger: string[] = [];
 
@@ -61,6 +63,7 @@ export class WorldSite {
     const known = ports.trace.events.filter((event) => 'site' in event && event.site === ports.id);
     for (const event of known) if (event.type === 'effect') this.#tasksSeen.add(event.task.seq);
     this.#powerSeen = known.filter((event) => event.type === 'power').length;
+    for (const event of known) if (event.type === 'copies') this.#copiesSeen = JSON.stringify(event.copies);
     this.noteEffects();
   }
 
@@ -122,6 +125,18 @@ export class WorldSite {
     const power = this.fabric.powerLog();
     for (const change of power.slice(this.#powerSeen)) trace.note({ type: 'power', site: id, change });
     this.#powerSeen = power.length;
+    this.#noteCopies();
+  }
+
+  #noteCopies(): void {
+    const { trace, id, definition } = this.ports;
+    const isolated = definition.networks.flatMap((network) => (network.isIsolated ? [network.id] : []));
+    const copies = [...this.fabric.testCopies()].map(([replicaId, { ref, power, networkIds }]) => {
+      return { vmId: ref.vmId, replicaId, power, exposedTo: networkIds.filter((network) => !isolated.includes(network)) };
+    });
+    if (JSON.stringify(copies) === this.#copiesSeen) return;
+    this.#copiesSeen = JSON.stringify(copies);
+    trace.note({ type: 'copies', site: id, copies });
   }
 
   #watched(journal: Journal): Journal {
@@ -136,14 +151,24 @@ export class WorldSite {
         await places.pass({ kind: 'journal', when: 'after', site: name, what: write });
       };
     }
+    // What it reads there is durable, also where nobody was told yet that the write is done.
+    own.unconfirmed = () => {
+      const found = journal.unconfirmed();
+      for (const { commandId } of found) if (!this.#concluded.has(commandId)) this.#noteWrite('conclude', [commandId]);
+      return found;
+    };
     return withWrites(journal, own as Partial<Journal>);
   }
 
   #noteWrite(write: (typeof noted)[number], [first]: readonly unknown[]): void {
     const { trace, id } = this.ports;
-    if (write === 'conclude') trace.note({ type: 'journal', site: id, write: 'concluded', commandId: first as string, epoch: 0, vm: null });
+    if (write === 'conclude') {
+      this.#concluded.add(first as string);
+      trace.note({ type: 'journal', site: id, write: 'concluded', commandId: first as string, epoch: 0, vm: null });
+    }
     if (write !== 'begin' && write !== 'refuse') return;
     const { commandId, epoch, vm } = first as Parameters<Journal['begin']>[0];
+    if (write === 'refuse') this.#concluded.add(commandId);
     trace.note({ type: 'journal', site: id, write: write === 'begin' ? 'began' : 'refused', commandId, epoch, vm });
   }
 

@@ -5,9 +5,10 @@
  */
 
 import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
-import type { Direction, OperationRequest, Target } from '../../shared/api/operations.ts';
+import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
+import type { DrillOutcome } from '../../shared/domain/drill.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
-import { type CloudId, JobId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
+import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
@@ -125,6 +126,7 @@ export class World extends WorldCore {
       | 'commit'
       | 'reverseReplication'
       | 'resynchronize'
+      | 'testFailover'
       | 'unprotect',
     target?: Target,
     direction: Direction = 'toRecovery',
@@ -135,6 +137,7 @@ export class World extends WorldCore {
     if (kind === 'takeBack' || kind === 'resynchronize') return { id, kind, target: on, reason: 'power works in Reading' };
     if (kind === 'changeRecoveryPoint') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, reason: 'it is torn' };
     if (kind === 'reverseReplication') return { id, kind, target: on, shutDownFormerPrimary: { reason: 'Slough counts' } };
+    if (kind === 'testFailover') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, network: this.bubble() };
     if (kind !== 'unplannedFailover') return { id, kind, target: on };
     // A control plane that has just started cannot tell by itself that a site is gone.
     const left = direction === 'toRecovery' ? 'reading' : 'slough';
@@ -143,6 +146,16 @@ export class World extends WorldCore {
     // Nobody calls a site gone that has been silent for a moment only.
     if (isGone) await this.clock.advance(DARK_AFTER_MS);
     return { id, kind, target: on, direction, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: `${left} burns` } };
+  }
+
+  /** The isolated network of the recovery site. */
+  bubble(): OperationRequestOf<'testFailover'>['network'] {
+    const networkId = this.definition('slough').networks.find(({ isIsolated }) => isIsolated)?.id as NetworkId;
+    return { use: 'isolated', networks: [{ siteId: siteIdOf('slough'), networkId }] };
+  }
+
+  cleanUpRequest(drill: JobId, outcome: DrillOutcome = 'passed'): OperationRequest {
+    return { id: this.newJobId(), kind: 'cleanUpTest', drill, outcome, notes: 'the shop could be used' };
   }
 
   /** Saves a plan with one group for each list of VMs; `dependsOn` by the name of the VM that waits. */
@@ -202,6 +215,14 @@ export class World extends WorldCore {
 
   async takeBack(target?: Target): Promise<JobId> {
     return this.#done(await this.ask(await this.requestFor('takeBack', target)));
+  }
+
+  async drill(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('testFailover', target)));
+  }
+
+  async cleanUp(drill: JobId, outcome: DrillOutcome = 'passed'): Promise<JobId> {
+    return this.#done(await this.ask(this.cleanUpRequest(drill, outcome)));
   }
 
   async commit(target?: Target): Promise<JobId> {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Fabric, VmView } from '../../provider-agent/fabric/fabric.ts';
+import type { Fabric, TestCopyView, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
-import type { PairingId, SiteId } from '../../shared/ids.ts';
+import type { NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
 import type { Command, CommandKind } from '../../shared/protocol/commands.ts';
 import { withWrites } from '../support/agent-journal.ts';
 import { AgentWorld, cloudId, replica, vmRef } from '../support/agent-world.ts';
@@ -20,7 +20,19 @@ const inState = (mode: VmView['replication']['mode'], state: VmView['replication
 interface Case {
   readonly args: unknown;
   readonly before: VmView;
+  /** Of the replica, before the command. */
+  readonly copy?: TestCopyView;
 }
+
+const drillNetwork = '0a000000-0000-4000-8000-00000000000b' as NetworkId;
+const testCopy = (over: Partial<TestCopyView> = {}): TestCopyView => ({
+  ref: { ...ref, vmId: '0c0b0000-0000-4000-8000-000000000001' as VmId },
+  name: 'vm - Test',
+  power: 'off',
+  networkIds: [],
+  recoveryPoint: { id: 'p1', at: point, kind: 'crashConsistent' },
+  ...over,
+});
 
 /** Every command the protocol has, and a site it can be run on. */
 const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { kind: K }>['args'] } } = {
@@ -71,10 +83,22 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
   'failover.cancel': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'vm.start': { args: { vm: ref, guestAnswersWithinSeconds: 60 }, before: inState('replica', 'failedOverWaitingCompletion') },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
+  'drill.admit': {
+    args: { vm: ref, recoveryPoint: { choose: 'latest' }, network: drillNetwork },
+    before: inState('replica', 'replicating'),
+  },
+  'drill.copy': { args: { vm: ref, recoveryPoint: { choose: 'latest' } }, before: inState('replica', 'replicating') },
+  'drill.connect': { args: { vm: ref, network: drillNetwork }, before: inState('replica', 'replicating'), copy: testCopy() },
+  'drill.start': {
+    args: { vm: ref, network: drillNetwork, guestAnswersWithinSeconds: 60 },
+    before: inState('replica', 'replicating'),
+    copy: testCopy({ networkIds: [drillNetwork] }),
+  },
+  'drill.cleanUp': { args: { vm: ref }, before: inState('replica', 'replicating'), copy: testCopy({ power: 'running' }) },
 };
 
 /** Calls whose repetition changes nothing at the fabric. */
-const idempotent = ['prepareHosts', 'releaseHosts', 'configureReplica', 'writeEpoch'];
+const idempotent = ['prepareHosts', 'releaseHosts', 'configureReplica', 'connectTestCopy', 'writeEpoch'];
 
 type Write = 'begin' | 'conclude';
 interface Crash {
@@ -107,9 +131,10 @@ async function run(
   const world: AgentWorld = await AgentWorld.make(t, {
     journal: (journal) => withWrites(journal, { begin: crashAt(journal, 'begin'), conclude: crashAt(journal, 'conclude') }),
   });
-  const { args, before } = cases[kind];
+  const { args, before, copy } = cases[kind];
   const command = { kind, args } as Command;
   world.fabric.add(before);
+  if (copy !== undefined) world.fabric.copies.set(ref.vmId, copy);
   world.fabric.points.set(ref.vmId, [{ id: 'p1', at: point, kind: 'crashConsistent' }]);
   world.fabric.seedsAfterStart(world.clock, 5_000);
   await world.start();
@@ -126,7 +151,8 @@ async function run(
     world.send(command, { epoch: 3 });
   }
   const outcome = await world.outcome();
-  return { world, outcome, vm: await world.fabric.findVm(ref), calls: world.fabric.calls.map(({ call }) => call) };
+  const found = { vm: await world.fabric.findVm(ref), copy: await world.fabric.findTestCopy(ref) };
+  return { world, outcome, found, calls: world.fabric.calls.map(({ call }) => call) };
 }
 
 for (const kind of Object.keys(cases) as CommandKind[]) {
@@ -140,9 +166,9 @@ for (const kind of Object.keys(cases) as CommandKind[]) {
     }
     for (const call of new Set(undisturbed.calls)) disturbed.push(await run(t, kind, null, call));
 
-    for (const { outcome, vm, calls } of disturbed) {
+    for (const { outcome, found, calls } of disturbed) {
       assert.equal(outcome.status, 'done');
-      assert.deepEqual(vm, undisturbed.vm);
+      assert.deepEqual(found, undisturbed.found);
       for (const call of new Set(calls)) {
         if (!idempotent.includes(call)) assert.equal(calls.filter((made) => made === call).length, 1, `${call} once`);
       }
@@ -150,12 +176,12 @@ for (const kind of Object.keys(cases) as CommandKind[]) {
   });
 
   test(`${kind} asked for again under a new id, with its work done, changes nothing more`, async (t) => {
-    const { world, vm, calls } = await run(t, kind, null);
+    const { world, found, calls } = await run(t, kind, null);
     const { args } = cases[kind];
     world.send({ kind, args } as Command, { epoch: 3, commandId: 'job/step/2' as never });
     const outcome = await world.outcome('job/step/2');
     assert.equal(outcome.status, 'done', JSON.stringify(world.logged.at(-1)));
-    assert.deepEqual(await world.fabric.findVm(ref), vm);
+    assert.deepEqual({ vm: await world.fabric.findVm(ref), copy: await world.fabric.findTestCopy(ref) }, found);
     const more = world.fabric.calls.slice(calls.length).map(({ call }) => call);
     assert.deepEqual(
       more.filter((call) => !idempotent.includes(call)),

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { NewJob } from '../../control-plane/store/store.ts';
+import type { DrillEvent } from '../../shared/domain/drill.ts';
+import type { VmEvent } from '../../shared/domain/protected-vm.ts';
 import { checkers, type Invariant, violationsOf } from '../support/checkers.ts';
 import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
 import {
@@ -15,14 +18,16 @@ import {
   opened,
   power,
   prepare,
+  protectedVm,
   reading,
+  ref,
   sent,
   slough,
   start,
   stored,
   told,
 } from '../support/hand-made-trace.ts';
-import type { TraceEvent } from '../support/trace.ts';
+import type { SeenCopy, TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
@@ -98,6 +103,21 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   ],
   'bounded-retries': [['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)]],
   'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
+  'drill-isolated': [
+    ['a copy is on a network that leads somewhere', withMore(copies({ exposedTo: ['LAN'] }), isFinished)],
+    ['a copy has the id of its replica', withMore(copies({ vmId: ref.vmId }), isFinished)],
+    ['a drill fails the replica over', [drill({}), effect('startFailover', prepare)]],
+    ['a drill decides an epoch', [drill({ claims: [{ id: protectedVm, phases: ['protected'], epoch: 2 }] })]],
+    ['a drill changes the phase', [drill({}), marks('failoverStarted')]],
+    ['production is started as a copy', withMore(power(slough, 'on', { cause: 'startTestVm' }), isFinished)],
+  ],
+  'drill-known': [
+    ['a copy is made before its VM says so', withMore(copies(), isFinished)],
+    [
+      'a copy is left when its VM says that it is gone',
+      [...goodRun().slice(0, -1), marks('testCopyBegun'), copies(), marks('testCopyRemoved'), ...goodRun().slice(-1)],
+    ],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -107,6 +127,19 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ],
   ],
 };
+
+function drill(over: Partial<NewJob>): TraceEvent {
+  const { job: given } = opened() as Extract<TraceEvent, { type: 'opened' }>;
+  return opened({ job: { ...given.job, kind: 'testFailover', input: {} }, claims: [], ...over });
+}
+
+function copies(over: Partial<SeenCopy> = {}): TraceEvent {
+  return { at: 0, type: 'copies', site: slough, copies: [{ vmId: 'copy', replicaId: ref.vmId, power: 'off', exposedTo: [], ...over }] };
+}
+
+function marks(event: VmEvent | DrillEvent): TraceEvent {
+  return { at: 0, type: 'facts', jobId: job, facts: [], projections: [{ vm: protectedVm, event }] };
+}
 
 function text(of: string): TraceEvent {
   return { at: 0, type: 'toCloud', site: slough, text: of };

@@ -25,6 +25,9 @@ const anyVm = fc
     return { phase, replicatesFrom, activeLocation };
   });
 
+const maybe = (id: string) => fc.option(fc.constant(id), { nil: null });
+const besideACopy = ['plannedFailover', 'unplannedFailover', 'cleanUpTest'];
+
 describe('the life of a protected VM', () => {
   test('is one table: of one phase and one event there is one row', () => {
     const keys = transitions.map(({ from, on }) => `${from} ${on}`);
@@ -75,17 +78,18 @@ describe('the life of a protected VM', () => {
       }),
     ));
 
-  test('an operation is allowed exactly in its phases, while no job works on the VM; else the reason is told', () =>
+  test('an operation is allowed exactly in its phases, while no job works on the VM, and beside a test copy only failovers and its clean-up; else the reason is told', () =>
     fc.assert(
-      fc.property(anyVm, fc.option(fc.constant('job-1'), { nil: null }), (vm, busyWith) => {
-        const allowances = allowedOperations({ ...vm, busyWith });
+      fc.property(anyVm, maybe('job-1'), maybe('drill-1'), (vm, busyWith, drill) => {
+        const allowances = allowedOperations({ ...vm, busyWith, drill });
         assert.deepEqual(
           allowances.map(({ operation }) => operation),
           [...VM_OPERATIONS],
         );
         for (const { operation, isAllowed, reason } of allowances) {
           const from: readonly Phase[] = operationPhases[operation];
-          assert.equal(isAllowed, busyWith === null && from.includes(vm.phase));
+          const fitsDrill = drill === null ? operation !== 'cleanUpTest' : besideACopy.includes(operation);
+          assert.equal(isAllowed, busyWith === null && from.includes(vm.phase) && fitsDrill);
           assert.equal(reason === '', isAllowed);
         }
       }),

@@ -196,3 +196,30 @@ test('a job of 10,000 VMs is opened and read back', async (t) => {
   const ids = newVms.map(({ id }) => id);
   assert.equal((await world.store.promises.protectedVms(world.vaultId, { ids })).length, 10_000);
 });
+
+test('the drill of a VM is told from before its copy is made until it is gone, and a job may ask for it to be so', async (t) => {
+  const world = await makeStoreWorld(t);
+  const { vms } = await protect(world, 1);
+  const id = vms[0]?.id as never;
+  const claims = [{ id, phases: ['protected'] as const, drill: null }];
+  const drill = makeJob(world, { kind: 'testFailover' });
+  await world.store.jobs.open(order(drill, { claims }));
+  const step = stepId('copy/vm');
+  await world.store.jobs.append(world.vaultId, drill.id, [started(step)], [{ vm: id, event: 'testCopyBegun' }]);
+  await world.store.jobs.append(world.vaultId, drill.id, [ended], []);
+  const drillOf = async () => (await world.store.promises.protectedVms(world.vaultId))[0]?.drill;
+  assert.equal(await drillOf(), drill.id);
+  await assert.rejects(world.store.jobs.open(order(makeJob(world, { kind: 'testFailover' }), { claims })), {
+    code: 'ERR_OPERATION_NOT_ALLOWED',
+    message: new RegExp(drill.id),
+  });
+
+  const cleanUp = makeJob(world, { kind: 'cleanUpTest' });
+  await world.store.jobs.open(order(cleanUp, { claims: [{ id, phases: ['protected'], drill: drill.id }] }));
+  await world.store.jobs.append(world.vaultId, cleanUp.id, [started(step), ended], [{ vm: id, event: 'testCopyRemoved' }]);
+  assert.equal(await drillOf(), null);
+  const [vm] = await world.store.promises.protectedVms(world.vaultId);
+  assert.deepEqual([vm?.phase, vm?.activeLocation, vm?.epoch, vm?.busyWith], ['protected', 'primary', 0, null]);
+  const kinds = (await world.store.jobs.list(world.vaultId, { kind: 'testFailover', limit: 10 })).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ['testFailover']);
+});

@@ -1,21 +1,17 @@
 /** Commands: recovery plans, failover, and what follows one: take back, another recovery point, commit. */
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { Direction, OperationRequestOf } from '../../../shared/api/operations.ts';
+import type { Direction } from '../../../shared/api/operations.ts';
 import { readDocument, writeDocument } from '../../../shared/document.ts';
 import { RecoveryPlan } from '../../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { moment, plain, table } from '../output.ts';
+import { POINTS, pointOf } from '../recovery-point.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import { readText, type Session } from '../session.ts';
 import { findPlan, type TargetOptions, targetOf, withTarget } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
-
-const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
-
-/** Hyper-V Replica numbers its points with GUIDs. */
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 interface FailoverOptions extends TargetOptions, FollowOptions {
   readonly kind: string;
@@ -23,6 +19,7 @@ interface FailoverOptions extends TargetOptions, FollowOptions {
   readonly reason: string;
   readonly attest: boolean;
   readonly recoveryPoint: string;
+  readonly drillCopies?: string;
 }
 
 export function addRecoveryCommands(tree: Tree, program: Command): void {
@@ -48,7 +45,8 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
             'you vouch that the VMs are down at the site they are moved away from, although its agent is connected',
             false,
           )
-          .option('--recovery-point <point>', POINTS, 'latest'),
+          .option('--recovery-point <point>', POINTS, 'latest')
+          .option('--drill-copies <what>', 'leave: test copies of a drill may stay; without it they are cleaned up first, by you'),
       ),
     run: async (session, options: FailoverOptions) => {
       if (options.kind !== 'planned' && options.kind !== 'unplanned')
@@ -62,12 +60,17 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const target = await targetOf(client, options);
       if (options.kind === 'planned')
-        return runOperation(session, client, { kind: 'plannedFailover', target, direction, reason: options.reason }, options);
+        return runOperation(
+          session,
+          client,
+          { kind: 'plannedFailover', target, direction, reason: options.reason, ...drillCopiesOf(options) },
+          options,
+        );
       const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
       return runOperation(
         session,
         client,
-        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary },
+        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary, ...drillCopiesOf(options) },
         options,
       );
     },
@@ -220,11 +223,10 @@ function directionOf(text: string): Direction {
   throw new FarshoreError('ERR_REQUEST_INVALID', `--direction knows: to-recovery, to-primary; not '${text}'`);
 }
 
-function pointOf(text: string): OperationRequestOf<'unplannedFailover'>['recoveryPoint'] {
-  if (text === 'latest') return { choose: 'latest' };
-  if (text === 'latest-application-consistent') return { choose: 'latestApplicationConsistent' };
-  if (guid.test(text)) return { choose: 'given', id: text };
-  throw new FarshoreError('ERR_REQUEST_INVALID', `--recovery-point knows: ${POINTS}; not '${text}'`);
+function drillCopiesOf({ drillCopies }: FailoverOptions): { drillCopies?: 'leave' } {
+  if (drillCopies === undefined) return {};
+  if (drillCopies === 'leave') return { drillCopies };
+  throw new FarshoreError('ERR_REQUEST_INVALID', `--drill-copies knows: leave; not '${drillCopies}'`);
 }
 
 function sizeOf({ members, groups }: { readonly members: number; readonly groups: number }): string {

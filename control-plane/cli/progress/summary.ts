@@ -1,5 +1,5 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
-import { isFailover, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { isMeasured, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
@@ -29,8 +29,16 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...failuresOf(detail, colors),
   ];
   lines.push(...decisionLines(detail));
-  if (detail.endedAt !== null && isFailover(detail.kind)) lines.push(`  farshore report ${detail.id}`);
+  if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
+  if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));
   return lines.join('\n');
+}
+
+const hasDone = (members: readonly ModelMember[]): boolean => members.some(({ status }) => status === 'done');
+
+/** Nothing else ends a drill. */
+function cleanUpLines(id: string): string[] {
+  return ['', 'The test copies run until the drill is cleaned up:', `  farshore drills clean-up ${id} --outcome passed --notes "..."`];
 }
 
 function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string[] {

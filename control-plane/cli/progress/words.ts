@@ -14,6 +14,8 @@ const kinds: Record<JobAnswer['kind'], string> = {
   commit: 'Commit',
   reverseReplication: 'Reverse the replication of',
   resynchronize: 'Resynchronize',
+  testFailover: 'Test failover:',
+  cleanUpTest: 'Clean up the test failover:',
   unprotect: 'Unprotect',
 };
 
@@ -47,6 +49,8 @@ const stages: Record<Stage, string> = {
   shuttingDown: 'shutting the guest down',
   sendingLastChanges: 'sending the last changes',
   failingOver: 'failing over',
+  makingTestCopy: 'making the test copy',
+  checkingNetwork: 'checking that the network leads nowhere',
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',
   cleaningUp: 'cleaning up',

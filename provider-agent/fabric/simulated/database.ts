@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS vm (
 CREATE INDEX IF NOT EXISTS vm_version ON vm (version);
 CREATE INDEX IF NOT EXISTS vm_due ON vm (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS vm_host ON vm (host);
+CREATE INDEX IF NOT EXISTS vm_test_copy ON vm (record ->> '$.testCopy.replicaId', cloud_id)
+  WHERE record ->> '$.testCopy.replicaId' IS NOT NULL;
 CREATE TABLE IF NOT EXISTS removed_vm (cloud_id TEXT NOT NULL, vm_id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (cloud_id, vm_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS address (
   network_id TEXT NOT NULL, address TEXT NOT NULL, cloud_id TEXT NOT NULL, vm_id TEXT NOT NULL, PRIMARY KEY (network_id, address)) STRICT, WITHOUT ROWID;

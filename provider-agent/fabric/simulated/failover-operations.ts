@@ -1,8 +1,7 @@
 /** Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
 import type { VmRef } from '../../../shared/ids.ts';
-import { FabricError } from '../fabric-error.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
-import { cmdletClass, wrongState } from './refusals.ts';
+import { noRecoveryPoint, wrongState } from './refusals.ts';
 import type { Work } from './task-runner.ts';
 import type { Adapter, ReplicaPart, VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
@@ -42,7 +41,7 @@ export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: str
     const replication = world.advance(vm, 'failoverStarted', 'startFailover', 'a replica that is replicating');
     const points = world.points.list(ref);
     const point = recoveryPointId === null ? points[0] : points.find(({ id }) => id === recoveryPointId);
-    if (point === undefined) throw noRecoveryPoint(vm, recoveryPointId);
+    if (point === undefined) throw noRecoveryPoint('startFailover', vm, recoveryPointId);
     return { vm, replication, point };
   };
   return {
@@ -129,13 +128,4 @@ function withFailover({ replication: { replica } }: VmRecord, point: SimulatedPo
   if (replica === null) return null;
   const failover = point && { pointId: point.id, writtenBytes: point.writtenBytes, isPlanned: point.id === replica.preparedPointId };
   return { ...replica, failover };
-}
-
-function noRecoveryPoint(vm: VmRecord, id: string | null): FabricError {
-  return new FabricError(
-    'ERR_NO_RECOVERY_POINT',
-    'ObjectNotFound',
-    cmdletClass('startFailover'),
-    `Virtual machine '${vm.name}' has ${id === null ? 'no recovery point' : `no recovery point ${id}`}.`,
-  );
 }

@@ -24,6 +24,10 @@ const cmdlets: Record<Operation, { readonly name: string; readonly class: string
   becomeReplica: { name: 'Set-VMReplication -AsReplica', class: 'SetVMReplication' },
   reverseReplication: { name: 'Set-VMReplication -Reverse', class: 'SetVMReplication' },
   resynchronize: { name: 'Resume-VMReplication -Resynchronize', class: 'ResumeVMReplication' },
+  startTestFailover: { name: 'Start-VMFailover -AsTest', class: 'StartVMFailover' },
+  connectTestCopy: { name: 'Set-SCVirtualNetworkAdapter', class: 'SetSCVirtualNetworkAdapter' },
+  startTestVm: { name: 'Start-VM', class: 'StartVM' },
+  stopTestFailover: { name: 'Stop-VMFailover', class: 'StopVMFailover' },
   stopVm: { name: 'Stop-VM', class: 'StopVM' },
   startVm: { name: 'Start-VM', class: 'StartVM' },
   writeEpoch: { name: 'Set-SCCustomPropertyValue', class: 'SetSCCustomPropertyValue' },
@@ -82,4 +86,14 @@ export function cloudNotFound(operation: Operation, cloudId: CloudId): FabricErr
 /** Anything else that the site cannot do; text of ours. */
 export function failed(code: ErrorCode, operation: Operation, message: string, cause?: unknown): FabricError {
   return new FabricError(code, 'OperationFailed', cmdletClass(operation), message, { cause });
+}
+
+/** Text of ours. Null: the latest was asked for. */
+export function noRecoveryPoint(operation: Operation, vm: VmRecord, id: string | null): FabricError {
+  return new FabricError(
+    'ERR_NO_RECOVERY_POINT',
+    'ObjectNotFound',
+    cmdletClass(operation),
+    `Virtual machine '${vm.name}' has ${id === null ? 'no recovery point' : `no recovery point ${id}`}.`,
+  );
 }

@@ -103,6 +103,11 @@ export function nextReplication(from: ReplicationPhase, on: ReplicationEvent): R
   return replicationTransitions.find((t) => t.on === on && t.from.mode === from.mode && t.from.state === from.state)?.to ?? null;
 }
 
+/** A test copy is made of a replica that takes changes; nothing becomes of the replica by it. */
+export function mayBeTested({ mode, state }: ReplicationPhase): boolean {
+  return mode === 'replica' && state === 'replicating';
+}
+
 /** A replica's disks belong to replication until a failover: it cannot be started before. */
 export function mayStart({ mode, state }: ReplicationPhase): boolean {
   if (mode === 'replica') return state === 'failedOverWaitingCompletion' || state === 'failedOver';

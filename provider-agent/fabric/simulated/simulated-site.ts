@@ -4,20 +4,30 @@
  * the instant it happens, so a killed process finds its site again exactly as the kill left it.
  */
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import type { CloudId, PairingId, VmRef } from '../../../shared/ids.ts';
+import type { CloudId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import type {
   Act,
   Fabric,
   HostsPreparation,
   InventoryChanges,
+  NetworkExposure,
   NetworkMapping,
   RecoveryPoint,
   ReplicaTarget,
   ReplicationHost,
+  TestCopyView,
   VmView,
 } from '../fabric.ts';
 import { openDatabase, type SqliteDatabase } from './database.ts';
+import {
+  connectTestCopyWork,
+  networkExposure,
+  startTestFailoverWork,
+  startTestVmWork,
+  stopTestFailoverWork,
+  testCopyView,
+} from './drill-operations.ts';
 import { completeFailoverWork, prepareFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
 import type { FaultDesk } from './fault-desk.ts';
 import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
@@ -140,6 +150,15 @@ export class SimulatedSite implements Fabric {
     return this.#world.points.list(ref).map(({ id, at, kind }) => ({ id, at, kind }));
   }
 
+  async findTestCopy(replica: VmRef): Promise<TestCopyView | null> {
+    const copy = this.#world.vms.testCopyOf(replica);
+    return copy === null ? null : testCopyView(copy);
+  }
+
+  async networkExposure(networkId: NetworkId): Promise<NetworkExposure | null> {
+    return networkExposure(this.#world, networkId);
+  }
+
   async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
     const cloud = this.#world.hosts.cloud(cloudId);
     if (cloud === null) throw cloudNotFound('prepareHosts', cloudId);
@@ -203,6 +222,22 @@ export class SimulatedSite implements Fabric {
     return this.#runner.run(resynchronizeWork(this.#world, ref), act);
   }
 
+  startTestFailover(replica: VmRef, recoveryPointId: string | null, act: Act): Promise<void> {
+    return this.#runner.run(startTestFailoverWork(this.#world, replica, recoveryPointId), act);
+  }
+
+  connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void> {
+    return this.#runner.run(connectTestCopyWork(this.#world, replica, networkId), act);
+  }
+
+  startTestVm(replica: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(startTestVmWork(this.#world, replica), act);
+  }
+
+  stopTestFailover(replica: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(stopTestFailoverWork(this.#world, replica), act);
+  }
+
   stopVm(ref: VmRef, act: Act): Promise<void> {
     return this.#runner.run(stopVmWork(this.#world, ref), act);
   }
@@ -242,6 +277,11 @@ export class SimulatedSite implements Fabric {
   /** Recovery points with what the primary had written by then. Newest first. */
   pointsWithContent(ref: VmRef): readonly SimulatedPoint[] {
     return this.#world.points.list(ref);
+  }
+
+  /** Every test copy that is there, by the id of its replica. */
+  testCopies(): ReadonlyMap<string, TestCopyView> {
+    return new Map(this.#world.vms.testCopies().map((copy) => [copy.testCopy.replicaId, testCopyView(copy)] as const));
   }
 
   /** Adapters with networks and addresses, which the port does not show. */

@@ -15,6 +15,10 @@ export interface CloudDefinition {
   readonly hosts: readonly string[];
 }
 
+export interface NetworkDefinition extends MappableNetwork {
+  readonly isIsolated: boolean;
+}
+
 export interface HostDefinition {
   readonly name: string;
   readonly coreLimit: number;
@@ -50,7 +54,7 @@ export interface SiteDefinition {
   readonly clouds: readonly CloudDefinition[];
   readonly hosts: readonly HostDefinition[];
   readonly storage: readonly { readonly name: string; readonly capacityBytes: number }[];
-  readonly networks: readonly MappableNetwork[];
+  readonly networks: readonly NetworkDefinition[];
   readonly vms: readonly VmDefinition[];
   readonly timings: Readonly<Record<Operation | 'guestStart', Distribution>>;
   readonly replication: {
@@ -71,10 +75,11 @@ export function readSiteFile(text: string, fileName: string): SiteDefinition {
 /** `file` has passed its schema: every name it refers to exists. */
 function defineSite(file: SiteFile): SiteDefinition {
   const networks = file.networks.map(
-    (network): MappableNetwork => ({
+    (network): NetworkDefinition => ({
       id: network.id ?? NetworkId.parse(nameUuid(file.name, 'network', network.name)),
       name: network.name,
       subnets: network.subnets,
+      isIsolated: network.isolated,
     }),
   );
   const networkIds = (names: readonly string[] | undefined) =>

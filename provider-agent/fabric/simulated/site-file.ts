@@ -26,6 +26,8 @@ const Pool = z.strictObject({
 const Network = z.strictObject({
   name: Name,
   id: NetworkId.optional(),
+  /** It leads nowhere: test copies may be connected to it. */
+  isolated: z.boolean().default(false),
   subnets: z
     .array(z.strictObject({ name: Name, cidr: z.cidrv4(), pool: Pool.nullable().default(null) }))
     .min(1)

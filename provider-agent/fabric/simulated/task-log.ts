@@ -30,7 +30,7 @@ export interface PowerChange {
   readonly vmId: string;
   readonly host: string;
   readonly change: 'on' | 'off';
-  readonly cause: 'siteFile' | 'startVm' | 'stopVm' | 'stopFailover' | 'hostDies';
+  readonly cause: 'siteFile' | 'startVm' | 'startTestVm' | 'stopVm' | 'stopFailover' | 'stopTestFailover' | 'hostDies';
   readonly commandId: string | null;
   readonly epoch: number | null;
 }

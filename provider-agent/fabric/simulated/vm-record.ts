@@ -1,8 +1,8 @@
 /** What a simulated site knows of one VM; stored as one JSON document, written whole. */
 import type { AdapterSource, AdapterTarget } from '../../../shared/domain/network-map.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import type { CloudId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
-import type { PowerState, ReplicaTarget, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
+import type { CloudId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
+import type { PowerState, RecoveryPoint, ReplicaTarget, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
 import type { Distribution } from './distribution.ts';
 
 export interface Adapter {
@@ -38,8 +38,12 @@ export interface VmRecord {
   readonly written: Written;
   readonly epoch: number;
   readonly replication: ReplicationRecord;
+  /** Of the test copy that a drill made of a replica; absent for every other VM. */
+  readonly testCopy?: { readonly replicaId: VmId; readonly point: RecoveryPoint };
   readonly dueAt: number | null;
 }
+
+export type TestCopyRecord = VmRecord & Required<Pick<VmRecord, 'testCopy'>>;
 
 export interface ReplicationRecord {
   readonly mode: ReplicationMode;
@@ -88,6 +92,11 @@ export function vmRef(cloudId: CloudId, vmId: VmId): VmRef {
   return { cloudId, vmId };
 }
 
+/** Whether replication has a say in it: a test copy stands beside replication, as a VM does that was never protected. */
+export function replicates({ replication }: VmRecord): boolean {
+  return replication.mode !== 'none' && replication.mode !== 'testReplica';
+}
+
 export function viewOf(record: VmRecord): VmView {
   const { mode, state, health, lastPointAt, replica } = record.replication;
   const failover = replica?.failover ?? null;
@@ -96,10 +105,15 @@ export function viewOf(record: VmRecord): VmView {
     ref: record.ref,
     name: record.name,
     power: record.power,
-    networkIds: [...new Set(record.adapters.flatMap(({ connected }) => (connected === null ? [] : [connected.networkId])))],
+    networkIds: networkIdsOf(record.adapters),
     replication: { mode, state, health, failoverType, lastPointAt },
     epoch: record.epoch,
   };
+}
+
+/** The networks that they are connected to. */
+export function networkIdsOf(adapters: readonly Adapter[]): NetworkId[] {
+  return [...new Set(adapters.flatMap(({ connected }) => (connected === null ? [] : [connected.networkId])))];
 }
 
 export function writtenBytesAt(record: VmRecord, at: number): number {

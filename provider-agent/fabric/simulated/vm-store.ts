@@ -2,9 +2,9 @@
  * The VMs of a site, and the counter of changes that makes reading the inventory cheap: each write gives the VM the
  * next number, and a reader asks for what lies above the number it knows.
  */
-import type { VmRef } from '../../../shared/ids.ts';
+import type { NetworkId, VmRef } from '../../../shared/ids.ts';
 import type { SqliteDatabase } from './database.ts';
-import type { VmRecord } from './vm-record.ts';
+import type { TestCopyRecord, VmRecord } from './vm-record.ts';
 
 export class VmStore {
   readonly #sql;
@@ -17,13 +17,23 @@ export class VmStore {
         `INSERT INTO vm (cloud_id, vm_id, host, version, due_at, record) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET host = excluded.host, version = excluded.version, due_at = excluded.due_at, record = excluded.record`,
       ),
+      testCopy: database.prepare<[string, string], { record: string }>(
+        // Without statistics the cloud alone would be searched for, which is most of the VMs.
+        `SELECT record FROM vm INDEXED BY vm_test_copy WHERE cloud_id = ? AND record ->> '$.testCopy.replicaId' IS NOT NULL
+         AND record ->> '$.testCopy.replicaId' = ?`,
+      ),
+      testCopies: database.prepare<[], { record: string }>("SELECT record FROM vm WHERE record ->> '$.testCopy.replicaId' IS NOT NULL"),
+      // Cheap first: a record that does not have the text of the id is not taken apart.
+      onNetwork: database.prepare<[string], { record: string }>('SELECT record FROM vm WHERE instr(record, ?) > 0'),
       remove: database.prepare('DELETE FROM vm WHERE cloud_id = ? AND vm_id = ?'),
       noteRemoved: database.prepare('INSERT OR REPLACE INTO removed_vm (cloud_id, vm_id, version) VALUES (?, ?, ?)'),
       forgetRemoved: database.prepare('DELETE FROM removed_vm WHERE cloud_id = ? AND vm_id = ?'),
       wasRemoved: database.prepare<[string, string], { version: number }>(
         'SELECT version FROM removed_vm WHERE cloud_id = ? AND vm_id = ?',
       ),
-      changed: database.prepare<[number], { record: string }>('SELECT record FROM vm WHERE version > ? ORDER BY version'),
+      changed: database.prepare<[number], { record: string }>(
+        "SELECT record FROM vm WHERE version > ? AND record ->> '$.testCopy' IS NULL ORDER BY version",
+      ),
       removed: database.prepare<[number], VmRefRow>('SELECT cloud_id, vm_id FROM removed_vm WHERE version > ?'),
       onHost: database.prepare<[string], { record: string }>('SELECT record FROM vm WHERE host = ?'),
       due: database.prepare<[number, number], { record: string }>('SELECT record FROM vm WHERE due_at <= ? ORDER BY due_at LIMIT ?'),
@@ -72,6 +82,25 @@ export class VmStore {
   remove({ cloudId, vmId }: VmRef): void {
     this.#sql.remove.run(cloudId, vmId);
     this.#sql.noteRemoved.run(cloudId, vmId, this.nextVersion());
+  }
+
+  /** A test copy was in no inventory, so nobody has to learn that it is gone. */
+  removeTestCopy({ cloudId, vmId }: VmRef): void {
+    this.#sql.remove.run(cloudId, vmId);
+  }
+
+  testCopyOf({ cloudId, vmId }: VmRef): TestCopyRecord | null {
+    return decode(this.#sql.testCopy.get(cloudId, vmId)) as TestCopyRecord | null;
+  }
+
+  testCopies(): TestCopyRecord[] {
+    return this.#sql.testCopies.all().flatMap((row) => (decode(row) as TestCopyRecord | null) ?? []);
+  }
+
+  /** VMs that are connected to the network. */
+  onNetwork(networkId: NetworkId): VmRecord[] {
+    const named = this.#sql.onNetwork.all(networkId).flatMap((row) => decode(row) ?? []);
+    return named.filter(({ adapters }) => adapters.some(({ connected }) => connected?.networkId === networkId));
   }
 
   wasRemoved({ cloudId, vmId }: VmRef): boolean {

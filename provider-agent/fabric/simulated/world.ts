@@ -16,7 +16,7 @@ import { cloudNotFound, failed, hostDown, vmNotFound, wrongState } from './refus
 import { nextReplication, type ReplicationEvent } from './replication-states.ts';
 import type { SiteDefinition, VmDefinition } from './site-definition.ts';
 import { TaskLog } from './task-log.ts';
-import { notReplicated, type ReplicationRecord, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
+import { notReplicated, type ReplicationRecord, replicates, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
 import { VmStore } from './vm-store.ts';
 
 export class World {
@@ -108,7 +108,7 @@ export class World {
       for (const vm of this.vms.onHost(host)) {
         if (vm.power === 'running')
           this.tasks.notePower({ at: now, host, change: 'off', cause: 'hostDies', commandId: null, epoch: null }, vm.ref);
-        const replication = vm.replication.mode === 'none' ? vm.replication : { ...vm.replication, health: 'critical' as const };
+        const replication = replicates(vm) ? { ...vm.replication, health: 'critical' as const } : vm.replication;
         this.vms.put({
           ...settleWritten(vm, now),
           power: 'critical',
@@ -128,9 +128,9 @@ export class World {
       this.hosts.setUp(host, true);
       for (const vm of this.vms.onHost(host)) {
         const crashed = vm.crashed ? nextReplication(vm.replication, 'primaryCrashed') : null;
-        const health = vm.replication.mode === 'none' ? vm.replication.health : ('warning' as const);
+        const health = replicates(vm) ? ('warning' as const) : vm.replication.health;
         const replication = { ...vm.replication, health, ...crashed };
-        const dueAt = crashed === null && vm.replication.mode !== 'none' ? now : null;
+        const dueAt = crashed === null && replicates(vm) ? now : null;
         this.vms.put({ ...vm, power: 'off', crashed: false, written: { bytes: vm.written.bytes, at: now }, replication, dueAt });
       }
     });

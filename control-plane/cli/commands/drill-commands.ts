@@ -1,0 +1,133 @@
+/** Commands: drills. Test copies are started, looked at by a person, and cleaned up with what that person has to say. */
+import type { Command } from 'commander';
+import type { DrillAnswer } from '../../../shared/api/drills.ts';
+import type { DrillNetwork } from '../../../shared/api/operations.ts';
+import { DRILL_OUTCOMES, type DrillOutcome } from '../../../shared/domain/drill.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import type { JobId } from '../../../shared/ids.ts';
+import type { Client } from '../client.ts';
+import { addLeaf, type Tree } from '../leaf.ts';
+import { pick } from '../names.ts';
+import { moment, type Output, plain, table } from '../output.ts';
+import { stateWords } from '../progress/words.ts';
+import { POINTS, pointOf } from '../recovery-point.ts';
+import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import { type TargetOptions, targetOf, withTarget } from '../target.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+interface StartOptions extends TargetOptions, FollowOptions {
+  readonly network: readonly string[];
+  readonly recoveryPoint: string;
+  readonly keepFailed: boolean;
+}
+
+interface CleanUpOptions extends FollowOptions {
+  readonly outcome: string;
+  readonly notes: string;
+}
+
+export function addDrillCommands(tree: Tree, program: Command): void {
+  const drills = program.command('drills').description('drills: test failovers, which production does not notice');
+  addLeaf(tree, drills, {
+    usage: 'start',
+    about: 'start test copies of VMs at the recovery site, on an isolated network; the VMs run and replicate on',
+    examples: [
+      'farshore drills start --plan shop --network Bubble',
+      'farshore drills start --plan shop --network Slough/Bubble --network Leeds/Bubble',
+      'farshore drills start --vm sql-01 --network none --recovery-point latest-application-consistent',
+    ],
+    configure: (command) =>
+      withFollow(
+        withTarget(command)
+          .option(
+            '--network <network>',
+            'an isolated VM network of the recovery site, once for each site; or none: unconnected',
+            (network: string, all: readonly string[]) => [...all, network],
+            [],
+          )
+          .option('--recovery-point <point>', POINTS, 'latest')
+          .option('--keep-failed', 'leave the test copy of a VM that failed, to be looked at; else it is cleaned up at once', false),
+      ),
+    run: async (session, options: StartOptions) => {
+      const client = session.client();
+      const [target, network] = [await targetOf(client, options), await networkOf(client, options.network)];
+      const wish = { kind: 'testFailover' as const, target, network, recoveryPoint: pointOf(options.recoveryPoint) };
+      return runOperation(session, client, { ...wish, ...(options.keepFailed && { keepFailed: true as const }) }, options);
+    },
+  });
+  addLeaf(tree, drills, {
+    usage: 'list',
+    about: 'list drills, newest first, and how they ended',
+    examples: ['farshore drills list', 'farshore drills list --json'],
+    configure: (command) => command.option('--limit <n>', '50 when not said', wholeNumber),
+    run: async (session, { limit }: { limit?: number }) => {
+      const answer = await session.client().call('listDrills', { query: limit === undefined ? {} : { limit } });
+      session.output.show(answer, (shown) => drillTable(shown.drills, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, drills, {
+    usage: 'clean-up <drill>',
+    about: 'remove the test copies of a drill and say how it went; only then it counts as passed',
+    examples: [
+      'farshore drills clean-up latest --outcome passed --notes "signed in and placed an order"',
+      'farshore drills clean-up 7b8e5d7a --outcome failed --notes "the shop cannot reach its database"',
+    ],
+    configure: (command) =>
+      withFollow(
+        command
+          .requiredOption('--outcome <outcome>', `what you say of it: ${DRILL_OUTCOMES.join(', ')}`)
+          .requiredOption('--notes <text>', 'what you have seen; kept with the drill'),
+      ),
+    run: async (session, options: CleanUpOptions, wanted: string) => {
+      const client = session.client();
+      const { notes } = options;
+      const [outcome, drill] = [outcomeOf(options.outcome), await findDrill(client, wanted)];
+      return runOperation(session, client, { kind: 'cleanUpTest', drill, outcome, notes }, options);
+    },
+  });
+}
+
+/** `latest` is the newest that has something left to clean up. */
+async function findDrill(client: Client, wanted: string): Promise<JobId> {
+  const { drills } = await client.call('listDrills', { query: { limit: 500 } });
+  if (wanted !== 'latest') return pick(wanted, drills, 'drill', ({ id }) => [id.slice(0, 8), id]).id;
+  const open = drills.find(({ copiesLeft }) => copiesLeft > 0);
+  if (open === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'no drill has anything left to clean up');
+  return open.id;
+}
+
+/** `network`, or `site/network` where several sites have one of that name. */
+async function networkOf(client: Client, names: readonly string[]): Promise<DrillNetwork> {
+  if (names.length === 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'say --network: an isolated VM network, or none');
+  if (names.includes('none')) {
+    if (names.length > 1) throw new FarshoreError('ERR_REQUEST_INVALID', '--network none stands alone');
+    return { use: 'none' };
+  }
+  const { networks } = await client.call('listNetworks');
+  const chosen = names.map((name) =>
+    pick(name, networks, 'VM network', (one) => [`${one.siteName}/${one.name}`, one.name, `${one.siteName}/${one.id}`, one.id]),
+  );
+  return { use: 'isolated', networks: chosen.map(({ siteId, id }) => ({ siteId, networkId: id })) };
+}
+
+function outcomeOf(text: string): DrillOutcome {
+  const outcome = DRILL_OUTCOMES.find((one) => one === text);
+  if (outcome === undefined) throw new FarshoreError('ERR_REQUEST_INVALID', `--outcome knows: ${DRILL_OUTCOMES.join(', ')}; not '${text}'`);
+  return outcome;
+}
+
+function drillTable(drills: readonly DrillAnswer[], { colors }: Output): string {
+  const rows = drills.map((drill) => [
+    drill.id.slice(0, 8),
+    plain(drill.target),
+    moment(drill.startedAt),
+    drill.startedBy,
+    stateWords[drill.state],
+    drill.copiesLeft > 0 ? `${drill.copiesLeft} of ${drill.vms} there` : 'none left',
+    drill.verdict,
+    plain(drill.cleanUp?.notes ?? ''),
+  ]);
+  const head = ['DRILL', 'TARGET', 'STARTED', 'BY', 'STATE', 'TEST COPIES', 'RESULT', 'NOTES'];
+  return table(head, rows, 'no drills; start one with: farshore drills start --plan PLAN --network NETWORK', colors);
+}

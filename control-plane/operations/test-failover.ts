@@ -1,0 +1,104 @@
+/**
+ * Test failover, a drill: test copies of VMs come up at the site that holds their replicas, on a network that leads nowhere, in
+ * the order of the plan, from the recovery points and with the addresses that a failover would use. The VMs stay protected and go
+ * on replicating under the same ownership decision. The job ends when the copies run; they stay until a person has looked at
+ * them and cleans the drill up (clean-up-test.ts), so that no lock of a drill is in the way of a real failover.
+ */
+import type { DrillNetwork, OperationRequestOf } from '../../shared/api/operations.ts';
+import { compileDrill, type DrillWork } from '../../shared/domain/drill-graph.ts';
+import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import type { NetworkId, SiteId } from '../../shared/ids.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { type Compile, type CompilePorts, recordOf, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import type { Actor } from './operations.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileTestFailover: Compile<'testFailover'> = async (request, actor, ports) => {
+  const { target, members } = await resolveAllowed(request.target, 'testFailover', ['target'], actor, ports);
+  const networkAt = await networksOf(request.network, members, actor, ports);
+  return {
+    target: target.title,
+    input: { target: request.target, ...recordOf(target), recoveryPoint: request.recoveryPoint, network: request.network },
+    graph: compileDrill(
+      target.groups.map(({ name, vms }) => ({
+        name,
+        members: vms.map((member) => drillWork(member, request, networkAt.get(siteOf(member)) ?? null)),
+      })),
+    ),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], drill: null })),
+    newVms: [],
+  };
+};
+
+type Wish = Pick<OperationRequestOf<'testFailover'>, 'recoveryPoint' | 'keepFailed'>;
+
+const siteOf = (member: TargetVm): SiteId => sidesOf(member).target.siteId;
+
+function drillWork(member: TargetVm, { recoveryPoint, keepFailed }: Wish, network: NetworkId | null): DrillWork<StepWork> {
+  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const { siteId, ref } = sidesOf(member).target;
+  const common = { siteId, epoch: vm.epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  return {
+    vm: vm.id,
+    name: vm.name,
+    dependsOn,
+    look: { ...common, kind: 'drill.admit', args: { vm: ref, recoveryPoint, network } },
+    copy: {
+      ...common,
+      kind: 'drill.copy',
+      args: { vm: ref, recoveryPoint },
+      vm: { id: vm.id, marks: { started: 'testCopyBegun', takenBack: 'testCopyRemoved' } },
+    },
+    cleanUp: keepFailed ? null : { ...common, kind: 'drill.cleanUp', args: { vm: ref } },
+    connect: network === null ? null : { ...common, kind: 'drill.connect', args: { vm: ref, network } },
+    start: { ...common, kind: 'drill.start', args: { vm: ref, network, guestAnswersWithinSeconds } },
+  };
+}
+
+/**
+ * The network for each site that holds replicas of the drill. Throws ERR_REQUEST_INVALID naming each site without one,
+ * ERR_NETWORK_NOT_FOUND, and ERR_NETWORK_NOT_ISOLATED for one that a pairing uses: what else leads out only the site can tell.
+ */
+async function networksOf(
+  choice: DrillNetwork,
+  members: readonly TargetVm[],
+  { vaultId }: Actor,
+  { store }: CompilePorts,
+): Promise<ReadonlyMap<SiteId, NetworkId>> {
+  if (choice.use === 'none') return new Map();
+  const chosen = new Map(choice.networks.map(({ siteId, networkId }) => [siteId, networkId]));
+  const names = new Map((await store.sites.list(vaultId)).map(({ id, name }) => [id, name]));
+  const without = [...new Set(members.map(siteOf))].filter((site) => !chosen.has(site));
+  refuse('ERR_REQUEST_INVALID', 'every site that the drill leads to needs a network', without, (site) => ({
+    field: 'network',
+    message: `no network is named for ${names.get(site) ?? site}`,
+  }));
+  const known = new Set((await store.observations.networks(vaultId)).map(({ siteId, id }) => `${siteId}/${id}`));
+  const unknown = choice.networks.filter(({ siteId, networkId }) => !known.has(`${siteId}/${networkId}`));
+  refuse('ERR_NETWORK_NOT_FOUND', 'not every network is there', unknown, ({ siteId, networkId }) => ({
+    field: 'network',
+    message: `${names.get(siteId) ?? siteId} has no VM network ${networkId}`,
+  }));
+  const used = (await store.promises.pairings(vaultId)).flatMap(({ name, primary, recovery, networks }) =>
+    networks.flatMap(({ from, to }) => [
+      { name, siteId: primary.siteId, networkId: from },
+      { name, siteId: recovery.siteId, networkId: to },
+    ]),
+  );
+  const inUse = used.filter(({ siteId, networkId }) => chosen.get(siteId) === networkId);
+  refuse('ERR_NETWORK_NOT_ISOLATED', 'a drill does not use the networks of production', inUse, ({ name, siteId }) => ({
+    field: 'network',
+    message: `the network for ${names.get(siteId) ?? siteId} is in the network map of the pairing ${name}`,
+  }));
+  return chosen;
+}
+
+function refuse<T>(
+  code: 'ERR_REQUEST_INVALID' | 'ERR_NETWORK_NOT_FOUND' | 'ERR_NETWORK_NOT_ISOLATED',
+  message: string,
+  wrong: readonly T[],
+  tell: (one: T) => Problem,
+): void {
+  if (wrong.length > 0) throw new FarshoreError(code, message, { problems: wrong.map(tell) });
+}
