@@ -268,9 +268,7 @@ test('after a reversal a drill is held at the site that holds the replica now, a
   await world.reverseReplication();
   await world.clock.advance(65_000);
   const networkId = world.definition('reading').networks.find(({ isIsolated }) => isIsolated)?.id;
-  const network = { use: 'isolated', networks: [{ siteId: siteIdOf('reading'), networkId }] };
-  const drill = await world.ask({ ...(await world.requestFor('testFailover')), network } as never);
-  await world.settles(drill);
+  const drill = await world.drill();
   assert.equal(await stateOf(world, drill), 'succeeded');
   const copy = await world.site('reading').fabric.findTestCopy(refOf(world, 'reading'));
   assert.deepEqual([copy?.power, copy?.networkIds], ['running', [networkId]]);

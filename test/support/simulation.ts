@@ -175,7 +175,7 @@ class Teller {
       'cleanUpTest',
       'unprotect',
     ] as const);
-    if (kind === 'cleanUpTest') return this.#aCleanUp(vms);
+    if (kind === 'cleanUpTest' || (vms.some(({ drill }) => drill !== null) && this.below(3) === 0)) return this.#aCleanUp(vms);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
     const direction = this.pick(['toRecovery', 'toRecovery', 'toPrimary'] as const);
     if (some.length === 0) return null;

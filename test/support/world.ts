@@ -148,10 +148,13 @@ export class World extends WorldCore {
     return { id, kind, target: on, direction, recoveryPoint: { choose: 'latest' }, primary: { evidence, reason: `${left} burns` } };
   }
 
-  /** The isolated network of the recovery site. */
+  /** The isolated network of each site. */
   bubble(): OperationRequestOf<'testFailover'>['network'] {
-    const networkId = this.definition('slough').networks.find(({ isIsolated }) => isIsolated)?.id as NetworkId;
-    return { use: 'isolated', networks: [{ siteId: siteIdOf('slough'), networkId }] };
+    const networks = SITES.map((name) => {
+      const networkId = this.definition(name).networks.find(({ isIsolated }) => isIsolated)?.id as NetworkId;
+      return { siteId: siteIdOf(name), networkId };
+    });
+    return { use: 'isolated', networks };
   }
 
   cleanUpRequest(drill: JobId, outcome: DrillOutcome = 'passed'): OperationRequest {
