@@ -91,6 +91,7 @@ describe('the command line', () => {
     assert.match(report.stdout, /Actual RPO .* of data before the drill was started/);
     const listed = await world.cli(['drills', 'list']);
     assert.match(listed.stdout, /shop .* 3 of 3 there .* open/);
+    assert.match((await world.cli(['vms', 'list'])).stdout, /Test copies of 3 of them are there/);
     const busy = await world.cli(['failover', '--kind', 'planned', '--plan', 'shop', '--reason', 'power works']);
     assert.match(busy.stderr, /ERR_DRILL_COPIES/);
 
@@ -98,6 +99,7 @@ describe('the command line', () => {
     assert.equal((await world.cli([...args, '--outcome', 'splendid'])).code, 2);
     const cleanUp = await world.cli([...args, '--outcome', 'passed']);
     assert.equal(cleanUp.code, 0, cleanUp.stderr);
+    assert.match(cleanUp.stdout, /The drill of shop: passed/);
     const { drills } = JSON.parse((await world.cli(['drills', 'list', '--json'])).stdout);
     assert.deepEqual(
       drills.map(({ verdict, copiesLeft, vms, cleanUp }: DrillAnswer) => [verdict, copiesLeft, vms, cleanUp?.notes, cleanUp?.by]),

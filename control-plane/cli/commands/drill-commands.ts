@@ -8,10 +8,11 @@ import type { JobId } from '../../../shared/ids.ts';
 import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { pick } from '../names.ts';
-import { moment, type Output, plain, table } from '../output.ts';
+import { jsonText, moment, type Output, plain, table } from '../output.ts';
 import { stateWords } from '../progress/words.ts';
 import { POINTS, pointOf } from '../recovery-point.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import type { Session } from '../session.ts';
 import { type TargetOptions, targetOf, withTarget } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -83,9 +84,20 @@ export function addDrillCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const { notes } = options;
       const [outcome, drill] = [outcomeOf(options.outcome), await findDrill(client, wanted)];
-      return runOperation(session, client, { kind: 'cleanUpTest', drill, outcome, notes }, options);
+      const code = await runOperation(session, client, { kind: 'cleanUpTest', drill, outcome, notes }, options);
+      if (options.follow) await tellVerdict(session, client, drill);
+      return code;
     },
   });
+}
+
+/** A clean-up that succeeded makes no drill pass whose copies did not all run. */
+async function tellVerdict({ output }: Session, client: Client, id: JobId): Promise<void> {
+  const drill = (await client.call('listDrills', { query: { limit: 500 } })).drills.find((one) => one.id === id);
+  if (drill === undefined) return;
+  const { verdict, copiesLeft, vms, target } = drill;
+  const left = copiesLeft > 0 ? `, ${copiesLeft} of ${vms} test copies are still there` : '';
+  output.line(output.isJson ? jsonText({ type: 'drill', drill }) : `The drill of ${plain(target)}: ${verdict}${left}`);
 }
 
 /** `latest` is the newest that has something left to clean up. */

@@ -199,7 +199,9 @@ function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string 
     'no protected VMs; protect some with: farshore protect',
     colors,
   );
-  return [all, ...alarms(vms, colors)].join('\n');
+  const copies = vms.filter(({ drill }) => drill !== null).length;
+  const drills = copies === 0 ? [] : ['', `Test copies of ${copies} of them are there: farshore drills list`];
+  return [all, ...drills, ...alarms(vms, colors)].join('\n');
 }
 
 const issueWords: Record<VmIssue, string> = {

@@ -107,8 +107,7 @@ export function testCopyView({ ref, name, power, adapters, testCopy }: TestCopyR
 export function networkExposure(world: World, networkId: NetworkId): NetworkExposure | null {
   if (world.hosts.network(networkId) === null) return null;
   const known = world.definition.networks.find(({ id }) => id === networkId);
-  const others = world.vms.onNetwork(networkId).filter(({ testCopy }) => testCopy === undefined);
-  return { leadsOut: known?.isIsolated !== true, otherVms: others.length };
+  return { leadsOut: known?.isIsolated !== true, otherVms: world.vms.onNetwork(networkId).length };
 }
 
 function copyOf(vm: VmRecord, { id, at, kind, writtenBytes }: SimulatedPoint, world: World): TestCopyRecord {

@@ -23,8 +23,10 @@ export class VmStore {
          AND record ->> '$.testCopy.replicaId' = ?`,
       ),
       testCopies: database.prepare<[], { record: string }>("SELECT record FROM vm WHERE record ->> '$.testCopy.replicaId' IS NOT NULL"),
-      // Cheap first: a record that does not have the text of the id is not taken apart.
-      onNetwork: database.prepare<[string], { record: string }>('SELECT record FROM vm WHERE instr(record, ?) > 0'),
+      // Only a record that has the text of the id is taken apart, and none of the many copies that a drill puts there.
+      onNetwork: database.prepare<[string], { record: string }>(
+        `SELECT record FROM vm WHERE instr(record, ?) > 0 AND instr(record, '"testCopy":{') = 0`,
+      ),
       remove: database.prepare('DELETE FROM vm WHERE cloud_id = ? AND vm_id = ?'),
       noteRemoved: database.prepare('INSERT OR REPLACE INTO removed_vm (cloud_id, vm_id, version) VALUES (?, ?, ?)'),
       forgetRemoved: database.prepare('DELETE FROM removed_vm WHERE cloud_id = ? AND vm_id = ?'),
@@ -97,7 +99,7 @@ export class VmStore {
     return this.#sql.testCopies.all().flatMap((row) => (decode(row) as TestCopyRecord | null) ?? []);
   }
 
-  /** VMs that are connected to the network. */
+  /** VMs that are connected to the network, test copies apart. */
   onNetwork(networkId: NetworkId): VmRecord[] {
     const named = this.#sql.onNetwork.all(networkId).flatMap((row) => decode(row) ?? []);
     return named.filter(({ adapters }) => adapters.some(({ connected }) => connected?.networkId === networkId));
