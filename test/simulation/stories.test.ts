@@ -18,7 +18,13 @@ test('random stories with random faults end well, every invariant kept', async (
   for (const kind of [
     'protect',
     'unplannedFailover',
+    'plannedFailover',
+    'takeBack',
+    'changeRecoveryPoint',
     'commit',
+    'reverseReplication',
+    'resynchronize',
+    'unprotect',
     'testFailover',
     'cleanUpTest',
     'control plane dies',
@@ -28,6 +34,7 @@ test('random stories with random faults end well, every invariant kept', async (
     'line is half-open',
     'call goes wrong',
     'site goes dark',
+    'give up',
   ])
     assert.ok((happened.get(kind) ?? 0) > 0, `it happened: ${kind}`);
 });

@@ -6,6 +6,7 @@
 import type { ProtectedVm } from '../../control-plane/store/store.ts';
 import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
+import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -157,28 +158,15 @@ class Teller {
     const isPaired = (await world.pairings()).some(({ state }) => state === 'paired');
     if (!isPaired) return world.pairRequest();
     const vms = await world.protectedVms();
-    const some = vms.filter(() => this.below(2) === 0).map(({ id }) => id);
-    const kind = this.pick([
-      'protect',
-      'protect',
-      'plannedFailover',
-      'unplannedFailover',
-      'unplannedFailover',
-      'takeBack',
-      'changeRecoveryPoint',
-      'commit',
-      'reverseReplication',
-      'resynchronize',
-      'testFailover',
-      'testFailover',
-      'cleanUpTest',
-      'cleanUpTest',
-      'unprotect',
-    ] as const);
+    const kind = this.#aKind(vms);
+    // Mostly those that it is open to; whoever asks for others is refused.
+    const fits = this.below(4) > 0 ? vms.filter((vm) => kind !== 'protect' && whyNot(vm, kind) === '') : vms;
+    const some = fits.filter(() => this.below(2) === 0).map(({ id }) => id);
     if (kind === 'cleanUpTest' || (vms.some(({ drill }) => drill !== null) && this.below(3) === 0)) return this.#aCleanUp(vms);
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
-    const direction = this.pick(['toRecovery', 'toRecovery', 'toPrimary'] as const);
     if (some.length === 0) return null;
+    const isReversed = fits.find(({ id }) => id === some[0])?.replicatesFrom === 'recovery';
+    const direction = this.below(4) > 0 === isReversed ? 'toPrimary' : 'toRecovery';
     const request = await world.requestFor(kind, { vms: some }, direction);
     if (request.kind === 'unprotect') return this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
     // Mostly nobody waits for a drill to be cleaned up.
@@ -189,6 +177,14 @@ class Teller {
   #aCleanUp(vms: readonly ProtectedVm[]): OperationRequest | null {
     const drills = [...new Set(vms.flatMap(({ drill }) => drill ?? []))];
     return drills.length === 0 ? null : this.world.cleanUpRequest(this.pick(drills));
+  }
+
+  /** Mostly one that is open to somebody, so that stories go on through the whole life of a VM. */
+  #aKind(vms: readonly ProtectedVm[]): 'protect' | VmOperation {
+    const vm = vms[this.below(vms.length)];
+    const open = vm === undefined ? [] : VM_OPERATIONS.filter((operation) => whyNot(vm, operation) === '');
+    if (open.length > 0 && this.below(4) > 0) return this.pick(open);
+    return this.below(3) > 0 ? 'protect' : this.pick(VM_OPERATIONS);
   }
 
   /** Whatever died begins anew, and mostly comes back to a site that can be reached. */

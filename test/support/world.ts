@@ -12,7 +12,8 @@ import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type Prote
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
-import { type SiteName, siteIdOf, type Template, vaultId, WorldCore, type WorldOptions } from './world-core.ts';
+import { siteIdOf, type Template, vaultId, WorldCore } from './world-core.ts';
+import type { SiteName, WorldOptions } from './world-sites.ts';
 
 export type { SiteName, Template, WorldOptions };
 
@@ -150,7 +151,7 @@ export class World extends WorldCore {
 
   /** The isolated network of each site. */
   bubble(): OperationRequestOf<'testFailover'>['network'] {
-    const networks = SITES.map((name) => {
+    const networks = this.siteNames.map((name) => {
       const networkId = this.definition(name).networks.find(({ isIsolated }) => isIsolated)?.id as NetworkId;
       return { siteId: siteIdOf(name), networkId };
     });
