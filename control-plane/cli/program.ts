@@ -3,6 +3,7 @@ import { Argument, Command } from 'commander';
 import { addAccountCommands } from './commands/account-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
+import { addPairingCommands } from './commands/pairing-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
@@ -42,6 +43,7 @@ export function buildProgram(tree: Tree, version: string): Command {
     .exitOverride();
   addAccountCommands(tree, program);
   addSiteCommands(tree, program);
+  addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);

@@ -28,7 +28,7 @@ export interface ReplicationAuthority {
 }
 
 /** A compiled request; the runner adds who asked and when. */
-export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing'> {
+export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing'> {
   readonly target: string;
   readonly input: unknown;
 }

@@ -81,25 +81,32 @@ function pairingSteps(pairing: Pairing, { replication }: CompilePorts): Step<Ste
 
 /** Throws ERR_NOT_FOUND with everything that the request names and no site has reported. */
 async function refuseUnknown(request: Parameters<Compile<'pair'>>[0], { vaultId }: Actor, store: Store): Promise<void> {
-  const [clouds, networks] = await Promise.all([store.observations.clouds(vaultId), store.observations.networks(vaultId)]);
+  const clouds = await store.observations.clouds(vaultId);
   const problems: Problem[] = [];
   const expectCloud = (field: string, ref: CloudRef) => {
     const isKnown = clouds.some((cloud) => cloud.siteId === ref.siteId && cloud.id === ref.cloudId);
     if (!isKnown) problems.push({ field, message: 'no site has reported this cloud' });
-  };
-  const expectNetwork = (field: string, id: string, { siteId }: CloudRef) => {
-    if (!networks.some((network) => network.siteId === siteId && network.id === id)) {
-      problems.push({ field, message: 'the site has not reported this VM network' });
-    }
   };
   expectCloud('primary', request.primary);
   expectCloud('recovery', request.recovery);
   if (request.primary.siteId === request.recovery.siteId && request.primary.cloudId === request.recovery.cloudId) {
     problems.push({ field: 'recovery', message: 'a cloud cannot be paired with itself' });
   }
-  request.networks.forEach(({ from, to }, index) => {
-    expectNetwork(`networks[${index}].from`, from, request.primary);
-    expectNetwork(`networks[${index}].to`, to, request.recovery);
-  });
+  problems.push(...(await unknownNetworks(request, { vaultId }, store)));
   if (problems.length > 0) throw new FarshoreError('ERR_NOT_FOUND', 'the pairing names what is not there', { problems });
+}
+
+/** Entries of a network map that name what neither site has reported. */
+export async function unknownNetworks(
+  { primary, recovery, networks }: Pick<Pairing, 'primary' | 'recovery' | 'networks'>,
+  { vaultId }: Pick<Actor, 'vaultId'>,
+  store: Store,
+): Promise<Problem[]> {
+  const known = await store.observations.networks(vaultId);
+  const isKnown = (id: string, { siteId }: CloudRef) => known.some((network) => network.siteId === siteId && network.id === id);
+  const message = 'the site has not reported this VM network';
+  return networks.flatMap(({ from, to }, index): Problem[] => [
+    ...(isKnown(from, primary) ? [] : [{ field: `networks[${index}].from`, message }]),
+    ...(isKnown(to, recovery) ? [] : [{ field: `networks[${index}].to`, message }]),
+  ]);
 }

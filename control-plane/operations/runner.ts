@@ -13,6 +13,7 @@ import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/store.ts';
+import { compileChangePairing } from './change-pairing.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
@@ -31,6 +32,7 @@ import { compileUnprotect } from './unprotect.ts';
 
 const compilers: Compilers = {
   pair: compilePair,
+  changePairing: compileChangePairing,
   protect: compileProtect,
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,

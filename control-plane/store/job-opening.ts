@@ -25,6 +25,7 @@ export async function openJob(db: Query, order: NewJob): Promise<'opened' | 'exi
   refuse([...(await claimRefusals(db, order)), ...(await newVmRefusals(db, order)), ...(await pairingRefusals(db, order))]);
   await insertJob(db, order);
   await insertPairing(db, order);
+  await changePairing(db, order);
   await claim(db, order);
   await insertVms(db, order);
   return 'opened';
@@ -139,6 +140,13 @@ async function insertPairing(db: Query, { job, newPairing }: NewJob): Promise<vo
       created_at: createdAt,
     })
     .execute();
+}
+
+async function changePairing(db: Query, { job, changedPairing }: NewJob): Promise<void> {
+  if (changedPairing === undefined) return;
+  const { id, policy, networks } = changedPairing;
+  const mine = db.updateTable('pairings').where('vault_id', '=', job.vaultId).where('id', '=', id);
+  await mine.set({ policy: JSON.stringify(policy), networks: JSON.stringify(networks) }).execute();
 }
 
 async function claim(db: Query, { job, claims }: NewJob): Promise<void> {

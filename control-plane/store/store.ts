@@ -167,6 +167,7 @@ export interface Plan {
 
 export type JobKind =
   | 'pair'
+  | 'changePairing'
   | 'protect'
   | 'plannedFailover'
   | 'unplannedFailover'
@@ -209,6 +210,8 @@ export interface NewJob {
   /** VMs that this job brings into being, claimed by it from the start. */
   readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill'>[];
   readonly newPairing?: Pairing;
+  /** What a pairing is from now on. */
+  readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
 }
 
 export interface StoredFact {

@@ -47,6 +47,7 @@ export class FabricCalls {
       enableReplication: (ref, target, policy, act) => change(act, (a) => fabric.enableReplication(ref, target, policy, a)),
       startInitialReplication: (ref, act) => change(act, (a) => fabric.startInitialReplication(ref, a)),
       configureReplica: (ref, networks, act) => change(act, (a) => fabric.configureReplica(ref, networks, a)),
+      setReplicationPolicy: (ref, policy, act) => change(act, (a) => fabric.setReplicationPolicy(ref, policy, a)),
       removeReplication: (ref, act) => change(act, (a) => fabric.removeReplication(ref, a)),
       deleteVm: (ref, act) => change(act, (a) => fabric.deleteVm(ref, a)),
       prepareFailover: (ref, act) => change(act, (a) => fabric.prepareFailover(ref, a)),

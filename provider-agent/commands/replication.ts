@@ -10,6 +10,7 @@ type ReplicationKind =
   | 'replication.admit'
   | 'replication.enable'
   | 'replica.configure'
+  | 'replication.setPolicy'
   | 'replication.seed'
   | 'replication.disable'
   | 'replica.remove';
@@ -69,6 +70,14 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     if (vm.replication.mode !== 'replica') throw wrongState(vm, 'networks are set on a replica');
     // What is set cannot be looked at, and setting the same again changes nothing.
     await context.fabric.configureReplica(ref, networks, context.act);
+    return {};
+  },
+
+  async 'replication.setPolicy'({ vm: ref, policy }, context) {
+    const vm = await findExisting(ref, context);
+    if (vm.replication.mode !== 'primary') throw wrongState(vm, 'the policy is set on a primary');
+    // As with networks: setting the same again changes nothing.
+    await context.fabric.setReplicationPolicy(ref, policy, context.act);
     return {};
   },
 

@@ -172,6 +172,8 @@ export interface Fabric {
   startInitialReplication(ref: VmRef, act: Act): Promise<void>;
   /** Recovery: sets the networks and reserves the addresses that the replica gets when it is failed over. */
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void>;
+  /** Primary, in any state: frequency, recovery points and compression from now on, at its replica too. Repeating it changes nothing. */
+  setReplicationPolicy(ref: VmRef, policy: ProtectionPolicy, act: Act): Promise<void>;
   /** This side only; the replica VM stays. A side without replication is an error, as with Remove-VMReplication. */
   removeReplication(ref: VmRef, act: Act): Promise<void>;
   /** Recovery: deletes a VM that is off and no longer replicates. */

@@ -11,6 +11,7 @@ import { Moment, Reason } from './fields.ts';
 
 export const JOB_KINDS = [
   'pair',
+  'changePairing',
   'protect',
   'plannedFailover',
   'unplannedFailover',

@@ -54,6 +54,17 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     policy: ProtectionPolicy,
     networks: z.array(z.strictObject({ from: NetworkId, to: NetworkId })).max(200),
   }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('changePairing'),
+    pairing: PairingId,
+    /** What is not given stays as it is. */
+    policy: ProtectionPolicy.optional(),
+    networks: z
+      .array(z.strictObject({ from: NetworkId, to: NetworkId }))
+      .max(200)
+      .optional(),
+  }),
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,

@@ -79,6 +79,11 @@ export const commands = {
     }),
     result: nothing,
   },
+  /** Primary: what the policy says of replication holds from now on, at the replica too. */
+  'replication.setPolicy': {
+    args: z.strictObject({ vm: VmRef, policy: ProtectionPolicy }),
+    result: nothing,
+  },
   /** Primary: start the initial replication and wait until the first copy is complete at the other side. */
   'replication.seed': {
     args: z.strictObject({ vm: VmRef }),

@@ -147,6 +147,10 @@ export class TestFabric implements Fabric {
     return this.#mutate('configureReplica', ref, act, () => {});
   }
 
+  setReplicationPolicy(ref: VmRef, _policy: unknown, act: Act) {
+    return this.#mutate('setReplicationPolicy', ref, act, () => {});
+  }
+
   removeReplication(ref: VmRef, act: Act) {
     return this.#move('removeReplication', ref, act, null, { mode: 'none', state: 'disabled' });
   }

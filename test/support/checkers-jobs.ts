@@ -5,7 +5,14 @@ import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { commandsIn, confirmedIn, outcomesIn, type TraceEvent } from './trace.ts';
 
 /** Repeating these leaves the same state. */
-const idempotent: readonly Operation[] = ['prepareHosts', 'releaseHosts', 'configureReplica', 'connectTestCopy', 'writeEpoch'];
+const idempotent: readonly Operation[] = [
+  'prepareHosts',
+  'releaseHosts',
+  'configureReplica',
+  'setReplicationPolicy',
+  'connectTestCopy',
+  'writeEpoch',
+];
 
 /** effect-once: for each command at most one effect of an operation that must not be repeated. */
 export function effectOnce(trace: readonly TraceEvent[]): string[] {

@@ -63,6 +63,10 @@ async function outOfStep(): Promise<Template> {
 
 export const faultCases: { readonly [K in Kind]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
+  changePairing: {
+    template: async () => (await protectedPair()).asTemplate(),
+    request: (world) => world.changeRequest({ copyFrequencySeconds: 300 }),
+  },
   protect: { template: paired, request: (world) => world.protectRequest() },
   unplannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),

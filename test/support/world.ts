@@ -7,7 +7,7 @@
 import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
 import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import type { DrillOutcome } from '../../shared/domain/drill.ts';
-import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
@@ -192,6 +192,16 @@ export class World extends WorldCore {
     await this.clock.advance(60_000);
     this.hostReturns(name, host);
     await this.clock.advance(1_000);
+  }
+
+  /** Of the first pairing. Without networks: no replica is connected any more. */
+  async changeRequest(
+    policy: Partial<ProtectionPolicy>,
+    networks: OperationRequestOf<'changePairing'>['networks'] = [],
+  ): Promise<OperationRequest> {
+    const [pairing] = await this.pairings();
+    if (pairing === undefined) throw new Error('there is no pairing');
+    return { id: this.newJobId(), kind: 'changePairing', pairing: pairing.id, policy: { ...pairing.policy, ...policy }, networks };
   }
 
   async pair(from?: string, to?: string): Promise<JobId> {

@@ -56,6 +56,7 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
     before: inState('none', 'disabled', { power: 'running' }),
   },
   'replica.configure': { args: { vm: ref, networks: [] }, before: inState('replica', 'replicating') },
+  'replication.setPolicy': { args: { vm: ref, policy: defaultPolicy }, before: inState('primary', 'replicating', { power: 'running' }) },
   'replication.seed': { args: { vm: ref }, before: inState('primary', 'readyForInitialReplication', { power: 'running' }) },
   'replication.admitReversal': {
     args: { vm: ref, role: 'replica', shutDown: false },
@@ -98,7 +99,7 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
 };
 
 /** Calls whose repetition changes nothing at the fabric. */
-const idempotent = ['prepareHosts', 'releaseHosts', 'configureReplica', 'connectTestCopy', 'writeEpoch'];
+const idempotent = ['prepareHosts', 'releaseHosts', 'configureReplica', 'setReplicationPolicy', 'connectTestCopy', 'writeEpoch'];
 
 type Write = 'begin' | 'conclude';
 interface Crash {

@@ -1,88 +1,19 @@
-/** Commands: pairings, protected VMs, and the operations that begin, use and end protection. */
+/** Commands: protected VMs, and the operations that begin and end protection. */
 import type { Command } from 'commander';
-import type { PairingAnswer, ProtectedVmAnswer } from '../../../shared/api/protection.ts';
-import { readDocument } from '../../../shared/document.ts';
+import type { ProtectedVmAnswer } from '../../../shared/api/protection.ts';
 import type { VmIssue } from '../../../shared/domain/health.ts';
-import { defaultPolicy, ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
-import { byNameOrId, cloudNames, networkNames, pick } from '../names.ts';
+import { byNameOrId, pick } from '../names.ts';
 import { duration, type Output, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
-import { readText } from '../session.ts';
+import { findPairing } from './pairing-commands.ts';
 
 /** An agent that is connected is heard every 20 seconds. */
 const HEARD_WITHIN_S = 25;
 
-interface PairOptions extends FollowOptions {
-  readonly name: string;
-  readonly primary: string;
-  readonly recovery: string;
-  readonly map: readonly string[];
-  readonly policy?: string;
-}
-
 export function addProtectionCommands(tree: Tree, program: Command): void {
-  const pairings = program.command('pairings').description('pairings: primary cloud -> recovery cloud');
-  addLeaf(tree, pairings, {
-    usage: 'list',
-    about: 'list the pairings',
-    examples: ['farshore pairings list'],
-    run: async (session) => {
-      session.output.show(await session.client().call('listPairings'), (answer) => pairingTable(answer.pairings, session.output));
-      return undefined;
-    },
-  });
-  addLeaf(tree, pairings, {
-    usage: 'create',
-    about: 'pair two clouds: all hosts of both are prepared to replicate with each other',
-    examples: [
-      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --map "Front=Front DR"',
-      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --policy policy.yaml',
-    ],
-    configure: (command) =>
-      withFollow(
-        command
-          .requiredOption('--name <name>', 'name of the pairing')
-          .requiredOption('--primary <site/cloud>', 'where the VMs run')
-          .requiredOption('--recovery <site/cloud>', 'where they are recovered')
-          .option('--map <network=network>', 'primary VM network = recovery VM network; once for each', collect, [])
-          .option('--policy <file>', 'protection policy (YAML); the defaults where it says nothing'),
-      ),
-    run: async (session, options: PairOptions) => {
-      const policy =
-        options.policy === undefined
-          ? defaultPolicy
-          : readDocument(readText(options.policy, 'the policy'), options.policy, ProtectionPolicy);
-      const client = session.client();
-      const { clouds } = await client.call('listClouds');
-      const primary = pick(options.primary, clouds, 'cloud', cloudNames);
-      const recovery = pick(options.recovery, clouds, 'cloud', cloudNames);
-      const { networks: all } = await client.call('listNetworks');
-      const networks = options.map.map((entry) => {
-        const [from = '', to = '', ...more] = entry.split('=').map((part) => part.trim());
-        if (from === '' || to === '' || more.length > 0)
-          throw new FarshoreError('ERR_REQUEST_INVALID', `--map wants network=network, not '${entry}'`);
-        const at = (siteId: string) => all.filter((network) => network.siteId === siteId);
-        return {
-          from: pick(from, at(primary.siteId), 'VM network of the primary site', networkNames).id,
-          to: pick(to, at(recovery.siteId), 'VM network of the recovery site', networkNames).id,
-        };
-      });
-      const end = ({ siteId, id }: typeof primary) => ({ siteId, cloudId: id });
-      return runOperation(
-        session,
-        client,
-        { kind: 'pair', name: options.name, primary: end(primary), recovery: end(recovery), policy, networks },
-        options,
-      );
-    },
-  });
-  addVmCommands(tree, program);
-}
-
-function addVmCommands(tree: Tree, program: Command): void {
   const vms = program.command('vms').description('protected VMs');
   addLeaf(tree, vms, {
     usage: 'list',
@@ -149,29 +80,6 @@ export async function findVms(client: Client, names: readonly string[]) {
   return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
 }
 
-async function findPairing(client: Client, wanted: string): Promise<PairingAnswer> {
-  const { pairings } = await client.call('listPairings');
-  return pick(wanted, pairings, 'pairing', byNameOrId);
-}
-
-function pairingTable(pairings: readonly PairingAnswer[], { colors }: Output): string {
-  const end = ({ siteName, cloudName }: PairingAnswer['primary']) => plain(`${siteName}/${cloudName}`);
-  const rows = pairings.map(({ name, state, primary, recovery, networks, policy }) => [
-    plain(name),
-    state,
-    end(primary),
-    end(recovery),
-    networks.map(({ from, to }) => plain(`${from.name}=${to.name}`)).join(', ') || '-',
-    `${policy.copyFrequencySeconds} s`,
-  ]);
-  return table(
-    ['PAIRING', 'STATE', 'PRIMARY', 'RECOVERY', 'NETWORKS', 'COPIES EVERY'],
-    rows,
-    'no pairings; make one with: farshore pairings create',
-    colors,
-  );
-}
-
 function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string {
   // What a dark site said last is no news of now, and the API calls it unknown only later.
   const side = (seen: ProtectedVmAnswer['primary']) => {
@@ -222,8 +130,4 @@ function alarms(vms: readonly ProtectedVmAnswer[], colors: Output['colors']): st
     const what = `${issueWords[first.issue]}: ${same.length} of ${vms.length} VMs`;
     return ['', colors.red(what), `  cause:  ${first.cause}`, `  remedy: ${first.remedy}`];
   });
-}
-
-function collect(entry: string, all: readonly string[]): string[] {
-  return [...all, entry];
 }

@@ -12,6 +12,7 @@ export const OPERATIONS = [
   'enableReplication',
   'startInitialReplication',
   'configureReplica',
+  'setReplicationPolicy',
   'removeReplication',
   'deleteVm',
   'prepareFailover',

@@ -15,6 +15,7 @@ const cmdlets: Record<Operation, { readonly name: string; readonly class: string
   enableReplication: { name: 'Enable-VMReplication', class: 'EnableVMReplication' },
   startInitialReplication: { name: 'Start-VMInitialReplication', class: 'StartVMInitialReplication' },
   configureReplica: { name: 'Set-VMNetworkAdapterFailoverConfiguration', class: 'SetVMNetworkAdapterFailoverConfiguration' },
+  setReplicationPolicy: { name: 'Set-VMReplication', class: 'SetVMReplication' },
   removeReplication: { name: 'Remove-VMReplication', class: 'RemoveVMReplication' },
   deleteVm: { name: 'Remove-VM', class: 'RemoveVM' },
   prepareFailover: { name: 'Start-VMFailover -Prepare', class: 'StartVMFailover' },

@@ -57,6 +57,7 @@ export const ReplicationRequest = z.discriminatedUnion('type', [
     failoverPointId: z.uuid(),
     policy: ProtectionPolicy,
   }),
+  z.strictObject({ type: z.literal('setPolicy'), cloudId: CloudId, vmId: VmId, policy: ProtectionPolicy }),
   z.strictObject({ type: z.literal('sendPoints'), points: z.array(SentPoint).max(MAX_POINTS_PER_FRAME) }),
 ]);
 export type ReplicationRequest = z.infer<typeof ReplicationRequest>;

@@ -7,7 +7,7 @@ import { accessDenied, failed, notApplicable, wrongState } from './refusals.ts';
 import type { ReplicaSpec } from './replication-frames.ts';
 import type { ReplicationPeer } from './replication-transport.ts';
 import type { Work } from './task-runner.ts';
-import { type Adapter, diskBytes, notReplicated, type VmRecord } from './vm-record.ts';
+import { type Adapter, diskBytes, notReplicated, type PrimaryPart, type VmRecord } from './vm-record.ts';
 import { needOf, type World } from './world.ts';
 
 /** Has the replica made at the other side; throws its refusal. Making it twice for the same primary changes nothing. */
@@ -105,6 +105,29 @@ export function configureReplicaWork(world: World, ref: VmRef, networks: readonl
       const placed = { ...vm, host, adapters };
       world.hosts.occupy(placed, 1);
       world.vms.put(placed);
+    },
+    lie: () => undefined,
+  };
+}
+
+/** Has the replica keep to the policy; throws its refusal. */
+export type SendPolicy = (primary: PrimaryPart, vmId: VmRef['vmId'], policy: ProtectionPolicy) => Promise<void>;
+
+export function setReplicationPolicyWork(world: World, ref: VmRef, policy: ProtectionPolicy, sendPolicy: SendPolicy): Work<void> {
+  const begin = () => {
+    const vm = world.need(ref, 'setReplicationPolicy');
+    if (vm.replication.primary === null) throw notApplicable('setReplicationPolicy', vm);
+    return { vm, primary: vm.replication.primary };
+  };
+  return {
+    operation: 'setReplicationPolicy',
+    subject: ref,
+    check: () => void begin(),
+    prepare: () => sendPolicy(begin().primary, ref.vmId, policy),
+    effect() {
+      const { vm } = begin();
+      const dueAt = vm.dueAt === null ? null : Math.min(vm.dueAt, world.clock.now() + policy.copyFrequencySeconds * 1000);
+      world.vms.put({ ...vm, replication: { ...vm.replication, policy }, dueAt });
     },
     lie: () => undefined,
   };

@@ -30,6 +30,10 @@ export class ReplicationReceiver {
         this.#world.transaction(() => this.#create(source, request));
         return { type: 'done', refused: [] };
       }
+      if (request.type === 'setPolicy') {
+        this.#world.transaction(() => this.#setPolicy(source, request));
+        return { type: 'done', refused: [] };
+      }
       if (request.type === 'reverse') {
         this.#authorise(source, request.cloudId);
         return this.#world.transaction(() => ({
@@ -103,6 +107,14 @@ export class ReplicationReceiver {
     const replication = { ...world.advance(blank, 'replicaCreated', 'enableReplication', 'no VM'), policy, replica };
     world.hosts.occupy(blank, 1);
     world.vms.add({ ...blank, replication });
+  }
+
+  #setPolicy(source: ReplicationSource, { cloudId, vmId, policy }: Extract<ReplicationRequest, { type: 'setPolicy' }>): void {
+    const vm = this.#world.need(vmRef(cloudId, vmId), 'setReplicationPolicy');
+    const { replica } = vm.replication;
+    if (replica === null || replica.siteId !== source.siteId || replica.pairingId !== source.pairingId)
+      throw accessDenied('setReplicationPolicy', `Virtual machine '${vm.name}' is not a replica of that primary.`);
+    this.#world.vms.put({ ...vm, replication: { ...vm.replication, policy } });
   }
 
   #take(source: ReplicationSource, points: readonly SentPoint[]): Extract<ReplicationAnswer, { type: 'done' }>['refused'] {

@@ -17,7 +17,7 @@ import {
   type ReplicationRequest,
   type SentPoint,
 } from './replication-frames.ts';
-import type { CreateReplica } from './replication-operations.ts';
+import type { CreateReplica, SendPolicy } from './replication-operations.ts';
 import { STALE_AFTER_MS } from './replication-receiver.ts';
 import { nextReplication } from './replication-states.ts';
 import type { ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
@@ -90,6 +90,12 @@ export class ReplicationSender {
     if (answer.type === 'refused') throw refusedBy(answer, 'reverseReplication');
     if (answer.type !== 'reversed') throw failed('ERR_FABRIC_FAILED', 'reverseReplication', 'The other site gave no answer to that.');
     return answer;
+  };
+
+  readonly sendPolicy: SendPolicy = async ({ target, pairingId }, vmId, policy) => {
+    const peer = { address: target.address, siteId: target.siteId, pairingId };
+    const answer = await this.#request(peer, { type: 'setPolicy', cloudId: target.cloudId, vmId, policy }, 'setReplicationPolicy');
+    if (answer.type === 'refused') throw refusedBy(answer, 'setReplicationPolicy');
   };
 
   /** Everything up to now in one point; a primary that is off writes no more. Ordered faults of sending hold for it too. */

@@ -38,6 +38,7 @@ import {
   configureReplicaWork,
   enableReplicationWork,
   removeReplicationWork,
+  setReplicationPolicyWork,
   startInitialReplicationWork,
 } from './replication-operations.ts';
 import { ReplicationReceiver } from './replication-receiver.ts';
@@ -184,6 +185,10 @@ export class SimulatedSite implements Fabric {
 
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void> {
     return this.#runner.run(configureReplicaWork(this.#world, ref, networks), act);
+  }
+
+  setReplicationPolicy(ref: VmRef, policy: ProtectionPolicy, act: Act): Promise<void> {
+    return this.#runner.run(setReplicationPolicyWork(this.#world, ref, policy, this.#sender.sendPolicy), act);
   }
 
   removeReplication(ref: VmRef, act: Act): Promise<void> {

@@ -1,0 +1,133 @@
+/** Commands: pairings of clouds, their policy and their network map. */
+import type { Command } from 'commander';
+import type { PairingAnswer } from '../../../shared/api/protection.ts';
+import { readDocument } from '../../../shared/document.ts';
+import { defaultPolicy, ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
+import type { SiteId } from '../../../shared/ids.ts';
+import type { Client } from '../client.ts';
+import { addLeaf, type Tree } from '../leaf.ts';
+import { byNameOrId, cloudNames, networkNames, pick } from '../names.ts';
+import { type Output, plain, table } from '../output.ts';
+import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import { readText } from '../session.ts';
+
+interface PairOptions extends FollowOptions {
+  readonly name: string;
+  readonly primary: string;
+  readonly recovery: string;
+  readonly map: readonly string[];
+  readonly policy?: string;
+}
+
+export function addPairingCommands(tree: Tree, program: Command): void {
+  const pairings = program.command('pairings').description('pairings: primary cloud -> recovery cloud');
+  addLeaf(tree, pairings, {
+    usage: 'list',
+    about: 'list the pairings',
+    examples: ['farshore pairings list'],
+    run: async (session) => {
+      session.output.show(await session.client().call('listPairings'), (answer) => pairingTable(answer.pairings, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, pairings, {
+    usage: 'create',
+    about: 'pair two clouds: all hosts of both are prepared to replicate with each other',
+    examples: [
+      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --map "Front=Front DR"',
+      'farshore pairings create --name main --primary Reading/Production --recovery Slough/Recovery --policy policy.yaml',
+    ],
+    configure: (command) =>
+      withFollow(
+        command
+          .requiredOption('--name <name>', 'name of the pairing')
+          .requiredOption('--primary <site/cloud>', 'where the VMs run')
+          .requiredOption('--recovery <site/cloud>', 'where they are recovered')
+          .option('--map <network=network>', 'primary VM network = recovery VM network; once for each', collect, [])
+          .option('--policy <file>', 'protection policy (YAML); the defaults where it says nothing'),
+      ),
+    run: async (session, options: PairOptions) => {
+      const policy = options.policy === undefined ? defaultPolicy : readPolicy(options.policy);
+      const client = session.client();
+      const { clouds } = await client.call('listClouds');
+      const primary = pick(options.primary, clouds, 'cloud', cloudNames);
+      const recovery = pick(options.recovery, clouds, 'cloud', cloudNames);
+      const networks = await networkMap(client, options.map, primary.siteId, recovery.siteId);
+      const end = ({ siteId, id }: typeof primary) => ({ siteId, cloudId: id });
+      return runOperation(
+        session,
+        client,
+        { kind: 'pair', name: options.name, primary: end(primary), recovery: end(recovery), policy, networks },
+        options,
+      );
+    },
+  });
+  addLeaf(tree, pairings, {
+    usage: 'change <pairing>',
+    about: 'change the policy or the network map of a pairing, and of all VMs that replicate under it',
+    examples: [
+      'farshore pairings change main --policy policy.yaml',
+      'farshore pairings change main --map "Front=Front DR" --map "Back=Back DR"',
+    ],
+    configure: (command) =>
+      withFollow(
+        command
+          .option('--policy <file>', 'the whole policy from now on (YAML); the defaults where it says nothing')
+          .option('--map <network=network>', 'the whole network map from now on; once for each', collect, []),
+      ),
+    run: async (session, options: FollowOptions & { policy?: string; map: readonly string[] }, name: string) => {
+      if (options.policy === undefined && options.map.length === 0)
+        throw new FarshoreError('ERR_REQUEST_INVALID', 'say what is to change: --policy, --map, or both');
+      const policy = options.policy === undefined ? {} : { policy: readPolicy(options.policy) };
+      const client = session.client();
+      const { id, primary, recovery } = await findPairing(client, name);
+      const networks = options.map.length === 0 ? {} : { networks: await networkMap(client, options.map, primary.siteId, recovery.siteId) };
+      return runOperation(session, client, { kind: 'changePairing', pairing: id, ...policy, ...networks }, options);
+    },
+  });
+}
+
+const readPolicy = (file: string): ProtectionPolicy => readDocument(readText(file, 'the policy'), file, ProtectionPolicy);
+
+/** Entries as `network=network`, the primary one first. */
+async function networkMap(client: Client, entries: readonly string[], primary: SiteId, recovery: SiteId) {
+  const { networks: all } = await client.call('listNetworks');
+  const at = (siteId: SiteId) => all.filter((network) => network.siteId === siteId);
+  return entries.map((entry) => {
+    const [from = '', to = '', ...more] = entry.split('=').map((part) => part.trim());
+    if (from === '' || to === '' || more.length > 0)
+      throw new FarshoreError('ERR_REQUEST_INVALID', `--map wants network=network, not '${entry}'`);
+    return {
+      from: pick(from, at(primary), 'VM network of the primary site', networkNames).id,
+      to: pick(to, at(recovery), 'VM network of the recovery site', networkNames).id,
+    };
+  });
+}
+
+function collect(entry: string, all: readonly string[]): string[] {
+  return [...all, entry];
+}
+
+export async function findPairing(client: Client, wanted: string): Promise<PairingAnswer> {
+  const { pairings } = await client.call('listPairings');
+  return pick(wanted, pairings, 'pairing', byNameOrId);
+}
+
+function pairingTable(pairings: readonly PairingAnswer[], { colors }: Output): string {
+  const end = ({ siteName, cloudName }: PairingAnswer['primary']) => plain(`${siteName}/${cloudName}`);
+  const rows = pairings.map(({ name, state, primary, recovery, networks, policy }) => [
+    plain(name),
+    state,
+    end(primary),
+    end(recovery),
+    networks.map(({ from, to }) => plain(`${from.name}=${to.name}`)).join(', ') || '-',
+    `${policy.copyFrequencySeconds} s`,
+  ]);
+  return table(
+    ['PAIRING', 'STATE', 'PRIMARY', 'RECOVERY', 'NETWORKS', 'COPIES EVERY'],
+    rows,
+    'no pairings; make one with: farshore pairings create',
+    colors,
+  );
+}
