@@ -115,7 +115,8 @@ export class JobRun {
       (fact.type === 'done' && marks.done) ||
       (fact.type === 'undone' && marks.takenBack) ||
       (fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do' && marks.skipped);
-    return event ? [{ vm: vm.id, event }] : [];
+    const pairingId = fact.type === 'done' ? vm.pairing : undefined;
+    return event ? [{ vm: vm.id, event, ...(pairingId && { pairingId }) }] : [];
   }
 
   #undoneVms(): Projection[] {

@@ -68,7 +68,7 @@ function pairingSteps(pairing: Pairing, { replication }: CompilePorts): Step<Ste
             authentication: pairing.policy.authentication,
             port: pairing.policy.port,
             root: replication.rootPem,
-            peerSiteId: peer.siteId,
+            peer,
           },
           from: { authority },
         },

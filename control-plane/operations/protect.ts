@@ -61,13 +61,14 @@ function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: Co
   };
 }
 
-function protectSteps({ id, vmId, name }: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string): Step<StepWork>[] {
+function protectSteps(vm: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string): Step<StepWork>[] {
+  const { id, vmId, name } = vm;
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
   const common = { epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
-  const [enable, configure] = [stepOf('enable', id), stepOf('configure', id)];
+  const { enable, configure, seed } = replicationSteps(vm, pairing, address);
   const step = { after: [], scope: id, attempts: 3 };
   return [
     {
@@ -95,43 +96,56 @@ function protectSteps({ id, vmId, name }: Omit<ProtectedVm, 'busyWith' | 'drill'
       needs: [lookHere],
     },
     {
+      ...enable,
+      undo: { ...common, siteId: primary.siteId, kind: 'replication.disable', args: { vm: atPrimary } },
+      needs: [lookThere],
+    },
+    { ...configure, needs: [enable.id], work: { ...configure.work, vm: { id, marks: { done: 'replicationEnabled' } } } },
+    { ...seed, needs: [configure.id] },
+  ];
+}
+
+/** How replication of a VM begins under a pairing: what a job puts before, between and behind them is its own. */
+export function replicationSteps({ id, vmId, name, epoch }: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string) {
+  const { primary, recovery } = pairing;
+  const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
+  const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const step = { needs: [], after: [], scope: id, attempts: 3 };
+  const target = { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
+  return {
+    enable: {
       ...step,
-      id: enable,
+      id: stepOf('enable', id),
       title: `enable replication of ${name}`,
       work: {
         ...common,
         siteId: primary.siteId,
-        kind: 'replication.enable',
-        args: { vm: atPrimary, target: { siteId: recovery.siteId, cloudId: recovery.cloudId, address }, policy: pairing.policy },
+        kind: 'replication.enable' as const,
+        args: { vm: atPrimary, target, policy: pairing.policy },
       },
-      undo: { ...common, siteId: primary.siteId, kind: 'replication.disable', args: { vm: atPrimary } },
-      needs: [lookThere],
     },
-    {
+    configure: {
       ...step,
-      id: configure,
+      id: stepOf('configure', id),
       title: `set networks and addresses of ${name}`,
       work: {
         ...common,
         siteId: recovery.siteId,
-        kind: 'replica.configure',
-        args: { vm: atRecovery, networks: [...pairing.networks] },
-        vm: { id, marks: { done: 'replicationEnabled' } },
+        kind: 'replica.configure' as const,
+        args: { vm: { cloudId: recovery.cloudId, vmId }, networks: [...pairing.networks] },
       },
-      needs: [enable],
     },
-    {
+    seed: {
       ...step,
       id: stepOf('seed', id),
       title: `send the first copy of ${name}`,
       work: {
         ...common,
         siteId: primary.siteId,
-        kind: 'replication.seed',
+        kind: 'replication.seed' as const,
         args: { vm: atPrimary },
-        vm: { id, marks: { done: 'firstCopyArrived' } },
+        vm: { id, marks: { done: 'firstCopyArrived' as const } },
       },
-      needs: [configure],
     },
-  ];
+  };
 }

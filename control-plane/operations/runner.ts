@@ -19,6 +19,7 @@ import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
+import { compileMovePairing } from './move-pairing.ts';
 import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
@@ -33,6 +34,7 @@ import { compileUnprotect } from './unprotect.ts';
 const compilers: Compilers = {
   pair: compilePair,
   changePairing: compileChangePairing,
+  movePairing: compileMovePairing,
   protect: compileProtect,
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,

@@ -31,6 +31,7 @@ export interface VmEntry {
   readonly drill: JobId | null;
   /** Null once protection has ended. */
   readonly life: VmLife | null;
+  readonly pairingId: PairingId;
 }
 
 export interface PairingEntry {
@@ -118,12 +119,12 @@ export class JobLedger {
     const moved = new Map<ProtectedVmId, VmEntry>();
     for (const projection of projections) {
       if (!('vm' in projection)) continue;
-      const { vm: id, event } = projection;
+      const { vm: id, event, pairingId } = projection;
       const vm = moved.get(id) ?? this.#vms.get(id);
       if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
       if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
       if (isDrillEvent(event)) moved.set(id, { ...vm, drill: event === 'testCopyBegun' ? jobId : null });
-      else moved.set(id, { ...vm, life: applyEvent(vm.life, event) });
+      else moved.set(id, { ...vm, life: applyEvent(vm.life, event), pairingId: pairingId ?? vm.pairingId });
     }
     return moved.values();
   }
@@ -170,11 +171,12 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
   return inBatches(ids, async (some) => {
     const mine = db
       .selectFrom('protected_vms')
-      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill'])
+      .select(['id', 'pairing_id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill'])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, busy_with, phase, active_location, replicates_from, drill }) => ({
+    return rows.map(({ id, pairing_id, busy_with, phase, active_location, replicates_from, drill }) => ({
       id,
+      pairingId: pairing_id,
       busyWith: busy_with,
       drill,
       life: { phase, activeLocation: active_location, replicatesFrom: replicates_from },

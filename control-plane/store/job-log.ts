@@ -64,17 +64,23 @@ async function save(db: Query, vaultId: VaultId, ledger: JobLedger): Promise<voi
 
 /** One statement for all that end in the same place. */
 async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
-  const byEnd = Map.groupBy(vms, ({ life, drill }) =>
-    life === null ? 'gone' : `${life.phase}/${life.activeLocation}/${life.replicatesFrom}/${drill}`,
+  const byEnd = Map.groupBy(vms, ({ life, drill, pairingId }) =>
+    life === null ? 'gone' : `${life.phase}/${life.activeLocation}/${life.replicatesFrom}/${drill}/${pairingId}`,
   );
   for (const group of byEnd.values()) {
-    const { life = null, drill = null } = group[0] ?? {};
+    const { life = null, drill = null, pairingId } = group[0] ?? {};
     for (const some of batches(group.map(({ id }) => id))) {
       await (life === null
         ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
         : db
             .updateTable('protected_vms')
-            .set({ phase: life.phase, active_location: life.activeLocation, replicates_from: life.replicatesFrom, drill })
+            .set({
+              phase: life.phase,
+              active_location: life.activeLocation,
+              replicates_from: life.replicatesFrom,
+              drill,
+              ...(pairingId && { pairing_id: pairingId }),
+            })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)
             .execute());

@@ -168,6 +168,7 @@ export interface Plan {
 export type JobKind =
   | 'pair'
   | 'changePairing'
+  | 'movePairing'
   | 'protect'
   | 'plannedFailover'
   | 'unplannedFailover'
@@ -222,7 +223,7 @@ export interface StoredFact {
 
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
-  | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent }
+  | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
   | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobFilter {

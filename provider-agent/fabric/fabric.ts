@@ -128,8 +128,8 @@ export interface HostsPreparation {
   readonly certificates: readonly HostCertificate[];
   /** The replication root of the vault: a peer's chain must end in it, PEM. */
   readonly rootPem: string;
-  /** The site that may send replicas here and that replicas go to. */
-  readonly peerSiteId: SiteId;
+  /** The site that may send replicas here and that replicas go to, and its cloud of the pairing. */
+  readonly peer: { readonly siteId: SiteId; readonly cloudId: CloudId };
 }
 
 export interface ReplicaTarget {

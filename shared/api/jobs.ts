@@ -12,6 +12,7 @@ import { Moment, Reason } from './fields.ts';
 export const JOB_KINDS = [
   'pair',
   'changePairing',
+  'movePairing',
   'protect',
   'plannedFailover',
   'unplannedFailover',

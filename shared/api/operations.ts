@@ -65,6 +65,14 @@ export const OperationRequest = z.discriminatedUnion('kind', [
       .max(200)
       .optional(),
   }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('movePairing'),
+    pairing: PairingId,
+    /** Another pairing of the same primary cloud. */
+    to: PairingId,
+    reason: z.string().trim().min(1).max(1000),
+  }),
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,

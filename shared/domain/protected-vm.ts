@@ -35,6 +35,8 @@ export type VmEvent =
   | 'reversalStarted'
   | 'reversalGivenUp'
   | 'replicationReversed'
+  | 'moveStarted'
+  | 'moveGivenUp'
   | 'protectionEnding'
   | 'protectionEnded'
   | 'protectionGivenUp';
@@ -65,6 +67,9 @@ export const transitions: readonly Transition[] = [
     why: 'protecting was cancelled while the first copy arrived, and enabling was undone',
   },
   { from: 'protected', on: 'failoverStarted', to: 'failingOver', why: 'a person or a plan asked' },
+  { from: 'seeding', on: 'moveStarted', to: 'enabling', why: 'it leaves its replica for one at another site' },
+  { from: 'protected', on: 'moveStarted', to: 'enabling', why: 'it leaves its replica for one at another site' },
+  { from: 'enabling', on: 'moveGivenUp', to: 'protected', why: 'it could not leave its replica, and a person left it where it is' },
   { from: 'protected', on: 'protectionEnding', to: 'disabling', why: 'a person asked' },
   {
     from: 'failingOver',

@@ -47,7 +47,8 @@ export const commands = {
       /** The site's own authority, signed by the replication root of the vault. */
       authority: Pem,
       root: Pem,
-      peerSiteId: SiteId,
+      /** The other end of the pairing. */
+      peer: z.strictObject({ siteId: SiteId, cloudId: CloudId }),
     }),
     /** Where this side receives replicas. */
     result: z.strictObject({ address: Address }),

@@ -4,7 +4,7 @@
  */
 import type { DrillEvent } from '../domain/drill.ts';
 import type { VmEvent } from '../domain/protected-vm.ts';
-import type { ProtectedVmId, SiteId, StepId } from '../ids.ts';
+import type { PairingId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import type { ArgsOf, CommandKind } from './commands.ts';
 
 /** The command as far as it is known when the job is compiled. */
@@ -34,5 +34,10 @@ export type StepWork = KnownArgs & {
   /** Arguments that are taken from the result of an earlier step, where they have the same name. */
   readonly from?: { readonly [argument: string]: StepId };
   /** The VM it is about, and what becomes of it. */
-  readonly vm?: { readonly id: ProtectedVmId; readonly marks: StepMarks };
+  readonly vm?: {
+    readonly id: ProtectedVmId;
+    readonly marks: StepMarks;
+    /** The pairing it belongs to from when the step is done. */
+    readonly pairing?: PairingId;
+  };
 };

@@ -67,7 +67,7 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
         port: null,
         certificates,
         rootPem: pair.rootPem,
-        peerSiteId: other.siteId,
+        peer: { siteId: other.siteId, cloudId: other.cloudId },
       };
     }
 

@@ -82,10 +82,13 @@ test('the handlers take a VM from pairing to a committed failover on simulated s
   const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
   const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
 
-  await pair.done('primary', { kind: 'hosts.prepare', args: { ...prepare, cloudId: gold.id, peerSiteId: recoverySite } });
+  await pair.done('primary', {
+    kind: 'hosts.prepare',
+    args: { ...prepare, cloudId: gold.id, peer: { siteId: recoverySite, cloudId: silver.id } },
+  });
   const prepared = await pair.done('recovery', {
     kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: silver.id, peerSiteId: primarySite },
+    args: { ...prepare, cloudId: silver.id, peer: { siteId: primarySite, cloudId: gold.id } },
   });
   const address = prepared.kind === 'hosts.prepare' ? prepared.result.address : null;
   assert.ok(address);
@@ -120,10 +123,13 @@ test('a failover is taken back, and protection ends with the replica deleted', a
   assert.ok(gold && silver && vm);
   const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
   const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
-  await pair.done('primary', { kind: 'hosts.prepare', args: { ...prepare, cloudId: gold.id, peerSiteId: recoverySite } });
+  await pair.done('primary', {
+    kind: 'hosts.prepare',
+    args: { ...prepare, cloudId: gold.id, peer: { siteId: recoverySite, cloudId: silver.id } },
+  });
   const prepared = await pair.done('recovery', {
     kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: silver.id, peerSiteId: primarySite },
+    args: { ...prepare, cloudId: silver.id, peer: { siteId: primarySite, cloudId: gold.id } },
   });
   const address = (prepared.kind === 'hosts.prepare' && prepared.result.address) || '';
   const replica = { cloudId: silver.id, vmId: vm.ref.vmId };

@@ -60,6 +60,25 @@ test('one to many: a plan that spans two pairings brings its members up where ea
   await world.finishes();
 });
 
+test('one cloud is paired with two clouds of one site: each VM goes to the one it is protected for', async () => {
+  const world = await worldOf(
+    {
+      reading: [{ name: 'Gold', vms: 2 }],
+      slough: [
+        { name: 'Silver', vms: 0 },
+        { name: 'Copper', vms: 0 },
+      ],
+    },
+    [
+      ['reading/Gold', 'slough/Silver', [0]],
+      ['reading/Gold', 'slough/Copper', [1]],
+    ],
+  );
+  assert.equal(await stateOf(world, await world.failOverAsPlanned()), 'succeeded');
+  assert.deepEqual(await runningAt(world), ['vm-1: slough/Silver', 'vm-2: slough/Copper']);
+  await world.finishes();
+});
+
 test('a plan that spans pairings is not begun while one of its recovery sites is away, and the refusal names that site', async () => {
   const world = await worldOf(
     { reading: [{ name: 'Gold', vms: 2 }], slough: [{ name: 'Silver', vms: 0 }], bath: [{ name: 'Tin', vms: 0 }] },

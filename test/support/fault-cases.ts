@@ -26,6 +26,17 @@ async function protectedPair(): Promise<World> {
   return world;
 }
 
+/** Two VMs protected at Silver, and a second pairing that leads to Copper. */
+async function pairedTwice(): Promise<Template> {
+  const clouds = (...names: string[]) => names.map((name) => ({ name, vms: name === 'Gold' ? 2 : 0 }));
+  const world = await World.make({ sites: { reading: clouds('Gold'), slough: clouds('Silver', 'Copper') } });
+  await world.pair();
+  await world.pair('reading/Gold', 'slough/Copper');
+  await world.protect([0, 1], 'reading/Gold', 'slough/Silver');
+  await world.clock.advance(65_000);
+  return world.asTemplate();
+}
+
 /** Both run at the recovery site, where nothing is committed. */
 async function failedOver(): Promise<Template> {
   const world = await protectedPair();
@@ -67,6 +78,7 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     template: async () => (await protectedPair()).asTemplate(),
     request: (world) => world.changeRequest({ copyFrequencySeconds: 300 }),
   },
+  movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
   unplannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),

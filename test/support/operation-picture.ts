@@ -2,7 +2,7 @@
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
-import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
+import type { JobId, VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { SiteName, World } from './world.ts';
 
@@ -78,7 +78,6 @@ async function thingsOf(world: World): Promise<Record<string, Record<string, unk
   for (const event of world.trace.events) if (event.type === 'opened') for (const vm of event.job.newVms) known.set(vm.id, vm.name);
   const things: Record<string, Record<string, unknown>> = {};
   const promised = await world.protectedVms();
-  const silver = world.definition('slough').clouds[0]?.id as CloudId;
   for (const { id, cloudId, name } of world.definition('reading').vms) {
     const promise = promised.find(({ vmId }) => vmId === id);
     things[name] = {
@@ -88,7 +87,10 @@ async function thingsOf(world: World): Promise<Record<string, Record<string, unk
       epoch: promise?.epoch ?? 0,
       hasDrill: (promise?.drill ?? null) !== null,
       atReading: await atSite(world, 'reading', { cloudId, vmId: id }),
-      atSlough: await atSite(world, 'slough', { cloudId: silver, vmId: id }),
+      atSlough: (
+        await Promise.all(world.definition('slough').clouds.map((cloud) => atSite(world, 'slough', { cloudId: cloud.id, vmId: id })))
+      ).join('; '),
+      pairing: promise?.pairingId ?? 'none',
     };
   }
   const [pairing] = (await world.pairings()).filter(({ state }) => state !== 'failed');

@@ -26,8 +26,8 @@ async function main(databaseFile: string): Promise<void> {
   const [gold, silver] = killedSite.clouds;
   if (gold === undefined || silver === undefined) throw new Error('the site has no two clouds');
   const act = (): Act => ({ commandId: CommandId.parse(systemRandom.uuid()), epoch: 1 });
-  await site.prepareHosts(await preparation(site, gold.id, killedSiteId), act());
-  const { address } = await site.prepareHosts(await preparation(site, silver.id, killedSiteId), act());
+  await site.prepareHosts(await preparation(site, gold.id, { siteId: killedSiteId, cloudId: silver.id }), act());
+  const { address } = await site.prepareHosts(await preparation(site, silver.id, { siteId: killedSiteId, cloudId: gold.id }), act());
 
   const next = async (primary: VmRef, replica: VmRef): Promise<void> => {
     const view = await site.findVm(replica);

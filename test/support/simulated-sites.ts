@@ -119,16 +119,26 @@ export async function preparePair(pair: SitePair): Promise<SitePair> {
   const primaryCloud = pair.primaryDefinition.clouds[0];
   const recoveryCloud = pair.recoveryDefinition.clouds[0];
   if (primaryCloud === undefined || recoveryCloud === undefined) throw new Error('a site without a cloud');
-  await pair.primary.prepareHosts(await preparation(pair.primary, primaryCloud.id, pair.recoverySiteId), act());
-  const { address } = await pair.recovery.prepareHosts(await preparation(pair.recovery, recoveryCloud.id, pair.primarySiteId), act());
+  await pair.primary.prepareHosts(
+    await preparation(pair.primary, primaryCloud.id, { siteId: pair.recoverySiteId, cloudId: recoveryCloud.id }),
+    act(),
+  );
+  const { address } = await pair.recovery.prepareHosts(
+    await preparation(pair.recovery, recoveryCloud.id, { siteId: pair.primarySiteId, cloudId: primaryCloud.id }),
+    act(),
+  );
   pair.address = address ?? '';
   return pair;
 }
 
-export async function preparation(fabric: Fabric, cloudId: HostsPreparation['cloudId'], peerSiteId: SiteId): Promise<HostsPreparation> {
+export async function preparation(
+  fabric: Fabric,
+  cloudId: HostsPreparation['cloudId'],
+  peer: HostsPreparation['peer'],
+): Promise<HostsPreparation> {
   const hosts = await fabric.replicationHosts(cloudId);
   const certificates = hosts.map(({ host }) => ({ host, pfx: new Uint8Array([1]), passphrase: 'none' }));
-  return { pairingId, cloudId, authentication: 'certificate', port: null, certificates, rootPem: '', peerSiteId };
+  return { pairingId, cloudId, authentication: 'certificate', port: null, certificates, rootPem: '', peer };
 }
 
 /** A primary VM and its replica. */

@@ -204,6 +204,16 @@ export class World extends WorldCore {
     return { id: this.newJobId(), kind: 'changePairing', pairing: pairing.id, policy: { ...pairing.policy, ...policy }, networks };
   }
 
+  /** From the pairing that VMs are protected under to the other one. */
+  async moveRequest(): Promise<OperationRequest> {
+    const [vm] = await this.protectedVms();
+    const pairings = await this.pairings();
+    const from = pairings.find(({ id }) => id === vm?.pairingId);
+    const to = pairings.find(({ id }) => id !== vm?.pairingId);
+    if (!from || !to) throw new Error('there are no two pairings');
+    return { id: this.newJobId(), kind: 'movePairing', pairing: from.id, to: to.id, reason: 'Silver is full' };
+  }
+
   async pair(from?: string, to?: string): Promise<JobId> {
     return this.#done(await this.ask(this.pairRequest(from, to)));
   }

@@ -45,7 +45,7 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
       port: null,
       authority: pem,
       root: pem,
-      peerSiteId: siteId,
+      peer: { siteId, cloudId },
     },
     before: inState('replica', 'replicating'),
   },

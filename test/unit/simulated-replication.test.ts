@@ -118,7 +118,10 @@ test('kerberos is refused in words that say what to do', async () => {
   const pair = await openPair();
   const cloud = pair.primaryDefinition.clouds[0];
   assert.ok(cloud);
-  const asked = { ...(await preparation(pair.primary, cloud.id, pair.recoverySiteId)), authentication: 'kerberos' as const };
+  const asked = {
+    ...(await preparation(pair.primary, cloud.id, { siteId: pair.recoverySiteId, cloudId: cloud.id })),
+    authentication: 'kerberos' as const,
+  };
   await assert.rejects(pair.primary.prepareHosts(asked, act()), {
     errorId: 'InvalidParameter',
     message: /choose authentication "certificate"/,
@@ -136,7 +139,7 @@ test('over TLS a site takes replicas from its authorised peer only, and a primar
   const site = await SimulatedSite.open({ definition: made, databaseFile: ':memory:', clock: systemClock, random: systemRandom });
   t.after(() => site.close());
   const hosts = await site.replicationHosts(cloudId);
-  const base = { ...(await preparation(site, cloudId, peer)), rootPem: vault.rootPem };
+  const base = { ...(await preparation(site, cloudId, { siteId: peer, cloudId })), rootPem: vault.rootPem };
   const { address } = await site.prepareHosts({ ...base, certificates: await (await vault.siteIssuer(own))(hosts) }, act());
   assert.ok(address);
 

@@ -86,6 +86,27 @@ export function addPairingCommands(tree: Tree, program: Command): void {
       return runOperation(session, client, { kind: 'changePairing', pairing: id, ...policy, ...networks }, options);
     },
   });
+  addMove(tree, pairings);
+}
+
+function addMove(tree: Tree, pairings: Command): void {
+  addLeaf(tree, pairings, {
+    usage: 'move <pairing>',
+    about: 'move the VMs of a pairing to another one of the same cloud; until each has been copied there, nothing protects it',
+    examples: ['farshore pairings move main --to bath --reason "Slough is given up in March"'],
+    configure: (command) =>
+      withFollow(
+        command
+          .requiredOption('--to <pairing>', 'a pairing of the same primary cloud with another recovery cloud; make it first')
+          .requiredOption('--reason <text>', 'why; kept with the job'),
+      ),
+    run: async (session, options: FollowOptions & { to: string; reason: string }, name: string) => {
+      const client = session.client();
+      const [from, to] = [await findPairing(client, name), await findPairing(client, options.to)];
+      const wish = { kind: 'movePairing' as const, pairing: from.id, to: to.id, reason: options.reason };
+      return runOperation(session, client, wish, options);
+    },
+  });
 }
 
 const readPolicy = (file: string): ProtectionPolicy => readDocument(readText(file, 'the policy'), file, ProtectionPolicy);

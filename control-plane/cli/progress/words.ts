@@ -7,6 +7,7 @@ import { moment, plain } from '../output.ts';
 const kinds: Record<JobAnswer['kind'], string> = {
   pair: 'Pair',
   changePairing: 'Change the pairing',
+  movePairing: 'Move the pairing',
   protect: 'Protect',
   plannedFailover: 'Planned failover:',
   unplannedFailover: 'Unplanned failover:',

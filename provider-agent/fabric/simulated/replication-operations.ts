@@ -29,7 +29,9 @@ export function enableReplicationWork(
   const begin = () => {
     const vm = world.need(ref, 'enableReplication');
     const replication = world.advance(vm, 'enabled', 'enableReplication', 'a VM that does not replicate');
-    const preparation = world.preparations.all().find((p) => p.cloudId === ref.cloudId && p.peerSiteId === target.siteId);
+    const preparation = world.preparations
+      .all()
+      .find((p) => p.cloudId === ref.cloudId && p.peer.siteId === target.siteId && p.peer.cloudId === target.cloudId);
     if (preparation === undefined)
       throw accessDenied('enableReplication', `The hosts of the cloud of '${vm.name}' are not prepared to send replicas to that site.`);
     return { vm, replication, pairingId: preparation.pairingId };

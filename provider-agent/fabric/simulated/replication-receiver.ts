@@ -56,7 +56,7 @@ export class ReplicationReceiver {
   #authorise(source: ReplicationSource, cloudId: CloudId): void {
     const isAuthorised = this.#world.preparations
       .all()
-      .some((p) => p.pairingId === source.pairingId && p.cloudId === cloudId && p.peerSiteId === source.siteId);
+      .some((p) => p.pairingId === source.pairingId && p.cloudId === cloudId && p.peer.siteId === source.siteId);
     if (!isAuthorised) throw accessDenied('enableReplication', 'The replica server does not take replicas for that cloud from this site.');
   }
 

@@ -1,0 +1,113 @@
+/**
+ * Move the VMs of a pairing to another one of the same primary cloud: they leave their old replica and are copied to the other
+ * recovery cloud. In between nothing protects a VM, so they go one by one as their lines allow, and each stays under its old
+ * pairing until it is replicating under the new one. The old copy is removed when the new one is complete.
+ */
+import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import type { Step } from '../../shared/engine/graph.ts';
+import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { Pairing, ProtectedVm } from '../store/store.ts';
+import { type Compile, refuseUnlessConnected } from './compile.ts';
+import { replicationSteps } from './protect.ts';
+
+const BEGIN_WITHIN_SECONDS = 3600;
+
+export const compileMovePairing: Compile<'movePairing'> = async (request, actor, ports) => {
+  const { store } = ports;
+  const [from, to] = await Promise.all(
+    [request.pairing, request.to].map(async (id) => {
+      const found = await store.promises.findPairing(actor.vaultId, id);
+      if (!found) throw new FarshoreError('ERR_NOT_FOUND', `there is no pairing ${id}`);
+      return found;
+    }),
+  );
+  if (!from || !to) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
+  const address = to.replicaAddresses.recovery;
+  if (to.state !== 'paired' || address === null)
+    throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${to.name} is not ready: ${to.state}`);
+  const vms = await store.promises.protectedVms(actor.vaultId, { pairingId: from.id });
+  refuseUnlessMovable(from, to, vms);
+  await refuseUnlessConnected([to.primary.siteId, to.recovery.siteId], actor, ports);
+  return {
+    target: `${from.name} to ${to.name}`,
+    input: { pairing: from.id, to: to.id, vms: vms.map(({ id, name }) => ({ vm: id, name })), reason: request.reason },
+    graph: { steps: vms.flatMap((vm) => moveSteps(vm, from, to, address)) },
+    claims: vms.map(({ id }) => ({ id, phases: ['protected', 'seeding'], drill: null })),
+    newVms: [],
+  };
+};
+
+/** Throws ERR_OPERATION_NOT_ALLOWED with everything that stands against it. */
+function refuseUnlessMovable(from: Pairing, to: Pairing, vms: readonly ProtectedVm[]): void {
+  const isSame = (a: Pairing['primary'], b: Pairing['primary']) => a.siteId === b.siteId && a.cloudId === b.cloudId;
+  const problems: Problem[] = [];
+  if (!isSame(from.primary, to.primary)) problems.push({ field: 'to', message: `${to.name} is of another primary cloud` });
+  if (isSame(from.recovery, to.recovery)) problems.push({ field: 'to', message: `${to.name} leads to the same recovery cloud` });
+  for (const { name, phase, replicatesFrom } of vms) {
+    if (replicatesFrom === 'recovery') problems.push({ field: name, message: 'it runs at the recovery site: fail it back first' });
+    else if (phase !== 'protected' && phase !== 'seeding') problems.push({ field: name, message: `it is ${phase}` });
+  }
+  if (problems.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the pairing cannot be moved there now', { problems });
+}
+
+function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string): Step<StepWork>[] {
+  const { id, vmId, name, epoch } = vm;
+  const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const step = { needs: [], after: [], scope: id, attempts: 3 };
+  const [look, leave] = [stepOf('look', id), stepOf('leave', id)];
+  const { enable, configure, seed } = replicationSteps(vm, to, address);
+  const belongs = { id, marks: { done: 'replicationEnabled', skipped: 'protectionEnded' }, pairing: to.id } as const;
+  return [
+    {
+      ...step,
+      id: look,
+      title: `look for ${name} at its new recovery site`,
+      work: {
+        ...common,
+        siteId: to.recovery.siteId,
+        kind: 'replication.admit',
+        args: { vm: { cloudId: to.recovery.cloudId, vmId }, role: 'recovery' },
+      },
+      looksOnly: true,
+    },
+    {
+      ...step,
+      id: leave,
+      title: `end replication of ${name} with its old recovery site`,
+      work: {
+        ...common,
+        siteId: from.primary.siteId,
+        kind: 'replication.disable',
+        args: { vm: { cloudId: from.primary.cloudId, vmId } },
+        vm: { id, marks: { started: 'moveStarted', skipped: vm.phase === 'seeding' ? 'replicationEnabled' : 'moveGivenUp' } },
+      },
+      pivot: true,
+      skipEndsScope: true,
+      needs: [look],
+    },
+    {
+      ...enable,
+      pivot: true,
+      skipEndsScope: true,
+      needs: [leave],
+      work: { ...enable.work, vm: { id, marks: { skipped: 'protectionEnded' } } },
+    },
+    { ...configure, pivot: true, skipEndsScope: true, needs: [enable.id], work: { ...configure.work, vm: belongs } },
+    { ...seed, pivot: true, needs: [configure.id] },
+    {
+      ...step,
+      id: stepOf('remove', id),
+      title: `remove ${name} at its old recovery site`,
+      work: {
+        ...common,
+        siteId: from.recovery.siteId,
+        kind: 'replica.remove',
+        args: { vm: { cloudId: from.recovery.cloudId, vmId }, deleteReplica: from.policy.deleteReplicaOnUnprotect },
+      },
+      pivot: true,
+      // The old copy is the only one until then.
+      needs: [seed.id],
+    },
+  ];
+}
