@@ -5,7 +5,7 @@
  */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
-import { StepId } from '../../shared/ids.ts';
+import { type ProtectedVmId, StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { type Compile, recordOf, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
@@ -14,10 +14,11 @@ const BEGIN_WITHIN_SECONDS = 3600;
 export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'takeBack', ['source', 'target'], actor, ports);
   const steps: Step<StepWork>[] = [];
+  const runs = new Set(members.map(({ vm }) => vm.id));
   let gate: StepId[] = [];
   for (const [index, group] of target.groups.entries()) {
     const id = StepId.parse(`group/${index + 1}`);
-    for (const member of group.vms) steps.push(...takeBackSteps(member, gate));
+    for (const member of group.vms) steps.push(...takeBackSteps(member, gate, runs));
     const after = [...gate, ...group.vms.map(({ vm }) => stepOf('start', vm.id))];
     steps.push({ id, title: `group ${group.name} runs where it came from`, needs: [], after, scope: id });
     gate = [id];
@@ -35,8 +36,9 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
   };
 };
 
-function takeBackSteps(member: TargetVm, gate: readonly StepId[]): Step<StepWork>[] {
-  const { vm, guestAnswersWithinSeconds } = member;
+function takeBackSteps(member: TargetVm, gate: readonly StepId[], runs: ReadonlySet<ProtectedVmId>): Step<StepWork>[] {
+  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const started = dependsOn.filter((other) => runs.has(other)).map((other) => stepOf('start', other));
   const { id, name } = vm;
   const common = { epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const { source, target } = sidesOf(member);
@@ -75,7 +77,7 @@ function takeBackSteps(member: TargetVm, gate: readonly StepId[]): Step<StepWork
         args: { vm: source.ref, guestAnswersWithinSeconds },
         vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverUndone' } },
       },
-      needs: [release],
+      needs: [release, ...started],
       after: gate,
     },
   ];

@@ -31,6 +31,23 @@ test('a planned failover is taken back: off there, on here, under a newer decisi
   await world.finishes();
 });
 
+test('whoever depends on another starts after it at home too', async () => {
+  const world = await protectedWorld({ vms: 2, extra: 'timings: { startVm: { median: 3 s } }' });
+  const plan = await world.plan([['vm-1', 'vm-2']], { 'vm-1': ['vm-2'] });
+  await world.failOverAsPlanned(plan);
+  await world.takeBack(plan);
+  const names = new Map(world.definition('reading').vms.map(({ id, name }) => [id as string, name]));
+  const starts = world
+    .site('reading')
+    .fabric.powerLog()
+    .filter(({ cause }) => cause === 'startVm');
+  assert.deepEqual(
+    starts.map(({ vmId }) => names.get(vmId)),
+    ['vm-2', 'vm-1'],
+  );
+  await world.finishes();
+});
+
 test('an unplanned failover is taken back when the primary is there again and its VM still runs', async () => {
   const world = await protectedWorld({ vms: 1 });
   world.goesDark('reading');
