@@ -1,7 +1,7 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
 import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
-import { resolveMembers } from '../../shared/domain/plan-members.ts';
+import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
@@ -92,12 +92,18 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
 
 async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairings: ReadonlyMap<PairingId, Pairing>) {
   const clouds = new Map((await store.observations.clouds(actor.vaultId)).map((cloud) => [`${cloud.siteId}/${cloud.id}`, cloud.name]));
-  const vms = await store.promises.protectedVms(actor.vaultId);
-  const named = vms.map((vm) => {
-    const { primary } = pairingOf(vm.pairingId, pairings);
-    return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
-  });
-  const { members, problems } = resolveMembers(plan, named);
+  const resolved = async (where?: { readonly ids: readonly ProtectedVmId[]; readonly names: readonly string[] }) => {
+    const vms = await store.promises.protectedVms(actor.vaultId, where);
+    const named = vms.map((vm) => {
+      const { primary } = pairingOf(vm.pairingId, pairings);
+      return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
+    });
+    return { vms, ...resolveMembers(plan, named) };
+  };
+  const names = namesMeant(plan);
+  const some = await resolved({ names, ids: names as ProtectedVmId[] });
+  // What a name that is not there may have meant can only be told from all of them.
+  const { vms, members, problems } = some.problems.length === 0 ? some : await resolved();
   if (problems.length > 0) throw new FarshoreError('ERR_DOCUMENT_INVALID', 'the plan names VMs that are not protected', { problems });
   const known = new Map(vms.map((vm) => [vm.id, vm]));
   const byGroup = Map.groupBy(members, ({ group }) => group);

@@ -18,7 +18,7 @@ export interface Append {
   readonly projections: readonly Projection[];
 }
 
-interface JobEntry {
+export interface JobEntry {
   readonly id: JobId;
   readonly lastSeq: number;
   readonly state: JobState;

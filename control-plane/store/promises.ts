@@ -29,14 +29,18 @@ export class Promises implements PromiseStore {
 
   protectedVms(
     vaultId: VaultId,
-    where: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] } = {},
+    where: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] } = {},
   ): Promise<ProtectedVm[]> {
-    const { pairingId, ids } = where;
+    const { pairingId, ids, names } = where;
     return this.#connection.read(async (db) => {
       let mine = db.selectFrom('protected_vms').selectAll().where('vault_id', '=', vaultId).orderBy('name');
       if (pairingId !== undefined) mine = mine.where('pairing_id', '=', pairingId);
-      const rows = ids === undefined ? await mine.execute() : await inBatches(ids, (some) => mine.where('id', 'in', some).execute());
-      return rows.map(toProtectedVm);
+      if (ids === undefined && names === undefined) return (await mine.execute()).map(toProtectedVm);
+      const found = [
+        ...(await inBatches(ids ?? [], (some) => mine.where('id', 'in', some).execute())),
+        ...(await inBatches(names ?? [], (some) => mine.where('name', 'in', some).execute())),
+      ];
+      return [...new Map(found.map((row) => [row.id, toProtectedVm(row)])).values()];
     });
   }
 }

@@ -297,7 +297,7 @@ export interface PromiseStore {
   findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null>;
   protectedVms(
     vaultId: VaultId,
-    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] },
+    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
 }
 

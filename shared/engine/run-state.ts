@@ -55,6 +55,8 @@ export class RunState<Work> {
   /** Work steps that may start now, and steps that may be undone now. */
   readonly #ready = new Set<Node<Work>>();
   readonly #undoable = new Set<Node<Work>>();
+  /** Of these, the ones that are held back for now: they are not listed, and the job is not over. */
+  readonly #held = new Set<Node<Work>>();
   /** With one scope all fall, until the first pivot is begun; once they have fallen there is nobody left to take along. */
   #together: boolean;
   #running = 0;
@@ -81,6 +83,19 @@ export class RunState<Work> {
 
   undoable(): Step<Work>[] {
     return [...this.#undoable].map((node) => node.step);
+  }
+
+  /** Takes a step out of what may start or be undone now, so that going through those stays quick while many wait. */
+  hold(id: StepId): void {
+    const node = this.#nodes.get(id);
+    if (node && (this.#ready.delete(node) || this.#undoable.delete(node))) this.#held.add(node);
+  }
+
+  /** Puts a step back that was held, unless what it waited for has been decided otherwise meanwhile. */
+  release(id: StepId): void {
+    const node = this.#nodes.get(id);
+    if (!node || !this.#held.delete(node)) return;
+    (node.status === 'undoFailed' ? this.#undoable : this.#ready).add(node);
   }
 
   /** Undefined for an id that is not in the graph. */
@@ -116,7 +131,7 @@ export class RunState<Work> {
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
   verdict(): JobEnd | 'parked' | null {
-    if (this.#running > 0 || this.#ready.size > 0 || this.#undoable.size > 0) return null;
+    if (this.#running + this.#ready.size + this.#undoable.size + this.#held.size > 0) return null;
     let done = 0;
     let lost = 0;
     for (const scope of this.#scopes.values()) {
@@ -266,6 +281,7 @@ export class RunState<Work> {
   #close(scope: Scope<Work>): void {
     for (const node of scope.nodes) {
       this.#ready.delete(node);
+      this.#held.delete(node);
       if (node.status !== 'waiting') continue;
       // One that was to be tried again has been tried: what it did is not known, so it is undone like one that failed for good.
       const wasTried = node.attempt > 0 && scope.status === 'unwinding';

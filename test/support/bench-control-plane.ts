@@ -1,0 +1,110 @@
+/** The real control plane on a database on disk, with a site that is played: what the benchmarks of runs have in common. */
+import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
+import { makeControlPlaneCore } from '../../control-plane/core.ts';
+import { OperationRunner, type RunnerPorts } from '../../control-plane/operations/runner.ts';
+import { Bell } from '../../control-plane/store/bell.ts';
+import { openStore } from '../../control-plane/store/sqlite.ts';
+import type { Store } from '../../control-plane/store/store.ts';
+import type { Fact } from '../../shared/engine/facts.ts';
+import type { Graph } from '../../shared/engine/graph.ts';
+import { AgentId, JobId, type PlanId, type SiteId, type VaultId } from '../../shared/ids.ts';
+import { systemClock as clock, systemRandom as random } from '../../shared/system-ports.ts';
+import { type BenchPlan, makeProtectedVault } from './bench-vault.ts';
+import { finish, joinInstantAgent, type SiteTimes } from './instant-agent.ts';
+
+export interface Run {
+  readonly id: JobId;
+  /** From the request to the end, as the one who asked sees it. */
+  readonly seconds: number;
+  /** From the start of the job to its end, as its report has it. */
+  readonly jobSeconds: number;
+  readonly graph: Graph<unknown>;
+  readonly facts: readonly Fact[];
+}
+
+/** Fails over every plan of a new vault, all at once. Without the channel, outcomes come straight from the played site. */
+export async function failOverAtOnce(file: string, plan: BenchPlan, times: SiteTimes & { readonly channel?: false } = {}): Promise<Run[]> {
+  const store = await openStore({ file, defer: setImmediate });
+  const untilEnded = watchEnds(store);
+  const { vaultId, recoverySite, planIds } = await makeProtectedVault(store, random, plan);
+  const parts = { store, bell: new Bell(), replication, clock, random, log: quiet };
+  const { operations, stop } =
+    times.channel === false ? withoutChannel(parts, times) : await withChannel(parts, vaultId, recoverySite, times);
+  const run = async (planId: PlanId): Promise<Pick<Run, 'id' | 'seconds'>> => {
+    const id = JobId.parse(random.uuid());
+    const ended = untilEnded(id);
+    const began = performance.now();
+    await operations.start(
+      {
+        id,
+        kind: 'unplannedFailover',
+        target: { plan: planId },
+        direction: 'toRecovery',
+        recoveryPoint: { choose: 'latest' },
+        primary: { evidence: 'attested', reason: 'bench' },
+      },
+      { vaultId, name: 'bench' },
+    );
+    await ended;
+    const seconds = (performance.now() - began) / 1000;
+    return { id, seconds };
+  };
+  const measured = await Promise.all(planIds.map(run));
+  stop();
+  const runs: Run[] = [];
+  for (const each of measured) {
+    const job = await store.jobs.find(vaultId, each.id);
+    if (job?.state !== 'succeeded' || job.endedAt === null) return fail(`the run ended ${job?.state}`);
+    const facts = (await store.jobs.facts(vaultId, each.id)).map(({ fact }) => fact);
+    const jobSeconds = (job.endedAt - job.startedAt) / 1000;
+    runs.push({ ...each, jobSeconds, graph: await store.jobs.graph(vaultId, each.id), facts });
+  }
+  await store.close();
+  return runs;
+}
+
+const quiet = { info: () => {}, warn: console.warn, error: console.error };
+const replication = { rootPem: '', signSite: async () => fail('nobody pairs here') };
+
+type Parts = Omit<RunnerPorts, 'dispatcher' | 'presence'>;
+
+async function withChannel(parts: Parts, vaultId: VaultId, siteId: SiteId, times: SiteTimes) {
+  const signer = new IssuerKey(makeIssuerKey());
+  const core = makeControlPlaneCore({ ...parts, signerOf: () => signer, defer: setImmediate });
+  joinInstantAgent(core.hub, { agentId: AgentId.parse(random.uuid()), vaultId, siteId }, times);
+  while (!core.hub.isConnected(siteId)) await new Promise((resolve) => setImmediate(resolve));
+  return { operations: core.operations, stop: () => core.stop() };
+}
+
+function withoutChannel(parts: Parts, { millisecondsOf = () => 0, fails = () => false }: SiteTimes) {
+  const agentId = AgentId.parse(random.uuid());
+  const operations: OperationRunner = new OperationRunner({
+    ...parts,
+    presence: { isConnected: () => true, lastHeardAt: () => clock.now() },
+    dispatcher: {
+      send(siteId, commands) {
+        for (const { commandId, command } of commands) {
+          const seen = { commandId, kind: command.kind };
+          const { outcome } = finish(seen, fails(seen));
+          setTimeout(() => void operations.onFinished(siteId, agentId, commandId, outcome), millisecondsOf(seen));
+        }
+      },
+    },
+  });
+  return { operations, stop: () => operations.stop() };
+}
+
+/** Resolves for a job when its end is durable; told by the log itself, so that the looking costs the run nothing. */
+function watchEnds({ jobs }: Store): (id: JobId) => Promise<void> {
+  const waiting = new Map<JobId, () => void>();
+  const append = jobs.append.bind(jobs);
+  jobs.append = async (vaultId, jobId, facts, projections) => {
+    await append(vaultId, jobId, facts, projections);
+    if (facts.at(-1)?.type === 'ended') waiting.get(jobId)?.();
+  };
+  return (id) => new Promise((resolve) => void waiting.set(id, resolve));
+}
+
+function fail(why: string): never {
+  throw new Error(why);
+}
