@@ -4,6 +4,7 @@ import { addAccountCommands } from './commands/account-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addPairingCommands } from './commands/pairing-commands.ts';
+import { addPlanCommands } from './commands/plan-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
@@ -45,6 +46,7 @@ export function buildProgram(tree: Tree, version: string): Command {
   addSiteCommands(tree, program);
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
+  addPlanCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);
   addDrillCommands(tree, program);

@@ -290,6 +290,8 @@ export interface WishStore {
   /** The newest version, or the one given. */
   findPlan(vaultId: VaultId, idOrName: string, version?: number): Promise<Plan | null>;
   plans(vaultId: VaultId): Promise<Plan[]>;
+  /** All that there were, newest first. */
+  versions(vaultId: VaultId, id: PlanId): Promise<Plan[]>;
 }
 
 export interface PromiseStore {

@@ -56,6 +56,13 @@ export class Wishes implements WishStore {
       return (await newest.orderBy('plans.name').execute()).map(toPlan);
     });
   }
+
+  versions(vaultId: VaultId, id: PlanId): Promise<Plan[]> {
+    return this.#connection.read(async (db) => {
+      const all = planRows(db, vaultId).where('plans.id', '=', id);
+      return (await all.orderBy('plan_versions.version', 'desc').execute()).map(toPlan);
+    });
+  }
 }
 
 function planRows(db: Query, vaultId: VaultId) {
