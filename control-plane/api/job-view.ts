@@ -74,6 +74,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, now }: J
     })),
     awaitedAgents: job.endedAt === null ? awaitedAgents(state, log, agentOf, now) : [],
     leftOut: input.skipped ?? [],
+    approval: input.approval ?? null,
   };
 }
 

@@ -69,6 +69,13 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<keyof
       return { versions: (await store.wishes.versions(caller.vaultId, id)).map((plan) => summaryOf(plan, users)) };
     },
 
+    async approvePlan({ caller, params, body }) {
+      const { vaultId, user } = caller;
+      const { id, version } = await findPlan(store, vaultId, params.plan, params.version);
+      await store.wishes.approvePlan(vaultId, id, version, { by: user.id, at: clock.now(), comment: body.comment });
+      return summaryOf(await findPlan(store, vaultId, id, version), await userNames(store, vaultId));
+    },
+
     async diffPlan({ caller, params, body }) {
       const { vaultId } = caller;
       const newest = await findPlan(store, vaultId, params.plan);

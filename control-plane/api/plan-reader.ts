@@ -99,7 +99,7 @@ export async function userNames(store: Store, vaultId: VaultId): Promise<Map<str
 }
 
 export function summaryOf(
-  { id, name, version, document, createdAt, createdBy }: Plan,
+  { id, name, version, document, createdAt, createdBy, approval }: Plan,
   users: ReadonlyMap<string, string>,
 ): RouteAnswerGiven<'listPlans'>['plans'][number] {
   return {
@@ -111,6 +111,7 @@ export function summaryOf(
     members: countMembers(document),
     createdAt: isoMoment(createdAt),
     createdBy: users.get(createdBy) ?? '',
+    approval: approval && { at: isoMoment(approval.at), by: users.get(approval.by) ?? '', comment: approval.comment },
   };
 }
 

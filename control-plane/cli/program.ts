@@ -9,6 +9,7 @@ import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
 import { addSiteCommands } from './commands/site-commands.ts';
+import { addVaultCommands } from './commands/vault-commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts';
 import type { Tree } from './leaf.ts';
@@ -43,6 +44,7 @@ export function buildProgram(tree: Tree, version: string): Command {
     .enablePositionalOptions()
     .exitOverride();
   addAccountCommands(tree, program);
+  addVaultCommands(tree, program);
   addSiteCommands(tree, program);
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);

@@ -7,7 +7,7 @@ import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { PairingId, ProtectedVmId, SiteId, VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
-import type { JobKind, NewJob, Pairing, ProtectedVm, Store } from '../store/store.ts';
+import type { JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
 
 export interface CompilePorts {
@@ -54,7 +54,7 @@ export interface TargetGroup {
 
 export interface ResolvedTarget {
   readonly title: string;
-  readonly plan: { readonly name: string; readonly version: number } | null;
+  readonly plan: Pick<Plan, 'name' | 'version' | 'approval'> | null;
   readonly groups: readonly TargetGroup[];
 }
 
@@ -75,7 +75,7 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
     const groups = await membersOf(plan.document, actor, store, pairings);
     return {
       title: plan.name,
-      plan: { name: plan.name, version: plan.version },
+      plan,
       groups: groups.map((group) => ({
         ...group,
         vms: group.vms.map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),

@@ -9,6 +9,7 @@ import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import type { VaultSettings } from '../../shared/domain/vault-settings.ts';
 import type { Fact, JobState } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
 import type {
@@ -163,6 +164,20 @@ export interface Plan {
   readonly document: RecoveryPlan;
   readonly createdAt: number;
   readonly createdBy: UserId;
+  /** Null: nobody has approved this version. */
+  readonly approval: PlanApproval | null;
+}
+
+export interface PlanApproval {
+  readonly by: UserId;
+  readonly at: number;
+  readonly comment: string;
+}
+
+export interface StoredVaultSettings {
+  readonly settings: VaultSettings;
+  /** Null: they were never changed. */
+  readonly changed: { readonly at: number; readonly by: UserId } | null;
 }
 
 export type JobKind =
@@ -286,12 +301,16 @@ export interface ObservationStore {
 }
 
 export interface WishStore {
-  savePlan(plan: Omit<Plan, 'version'>): Promise<Plan>;
+  savePlan(plan: Omit<Plan, 'version' | 'approval'>): Promise<Plan>;
   /** The newest version, or the one given. */
   findPlan(vaultId: VaultId, idOrName: string, version?: number): Promise<Plan | null>;
   plans(vaultId: VaultId): Promise<Plan[]>;
   /** All that there were, newest first. */
   versions(vaultId: VaultId, id: PlanId): Promise<Plan[]>;
+  /** The first approval of a version stays. Throws ERR_OWN_APPROVAL, ERR_NOT_FOUND. */
+  approvePlan(vaultId: VaultId, id: PlanId, version: number, approval: PlanApproval): Promise<void>;
+  settings(vaultId: VaultId): Promise<StoredVaultSettings>;
+  setSettings(vaultId: VaultId, settings: VaultSettings, by: UserId, at: number): Promise<void>;
 }
 
 export interface PromiseStore {

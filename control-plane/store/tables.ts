@@ -91,6 +91,8 @@ export interface Tables {
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };
   plan_versions: InVault & { plan_id: PlanId; version: number; document: string; created_at: number; created_by: UserId };
+  plan_approvals: InVault & { plan_id: PlanId; version: number; approved_by: UserId; approved_at: number; comment: string };
+  vault_settings: InVault & { settings: string; changed_by: UserId; changed_at: number };
   jobs: InVault & {
     id: JobId;
     kind: JobKind;

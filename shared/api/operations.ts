@@ -43,6 +43,8 @@ export type DrillNetwork = z.infer<typeof DrillNetwork>;
 
 /** Test copies of a drill that are there when a failover is asked for: whoever asks says that they may stay, or cleans them up first. */
 const drillCopies = z.literal('leave').optional();
+/** Runs a plan that nobody has approved, in a vault that asks for approval. */
+const Emergency = z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional();
 
 export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -73,6 +75,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     direction: Direction.default('toRecovery'),
     reason: z.string().trim().min(1).max(1000),
     drillCopies,
+    emergency: Emergency,
   }),
   z.strictObject({
     id: JobId,
@@ -82,6 +85,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     primary: PrimaryEvidence,
     drillCopies,
+    emergency: Emergency,
   }),
   z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: z.string().trim().min(1).max(1000) }),
   z.strictObject({

@@ -1,6 +1,7 @@
 /** Rows of the route table: recovery plans and their versions. */
 import { z } from 'zod';
 import {
+  ApprovalBody,
   PlanAnswer,
   PlanCheckAnswer,
   PlanDiffAnswer,
@@ -87,6 +88,18 @@ export const planRoutes = {
     status: 200,
     answer: z.object({ versions: z.array(PlanSummary) }),
     errors: ['ERR_NOT_FOUND'],
+  },
+  approvePlan: {
+    method: 'post',
+    path: '/api/v1/plans/{plan}/versions/{version}/approval',
+    tag: 'Plans',
+    access: 'operator',
+    summary: 'Approves a version of a plan, as somebody else than who saved it; a second approval changes nothing',
+    params: OnePlan.extend({ version: z.coerce.number().int().min(1) }),
+    body: ApprovalBody,
+    status: 200,
+    answer: PlanSummary,
+    errors: ['ERR_NOT_FOUND', 'ERR_OWN_APPROVAL'],
   },
   diffPlan: {
     method: 'post',

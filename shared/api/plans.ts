@@ -24,6 +24,10 @@ export const PlanSummary = z
     members: z.int(),
     createdAt: Moment,
     createdBy: z.string().meta({ description: 'name of the user' }),
+    approval: z
+      .object({ at: Moment, by: z.string(), comment: z.string() })
+      .nullable()
+      .meta({ description: 'by a second person, of this version' }),
   })
   .meta({ id: 'PlanSummary' });
 
@@ -62,6 +66,8 @@ export const ResolvedPlanAnswer = z
   .meta({ id: 'ResolvedPlan' });
 
 const Version = z.int().min(1);
+
+export const ApprovalBody = z.strictObject({ comment: z.string().trim().max(1000).default('') });
 
 export const PlanDiffBody = z.strictObject({
   from: Version.optional().meta({ description: 'the version before `to`, or the newest one where `to` is a document' }),

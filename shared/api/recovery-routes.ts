@@ -78,6 +78,7 @@ export const recoveryRoutes = {
       'ERR_DRILL_COPIES',
       'ERR_NETWORK_NOT_FOUND',
       'ERR_NETWORK_NOT_ISOLATED',
+      'ERR_PLAN_NOT_APPROVED',
       'ERR_AGENT_OFFLINE',
       'ERR_DOCUMENT_INVALID',
     ],

@@ -4,8 +4,9 @@ import { planRoutes } from './plan-routes.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
 import type { AnswerGiven, AnswerOf, CallOf, InputOf, Route } from './route.ts';
 import { siteRoutes } from './site-routes.ts';
+import { vaultRoutes } from './vault-routes.ts';
 
-export const routes = { ...accountRoutes, ...siteRoutes, ...planRoutes, ...recoveryRoutes } as const;
+export const routes = { ...accountRoutes, ...vaultRoutes, ...siteRoutes, ...planRoutes, ...recoveryRoutes } as const;
 
 export type Routes = typeof routes;
 export type RouteId = keyof Routes;

@@ -43,6 +43,7 @@ function jobNamed(name: string): JobDetailAnswer {
     lastSeq: 3,
     awaitedAgents: [],
     leftOut: [],
+    approval: null,
     groups: [{ name, members: [{ vm: null, name, status: 'waitsForPerson', steps }] }],
   };
 }

@@ -34,9 +34,10 @@ export function addPlanCommands(tree: Tree, program: Command): void {
           String(plan.members),
           moment(plan.createdAt),
           plan.createdBy,
+          plan.approval === null ? '-' : plain(plan.approval.by),
         ]);
         return table(
-          ['PLAN', 'VERSION', 'GROUPS', 'MEMBERS', 'SAVED', 'BY'],
+          ['PLAN', 'VERSION', 'GROUPS', 'MEMBERS', 'SAVED', 'BY', 'APPROVED BY'],
           rows,
           'no plans; save one with: farshore plans apply FILE',
           session.output.colors,
@@ -88,11 +89,28 @@ export function addPlanCommands(tree: Tree, program: Command): void {
           String(plan.version),
           moment(plan.createdAt),
           plan.createdBy,
+          plan.approval === null ? '-' : plain(plan.approval.by),
           sizeOf(plan),
           plain(plan.description),
         ]);
-        return table(['VERSION', 'SAVED', 'BY', 'SIZE', 'DESCRIPTION'], rows, '', session.output.colors);
+        return table(['VERSION', 'SAVED', 'BY', 'APPROVED BY', 'SIZE', 'DESCRIPTION'], rows, '', session.output.colors);
       });
+      return undefined;
+    },
+  });
+  addLeaf(tree, plans, {
+    usage: 'approve <plan>',
+    about: 'approve a version of a plan that somebody else saved; look at it with: farshore plans diff',
+    examples: ['farshore plans approve shop --version 4 --comment "as agreed on Monday"'],
+    configure: (command) =>
+      command
+        .requiredOption('--version <n>', 'the version that you have read', wholeNumber)
+        .option('--comment <text>', 'kept with the approval', ''),
+    run: async (session, { version, comment }: { version: number; comment: string }, name: string) => {
+      const client = session.client();
+      const { id } = await findPlan(client, name);
+      const plan = await client.call('approvePlan', { params: { plan: id, version }, body: { comment } });
+      session.output.show(plan, () => `version ${plan.version} of ${plain(plan.name)} is approved by ${plain(plan.approval?.by ?? '')}`);
       return undefined;
     },
   });

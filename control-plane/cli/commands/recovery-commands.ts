@@ -12,6 +12,7 @@ interface FailoverOptions extends TargetOptions, FollowOptions {
   readonly direction: string;
   readonly reason: string;
   readonly attest: boolean;
+  readonly emergency?: string;
   readonly recoveryPoint: string;
   readonly drillCopies?: string;
 }
@@ -37,6 +38,7 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
             'you vouch that the VMs are down at the site they are moved away from, although its agent is connected',
             false,
           )
+          .option('--emergency <reason>', 'run what nobody has approved, in a vault that asks for approval; why, kept with the job')
           .option('--recovery-point <point>', POINTS, 'latest')
           .option('--drill-copies <what>', 'leave: test copies of a drill may stay; without it they are cleaned up first, by you'),
       ),
@@ -51,18 +53,20 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
         );
       const client = session.client();
       const target = await targetOf(client, options);
+      const emergency = options.emergency === undefined ? {} : { emergency: { reason: options.emergency } };
+      const allowances = { ...emergency, ...drillCopiesOf(options) };
       if (options.kind === 'planned')
         return runOperation(
           session,
           client,
-          { kind: 'plannedFailover', target, direction, reason: options.reason, ...drillCopiesOf(options) },
+          { kind: 'plannedFailover', target, direction, reason: options.reason, ...allowances },
           options,
         );
       const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
       return runOperation(
         session,
         client,
-        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary, ...drillCopiesOf(options) },
+        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary, ...allowances },
         options,
       );
     },

@@ -4,7 +4,7 @@ import { errorCodes } from '../../../shared/errors.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
-import { awaitedText, jobTitle, stateWords } from './words.ts';
+import { approvalText, awaitedText, jobTitle, stateWords } from './words.ts';
 
 const MOST_FAILURES = 20;
 const MOST_GROUPS = 12;
@@ -24,6 +24,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     `${paint(colors.bold(`${jobTitle(detail)}: ${stateWords[detail.state]}`))}${took}`,
     `  ${wordsOf(members)}`,
     ...perGroup,
+    ...(detail.approval?.state === 'emergency' ? [`  ${colors.yellow(approvalText(detail.approval))}`] : []),
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
