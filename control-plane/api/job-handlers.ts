@@ -78,7 +78,8 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
       store.jobs.facts(vaultId, id),
       store.promises.protectedVms(vaultId),
     ]);
-    return { job, graph, facts, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
+    const takesItselfBackAt = vms.find(({ commitWindow }) => commitWindow?.failover === id)?.commitWindow?.endsAt ?? null;
+    return { job, graph, facts, takesItselfBackAt, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
   }
 }
 

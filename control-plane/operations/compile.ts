@@ -54,7 +54,7 @@ export interface TargetGroup {
 
 export interface ResolvedTarget {
   readonly title: string;
-  readonly plan: Pick<Plan, 'name' | 'version' | 'approval'> | null;
+  readonly plan: Pick<Plan, 'name' | 'version' | 'approval' | 'document'> | null;
   readonly groups: readonly TargetGroup[];
 }
 
@@ -73,12 +73,15 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
     const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
     if (!plan) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
     const groups = await membersOf(plan.document, actor, store, pairings);
+    const only = target.only && new Set(target.only);
     return {
       title: plan.name,
       plan,
       groups: groups.map((group) => ({
         ...group,
-        vms: group.vms.map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
+        vms: group.vms
+          .filter(({ vm }) => only?.has(vm.id) ?? true)
+          .map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
       })),
     };
   }

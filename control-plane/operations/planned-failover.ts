@@ -31,6 +31,7 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
       ...recordOf(chosen),
       skipped,
       approval,
+      commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
       reason: request.reason,
     },
     graph: compileGraph(

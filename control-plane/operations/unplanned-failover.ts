@@ -48,6 +48,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       ...recordOf(chosen),
       skipped,
       approval,
+      commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
       primary: request.primary,
       outageAt: await lastSign(primarySites, actor, ports),
       recoveryPoint: request.recoveryPoint,

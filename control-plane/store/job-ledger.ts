@@ -9,7 +9,8 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
-import type { Pairing, Projection, ReplicaAddresses } from './store.ts';
+import { windowOf } from './promises.ts';
+import type { CommitWindow, Pairing, Projection, ReplicaAddresses } from './store.ts';
 
 export interface Append {
   readonly vaultId: VaultId;
@@ -31,6 +32,7 @@ export interface VmEntry {
   readonly drill: JobId | null;
   /** Null once protection has ended. */
   readonly life: VmLife | null;
+  readonly commitWindow: CommitWindow | null;
 }
 
 export interface PairingEntry {
@@ -70,7 +72,7 @@ export class JobLedger {
 
   static async load(db: Query, vaultId: VaultId, appends: readonly Append[]): Promise<JobLedger> {
     const projections = appends.flatMap((append) => append.projections);
-    const vmIds = projections.flatMap((projection) => ('vm' in projection ? [projection.vm] : []));
+    const vmIds = projections.flatMap((projection) => vmOf(projection) ?? []);
     const pairingIds = projections.flatMap((projection) => ('pairing' in projection ? [projection.pairing] : []));
     return new JobLedger(
       await readJobs(db, vaultId, unique(appends.map(({ jobId }) => jobId))),
@@ -117,13 +119,12 @@ export class JobLedger {
   #moveVms({ jobId, projections }: Append): Iterable<VmEntry> {
     const moved = new Map<ProtectedVmId, VmEntry>();
     for (const projection of projections) {
-      if (!('vm' in projection)) continue;
-      const { vm: id, event } = projection;
+      const id = vmOf(projection);
+      if (id === null) continue;
       const vm = moved.get(id) ?? this.#vms.get(id);
       if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
       if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
-      if (isDrillEvent(event)) moved.set(id, { ...vm, drill: event === 'testCopyBegun' ? jobId : null });
-      else moved.set(id, { ...vm, life: applyEvent(vm.life, event) });
+      moved.set(id, changed({ ...vm, life: vm.life }, jobId, projection));
     }
     return moved.values();
   }
@@ -158,6 +159,26 @@ export class JobLedger {
   }
 }
 
+function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projection: Projection): VmEntry {
+  if ('commitWindowOf' in projection)
+    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId } } : vm;
+  if (!('vm' in projection)) return vm;
+  const { event } = projection;
+  if (isDrillEvent(event)) return { ...vm, drill: event === 'testCopyBegun' ? jobId : null };
+  const life = applyEvent(vm.life, event);
+  return { ...vm, life, commitWindow: isUncommitted(life) ? vm.commitWindow : null };
+}
+
+function vmOf(projection: Projection): ProtectedVmId | null {
+  if ('vm' in projection) return projection.vm;
+  return 'commitWindowOf' in projection ? projection.commitWindowOf : null;
+}
+
+/** Also on its way to another recovery point, or back: that may be given up. */
+function isUncommitted(life: VmLife | null): boolean {
+  return life?.phase === 'failedOver' || life?.phase === 'failingOver';
+}
+
 function readJobs(db: Query, vaultId: VaultId, ids: readonly JobId[]): Promise<JobEntry[]> {
   return inBatches(ids, async (some) => {
     const mine = db.selectFrom('jobs').select(['id', 'last_seq', 'state', 'ended_at']).where('vault_id', '=', vaultId);
@@ -170,14 +191,15 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
   return inBatches(ids, async (some) => {
     const mine = db
       .selectFrom('protected_vms')
-      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill'])
+      .select(['id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill', 'commit_window_ends_at', 'commit_window_of'])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, busy_with, phase, active_location, replicates_from, drill }) => ({
-      id,
-      busyWith: busy_with,
-      drill,
-      life: { phase, activeLocation: active_location, replicatesFrom: replicates_from },
+    return rows.map((row) => ({
+      id: row.id,
+      busyWith: row.busy_with,
+      drill: row.drill,
+      life: { phase: row.phase, activeLocation: row.active_location, replicatesFrom: row.replicates_from },
+      commitWindow: windowOf(row),
     }));
   });
 }

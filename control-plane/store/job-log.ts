@@ -77,17 +77,21 @@ async function saveJobs(db: Query, vaultId: VaultId, jobs: readonly JobEntry[]):
 
 /** One statement for all that end in the same place. */
 async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
-  const byEnd = Map.groupBy(vms, ({ life, drill }) =>
-    life === null ? 'gone' : `${life.phase}/${life.activeLocation}/${life.replicatesFrom}/${drill}`,
-  );
-  for (const group of byEnd.values()) {
-    const { life = null, drill = null } = group[0] ?? {};
+  for (const group of Map.groupBy(vms, ({ life, drill, commitWindow }) => JSON.stringify([life, drill, commitWindow])).values()) {
+    const { life, drill, commitWindow } = group[0] as VmEntry;
     for (const some of batches(group.map(({ id }) => id))) {
       await (life === null
         ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
         : db
             .updateTable('protected_vms')
-            .set({ phase: life.phase, active_location: life.activeLocation, replicates_from: life.replicatesFrom, drill })
+            .set({
+              phase: life.phase,
+              active_location: life.activeLocation,
+              replicates_from: life.replicatesFrom,
+              drill,
+              commit_window_ends_at: commitWindow?.endsAt ?? null,
+              commit_window_of: commitWindow?.failover ?? null,
+            })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)
             .execute());

@@ -8,7 +8,8 @@ import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Connection } from './connection.ts';
 import { JobLog } from './job-log.ts';
 import { openJob } from './job-opening.ts';
-import type { Job, JobFilter, JobStore, NewJob, Projection, StoredFact } from './store.ts';
+import { windowOf } from './promises.ts';
+import type { Job, JobFilter, JobStore, NewJob, OpenCommitWindow, Projection, StoredFact } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Jobs implements JobStore {
@@ -66,6 +67,25 @@ export class Jobs implements JobStore {
     return this.#connection.read(async (db) => {
       const open = db.selectFrom('jobs').selectAll().where('ended_at', 'is', null);
       return (await open.orderBy('started_at').orderBy('id').execute()).map(toJob);
+    });
+  }
+
+  commitWindows(): Promise<OpenCommitWindow[]> {
+    return this.#connection.read(async (db) => {
+      const all = db.selectFrom('protected_vms').select(['id', 'vault_id', 'commit_window_ends_at', 'commit_window_of']);
+      const rows = await all.where('commit_window_ends_at', 'is not', null).orderBy('commit_window_ends_at').orderBy('id').execute();
+      return [...Map.groupBy(rows, (row) => row.commit_window_of).values()].flatMap((group) => {
+        const [first] = group;
+        const window = first && windowOf(first);
+        return window ? [{ ...window, vaultId: first.vault_id, vms: group.map(({ id }) => id) }] : [];
+      });
+    });
+  }
+
+  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void> {
+    return this.#connection.write(async (db) => {
+      const mine = db.updateTable('protected_vms').where('vault_id', '=', vaultId).where('commit_window_of', '=', failover);
+      await mine.set({ commit_window_ends_at: null, commit_window_of: null }).execute();
     });
   }
 }

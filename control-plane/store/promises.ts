@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely';
 import type { PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Connection } from './connection.ts';
-import type { Pairing, PromiseStore, ProtectedVm } from './store.ts';
+import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Promises implements PromiseStore {
@@ -60,6 +60,14 @@ function toPairing(row: Selectable<Tables['pairings']>): Pairing {
   };
 }
 
+/** Both columns are set, or neither. */
+export function windowOf(
+  row: Pick<Selectable<Tables['protected_vms']>, 'commit_window_ends_at' | 'commit_window_of'>,
+): CommitWindow | null {
+  const { commit_window_ends_at: endsAt, commit_window_of: failover } = row;
+  return endsAt === null || failover === null ? null : { endsAt, failover };
+}
+
 function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
   return {
     id: row.id,
@@ -73,6 +81,7 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     epoch: row.epoch,
     busyWith: row.busy_with,
     drill: row.drill,
+    commitWindow: windowOf(row),
     createdAt: row.created_at,
   };
 }

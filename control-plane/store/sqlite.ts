@@ -17,6 +17,7 @@ import { first } from './migrations/0001-first.ts';
 import { bothDirections } from './migrations/0002-both-directions.ts';
 import { drills } from './migrations/0003-drills.ts';
 import { planApprovals } from './migrations/0004-plan-approvals.ts';
+import { commitWindows } from './migrations/0005-commit-windows.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Settings } from './settings.ts';
@@ -41,6 +42,7 @@ const migrations = {
   '0002-both-directions': bothDirections,
   '0003-drills': drills,
   '0004-plan-approvals': planApprovals,
+  '0005-commit-windows': commitWindows,
 };
 
 /**

@@ -138,6 +138,18 @@ export interface Pairing {
   readonly createdAt: number;
 }
 
+/** Past its end the failover is taken back. */
+export interface CommitWindow {
+  readonly endsAt: number;
+  readonly failover: JobId;
+}
+
+/** The VMs of one failover whose window is open, or has ended and was not acted upon yet. */
+export interface OpenCommitWindow extends CommitWindow {
+  readonly vaultId: VaultId;
+  readonly vms: readonly ProtectedVmId[];
+}
+
 export interface ProtectedVm {
   readonly id: ProtectedVmId;
   readonly vaultId: VaultId;
@@ -153,6 +165,8 @@ export interface ProtectedVm {
   readonly busyWith: JobId | null;
   /** The drill whose test copy of it is there, or may be. */
   readonly drill: JobId | null;
+  /** Of the failover that moved it, when its plan has one; null once it is committed, taken back or has lapsed. */
+  readonly commitWindow: CommitWindow | null;
   readonly createdAt: number;
 }
 
@@ -223,7 +237,7 @@ export interface NewJob {
     readonly drill?: JobId | null;
   }[];
   /** VMs that this job brings into being, claimed by it from the start. */
-  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill'>[];
+  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
   readonly newPairing?: Pairing;
   /** What a pairing is from now on. */
   readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
@@ -238,6 +252,8 @@ export interface StoredFact {
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent }
+  /** If it is failed over now. */
+  | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
   | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobFilter {
@@ -267,6 +283,10 @@ export interface JobStore {
   facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
   /** Jobs of every vault that have not ended, oldest first: what a restart continues. */
   unended(): Promise<Job[]>;
+  /** Of every vault, those that end first in front. */
+  commitWindows(): Promise<OpenCommitWindow[]>;
+  /** Nothing happens by itself any more to the VMs of that failover. */
+  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void>;
 }
 
 export interface SiteStore {

@@ -87,6 +87,8 @@ export interface Tables {
     epoch: number;
     busy_with: JobId | null;
     drill: JobId | null;
+    commit_window_ends_at: number | null;
+    commit_window_of: JobId | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };

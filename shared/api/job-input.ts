@@ -17,7 +17,10 @@ export const JobInput = z.object({
   /** Members of a job without groups. */
   vms: z.array(Member).optional(),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })).optional(),
+  reason: z.string().optional(),
   approval: RunApproval.nullish(),
+  /** What the plan says; its VMs are taken back so long after the end of the job unless they are committed. */
+  commitWithinMinutes: z.int().nullish(),
   primary: PrimaryEvidence.optional(),
   /** Of a clean-up: the drill, and what a person said of it. */
   drill: JobId.optional(),

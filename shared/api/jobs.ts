@@ -102,6 +102,8 @@ export const JobDetailAnswer = JobAnswer.extend({
   awaitedAgents: z.array(AwaitedAgent).meta({ description: 'agents that the job waits for and that are not connected' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
   approval: ApprovalOfJob,
+  reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody is asked' }),
+  takesItselfBackAt: Moment.nullable().meta({ description: 'of VMs that it moved, unless they are committed before; null: it does not' }),
 }).meta({ id: 'JobDetail' });
 export type JobDetailAnswer = z.infer<typeof JobDetailAnswer>;
 

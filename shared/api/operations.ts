@@ -9,7 +9,11 @@ const CloudAt = z.strictObject({ siteId: SiteId, cloudId: CloudId });
 
 /** A plan in one of its versions (the newest when none is given), or VMs by themselves as one group. */
 export const Target = z.union([
-  z.strictObject({ plan: PlanId, version: z.int().min(1).optional() }),
+  z.strictObject({
+    plan: PlanId,
+    version: z.int().min(1).optional(),
+    only: z.array(ProtectedVmId).min(1).max(10_000).optional().meta({ description: 'of its members these, in the order of the plan' }),
+  }),
   z.strictObject({ vms: z.array(ProtectedVmId).min(1).max(10_000) }),
 ]);
 export type Target = z.infer<typeof Target>;

@@ -35,6 +35,9 @@ export const RecoveryPlan = z
     name: Name,
     description: z.string().max(2000).optional(),
     guestAnswersWithinSeconds: z.int().min(0).max(3600).default(300).meta({ description: 'default for members' }),
+    commitWithinMinutes: z.int().min(1).max(43_200).optional().meta({
+      description: 'a failover that is not committed so many minutes after its end is taken back by itself; never, where it is left out',
+    }),
     groups: z.array(PlanGroup).min(1).max(1_000),
   })
   .superRefine(

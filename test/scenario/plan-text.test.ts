@@ -136,3 +136,21 @@ test('another vault learns nothing of a plan, its versions or its differences', 
   assert.equal((await hers.get(`/api/v1/plans/${id}/versions`)).status, 404);
   assert.equal((await hers.post(`/api/v1/plans/${id}/diff`, { to: { text: SHOP } })).status, 404);
 });
+
+test('a plan with a time to be committed in tells everywhere when its failover takes itself back, and no longer once it is committed', async (t) => {
+  const { http, cli, file } = await openShop(t, vms);
+  await cli(['plans', 'apply', await file('shop.yaml', SHOP.replace('groups:', 'commitWithinMinutes: 90\ngroups:'))]);
+  const run = await cli(['failover', '--kind', 'planned', '--plan', 'shop', '--reason', 'power works']);
+  assert.equal(run.code, 0, run.stderr);
+  const { id, endedAt, takesItselfBackAt } = JSON.parse((await cli(['jobs', 'show', 'latest', '--json'])).stdout);
+  assert.equal(Date.parse(takesItselfBackAt) - Date.parse(endedAt), 90 * 60_000);
+  const at = `${takesItselfBackAt.slice(0, 10)} ${takesItselfBackAt.slice(11, 19)}Z`;
+  assert.match(run.stdout, new RegExp(`takes itself back at ${at} unless it is committed`));
+  assert.match((await cli(['vms', 'list'])).stdout, new RegExp(`sql-01, web-01, web-02: taken back at ${at} unless committed`));
+  const { protectedVms } = (await http.get('/api/v1/protected-vms')).data;
+  assert.deepEqual([...new Set(protectedVms.map((vm: { takesItselfBackAt: string }) => vm.takesItselfBackAt))], [takesItselfBackAt]);
+  assert.equal((await cli(['commit', '--plan', 'shop'])).code, 0);
+  assert.doesNotMatch((await cli(['vms', 'list'])).stdout, /taken back/);
+  assert.equal((await http.get(`/api/v1/jobs/${id}`)).data.takesItselfBackAt, null);
+  assert.match((await cli(['jobs', 'show', id])).stdout, /started .* by kim \(power works\)/);
+});

@@ -44,6 +44,8 @@ function jobNamed(name: string): JobDetailAnswer {
     awaitedAgents: [],
     leftOut: [],
     approval: null,
+    reason: null,
+    takesItselfBackAt: null,
     groups: [{ name, members: [{ vm: null, name, status: 'waitsForPerson', steps }] }],
   };
 }

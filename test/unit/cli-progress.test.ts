@@ -29,6 +29,8 @@ function detail(groups: number, members: number): JobDetailAnswer {
     awaitedAgents: [],
     leftOut: [],
     approval: null,
+    reason: null,
+    takesItselfBackAt: null,
     groups: Array.from({ length: groups }, (_, g) => ({
       name: `group ${g}`,
       members: Array.from({ length: members }, (_, m) => {

@@ -184,7 +184,7 @@ async function findJob(client: Client, wanted: string): Promise<JobId> {
 function jobText(job: JobDetailAnswer, output: Output, now: number): string {
   const lines = [
     summaryOf(job, output),
-    `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
+    `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.reason === null ? '' : ` (${plain(job.reason)})`}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
     ...(job.approval?.state === 'approved' ? [`  ${approvalText(job.approval)}`] : []),
   ];
   for (const group of job.groups) {

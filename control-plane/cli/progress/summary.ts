@@ -1,7 +1,7 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
 import { isMeasured, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
-import { duration, type Output, plain } from '../output.ts';
+import { duration, moment, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
 import { approvalText, awaitedText, jobTitle, stateWords } from './words.ts';
@@ -29,6 +29,8 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
+  if (detail.takesItselfBackAt !== null)
+    lines.push(`  ${colors.yellow(`takes itself back at ${moment(detail.takesItselfBackAt)} unless it is committed`)}`);
   lines.push(...decisionLines(detail));
   if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));
