@@ -19,6 +19,7 @@ import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
 import { CommitWindows } from './commit-windows.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
+import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import type { Actor, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
@@ -69,6 +70,7 @@ export class OperationRunner implements Operations {
   readonly #reloads = new Set<JobId>();
   readonly #jobPorts: JobRunPorts;
   readonly #commitWindows: CommitWindows;
+  readonly #retention: JobRetention;
   #isStopped = false;
 
   constructor(ports: RunnerPorts) {
@@ -89,6 +91,7 @@ export class OperationRunner implements Operations {
         this.#commitWindows.look();
       },
     };
+    this.#retention = new JobRetention(ports);
     this.#commitWindows = new CommitWindows({ ...ports, jobs: ports.store.jobs, start: (request, actor) => this.start(request, actor) });
   }
 
@@ -100,12 +103,14 @@ export class OperationRunner implements Operations {
       await this.#load(job).catch((error: unknown) => this.#halted(job, error));
     }
     this.#commitWindows.look();
+    this.#retention.begin();
   }
 
   /** Stops acting; what is under way at the sites goes on, and a later start takes its outcomes. */
   stop(): void {
     this.#isStopped = true;
     this.#commitWindows.stop();
+    this.#retention.stop();
     for (const run of this.#runs.values()) run.engine.stop();
   }
 

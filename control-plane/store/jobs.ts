@@ -8,6 +8,7 @@ import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Connection } from './connection.ts';
 import { JobLog } from './job-log.ts';
 import { openJob } from './job-opening.ts';
+import { purgeJobs } from './job-purge.ts';
 import { windowOf } from './promises.ts';
 import type { Job, JobFilter, JobStore, NewJob, OpenCommitWindow, Projection, StoredFact } from './store.ts';
 import type { Tables } from './tables.ts';
@@ -68,6 +69,10 @@ export class Jobs implements JobStore {
       const open = db.selectFrom('jobs').selectAll().where('ended_at', 'is', null);
       return (await open.orderBy('started_at').orderBy('id').execute()).map(toJob);
     });
+  }
+
+  purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number> {
+    return this.#connection.write((db) => purgeJobs(db, vaultId, endedBefore, most));
   }
 
   commitWindows(): Promise<OpenCommitWindow[]> {

@@ -283,6 +283,11 @@ export interface JobStore {
   facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
   /** Jobs of every vault that have not ended, oldest first: what a restart continues. */
   unended(): Promise<Job[]>;
+  /**
+   * Removes jobs that ended before that moment, with their facts, the oldest first, at most `most`; answers how many. One that has not ended stays,
+   * and one that a VM still names: for a test copy that is there, or for a failover that is not committed.
+   */
+  purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number>;
   /** Of every vault, those that end first in front. */
   commitWindows(): Promise<OpenCommitWindow[]>;
   /** Nothing happens by itself any more to the VMs of that failover. */

@@ -73,7 +73,12 @@ test('VMs that are named one by one are no way round it, and what is not needed 
 
 test('without the setting everything runs as it did, and only an owner changes it', async (t) => {
   const { http, world, lee, cli, failOver } = await savedByKim(t);
-  assert.deepEqual((await http.get('/api/v1/vault/settings')).data, { requirePlanApproval: false, changedAt: null, changedBy: null });
+  assert.deepEqual((await http.get('/api/v1/vault/settings')).data, {
+    keepJobsDays: 1095,
+    requirePlanApproval: false,
+    changedAt: null,
+    changedBy: null,
+  });
   assert.equal((await cli(['vault', 'set', '--plan-approval', 'on'], lee)).code, 3);
   assert.equal((await cli(['vault', 'set', '--plan-approval', 'maybe'])).code, 2);
   assert.equal((await failOver()).code, 0);

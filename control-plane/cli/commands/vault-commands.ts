@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { RouteAnswer } from '../../../shared/api/routes.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { moment, plain } from '../output.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 export function addVaultCommands(tree: Tree, program: Command): void {
   const vault = program.command('vault').description('what holds for the whole vault');
@@ -18,14 +19,16 @@ export function addVaultCommands(tree: Tree, program: Command): void {
   addLeaf(tree, vault, {
     usage: 'set',
     about: 'change settings of the vault; what is not named stays as it is',
-    examples: ['farshore vault set --plan-approval on'],
+    examples: ['farshore vault set --plan-approval on', 'farshore vault set --keep-jobs-days 1825'],
     configure: (command) =>
-      command.option('--plan-approval <on|off>', 'only versions that a second person approved are failed over', onOrOff),
-    run: async (session, options: { planApproval?: boolean }) => {
+      command
+        .option('--plan-approval <on|off>', 'only versions that a second person approved are failed over', onOrOff)
+        .option('--keep-jobs-days <n>', 'how long jobs that have ended are kept; older ones are removed for good', wholeNumber),
+    run: async (session, options: { planApproval?: boolean; keepJobsDays?: number }) => {
       const client = session.client();
       const { changedAt: _at, changedBy: _by, ...settings } = await client.call('getVaultSettings');
-      const { planApproval = settings.requirePlanApproval } = options;
-      const changed = await client.call('setVaultSettings', { body: { ...settings, requirePlanApproval: planApproval } });
+      const { planApproval = settings.requirePlanApproval, keepJobsDays = settings.keepJobsDays } = options;
+      const changed = await client.call('setVaultSettings', { body: { ...settings, requirePlanApproval: planApproval, keepJobsDays } });
       session.output.show(changed, settingsText);
       return undefined;
     },
@@ -35,7 +38,11 @@ export function addVaultCommands(tree: Tree, program: Command): void {
 function settingsText(settings: RouteAnswer<'getVaultSettings'>): string {
   const changed =
     settings.changedAt === null ? 'as they came' : `changed ${moment(settings.changedAt)} by ${plain(settings.changedBy ?? '')}`;
-  return [`plan approval  ${settings.requirePlanApproval ? 'on' : 'off'}`, `(${changed})`].join('\n');
+  return [
+    `plan approval  ${settings.requirePlanApproval ? 'on' : 'off'}`,
+    `jobs are kept  ${settings.keepJobsDays} days`,
+    `(${changed})`,
+  ].join('\n');
 }
 
 function onOrOff(text: string): boolean {
