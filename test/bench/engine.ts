@@ -13,7 +13,7 @@ import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { checkGraph, type Graph } from '../../shared/engine/graph.ts';
 import { ProtectedVmId } from '../../shared/ids.ts';
 import { systemRandom as random } from '../../shared/system-ports.ts';
-import { failOverAtOnce, type Run } from '../support/bench-control-plane.ts';
+import { failOverAtOnce, failOverVaults, type Run } from '../support/bench-control-plane.ts';
 import { type BenchPlan, benchPlan, vmName } from '../support/bench-vault.ts';
 import type { CommandSeen } from '../support/instant-agent.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -44,6 +44,10 @@ try {
   tell(`50 runs at once of 100 VMs each take ${crowd.toFixed(3)} of it, the slowest of them`, crowd / LIMIT.overCriticalPath);
   const overChannel = await median(() => overCriticalPath(CROWD, true));
   console.log(`the same over hub, session and signatures, 5,000 commands at once: ${overChannel.toFixed(3)} (no limit)`);
+  const [idle, busy] = [await median(() => besideAnother(0)), await median(() => besideAnother(50))];
+  console.log(
+    `10 VMs one after the other in a vault: ${idle.toFixed(3)}; while another vault starts 50 runs of 100 VMs: ${busy.toFixed(3)} (no limit)`,
+  );
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -90,6 +94,21 @@ function largest(runs: readonly Run[]): number {
 
 /** The worst of the runs. */
 async function overCriticalPath(plan: BenchPlan, overChannel = false): Promise<number> {
+  const { millisecondsOf, took } = seededTimes();
+  const runs = await failOverAtOnce(newFile(), plan, { millisecondsOf, ...(!overChannel && { channel: false }) });
+  return Math.max(...runs.map((run) => ratioOf(run, took)));
+}
+
+/** Of a small run in one vault, while another vault has so many large ones; over the channel. */
+async function besideAnother(plans: number): Promise<number> {
+  const { millisecondsOf, took } = seededTimes();
+  const small = { plan: { vms: 10, groupSize: 1 }, millisecondsOf };
+  const large = { plan: { ...CROWD, plans }, millisecondsOf };
+  const [[run] = []] = await failOverVaults(newFile(), plans === 0 ? [small] : [small, large]);
+  return run === undefined ? Number.NaN : ratioOf(run, took);
+}
+
+function seededTimes() {
   const chance = new SeededRandom(1);
   const took = new Map<string, number>();
   const millisecondsOf = ({ commandId }: CommandSeen) => {
@@ -97,9 +116,11 @@ async function overCriticalPath(plan: BenchPlan, overChannel = false): Promise<n
     took.set(commandId, milliseconds);
     return milliseconds;
   };
-  const runs = await failOverAtOnce(newFile(), plan, { millisecondsOf, ...(!overChannel && { channel: false }) });
-  const lengthIn = (id: string) => (step: string) => took.get(`${id}/${step}/1`) ?? 0;
-  return Math.max(...runs.map(({ id, graph, jobSeconds }) => (jobSeconds * 1000) / criticalPath(graph, lengthIn(id))));
+  return { millisecondsOf, took };
+}
+
+function ratioOf({ id, graph, jobSeconds }: Run, took: ReadonlyMap<string, number>): number {
+  return (jobSeconds * 1000) / criticalPath(graph, (step) => took.get(`${id}/${step}/1`) ?? 0);
 }
 
 /** Milliseconds of the longest way through the graph. */

@@ -7,9 +7,9 @@ import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Store } from '../../control-plane/store/store.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
-import { AgentId, JobId, type PlanId, type SiteId, type VaultId } from '../../shared/ids.ts';
+import { AgentId, JobId, type PlanId, type VaultId } from '../../shared/ids.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/system-ports.ts';
-import { type BenchPlan, makeProtectedVault } from './bench-vault.ts';
+import { type BenchPlan, type BenchVault, makeProtectedVault } from './bench-vault.ts';
 import { finish, joinInstantAgent, type SiteTimes } from './instant-agent.ts';
 
 export interface Run {
@@ -22,44 +22,50 @@ export interface Run {
   readonly facts: readonly Fact[];
 }
 
+export interface Load extends SiteTimes {
+  readonly plan: BenchPlan;
+}
+
 /** Fails over every plan of a new vault, all at once. Without the channel, outcomes come straight from the played site. */
 export async function failOverAtOnce(file: string, plan: BenchPlan, times: SiteTimes & { readonly channel?: false } = {}): Promise<Run[]> {
+  const [runs] = await failOverVaults(file, [{ ...times, plan }], times.channel ?? true);
+  return runs as Run[];
+}
+
+/** The same for several vaults at the same time; the runs of each. */
+export async function failOverVaults(file: string, loads: readonly Load[], channel = true): Promise<Run[][]> {
   const store = await openStore({ file, defer: setImmediate });
   const untilEnded = watchEnds(store);
-  const { vaultId, recoverySite, planIds } = await makeProtectedVault(store, random, plan);
+  const vaults: LoadedVault[] = [];
+  for (const load of loads) vaults.push({ ...load, ...(await makeProtectedVault(store, file, random, load.plan)) });
   const parts = { store, bell: new Bell(), replication, clock, random, log: quiet };
-  const { operations, stop } =
-    times.channel === false ? withoutChannel(parts, times) : await withChannel(parts, vaultId, recoverySite, times);
-  const run = async (planId: PlanId): Promise<Pick<Run, 'id' | 'seconds'>> => {
+  const { operations, stop } = channel ? await withChannel(parts, vaults) : withoutChannel(parts, vaults);
+  const run = async (vaultId: VaultId, plan: PlanId): Promise<Pick<Run, 'id' | 'seconds'>> => {
     const id = JobId.parse(random.uuid());
     const ended = untilEnded(id);
     const began = performance.now();
-    await operations.start(
-      {
-        id,
-        kind: 'unplannedFailover',
-        target: { plan: planId },
-        direction: 'toRecovery',
-        recoveryPoint: { choose: 'latest' },
-        primary: { evidence: 'attested', reason: 'bench' },
-      },
-      { vaultId, name: 'bench' },
-    );
+    const primary = { evidence: 'attested' as const, reason: 'bench' };
+    const request = { id, kind: 'unplannedFailover', direction: 'toRecovery', recoveryPoint: { choose: 'latest' }, primary } as const;
+    await operations.start({ ...request, target: { plan } }, { vaultId, name: 'bench' });
     await ended;
-    const seconds = (performance.now() - began) / 1000;
-    return { id, seconds };
+    return { id, seconds: (performance.now() - began) / 1000 };
   };
-  const measured = await Promise.all(planIds.map(run));
+  const measured = await Promise.all(vaults.map(({ vaultId, planIds }) => Promise.all(planIds.map((planId) => run(vaultId, planId)))));
   stop();
+  const runs: Run[][] = [];
+  for (const [index, { vaultId }] of vaults.entries()) runs.push(await readRuns(store, vaultId, measured[index] ?? []));
+  await store.close();
+  return runs;
+}
+
+async function readRuns({ jobs }: Store, vaultId: VaultId, measured: readonly Pick<Run, 'id' | 'seconds'>[]): Promise<Run[]> {
   const runs: Run[] = [];
   for (const each of measured) {
-    const job = await store.jobs.find(vaultId, each.id);
+    const job = await jobs.find(vaultId, each.id);
     if (job?.state !== 'succeeded' || job.endedAt === null) return fail(`the run ended ${job?.state}`);
-    const facts = (await store.jobs.facts(vaultId, each.id)).map(({ fact }) => fact);
-    const jobSeconds = (job.endedAt - job.startedAt) / 1000;
-    runs.push({ ...each, jobSeconds, graph: await store.jobs.graph(vaultId, each.id), facts });
+    const facts = (await jobs.facts(vaultId, each.id)).map(({ fact }) => fact);
+    runs.push({ ...each, jobSeconds: (job.endedAt - job.startedAt) / 1000, graph: await jobs.graph(vaultId, each.id), facts });
   }
-  await store.close();
   return runs;
 }
 
@@ -67,22 +73,27 @@ const quiet = { info: () => {}, warn: console.warn, error: console.error };
 const replication = { rootPem: '', signSite: async () => fail('nobody pairs here') };
 
 type Parts = Omit<RunnerPorts, 'dispatcher' | 'presence'>;
+type LoadedVault = Load & BenchVault;
 
-async function withChannel(parts: Parts, vaultId: VaultId, siteId: SiteId, times: SiteTimes) {
+async function withChannel(parts: Parts, vaults: readonly LoadedVault[]) {
   const signer = new IssuerKey(makeIssuerKey());
   const core = makeControlPlaneCore({ ...parts, signerOf: () => signer, defer: setImmediate });
-  joinInstantAgent(core.hub, { agentId: AgentId.parse(random.uuid()), vaultId, siteId }, times);
-  while (!core.hub.isConnected(siteId)) await new Promise((resolve) => setImmediate(resolve));
+  for (const { vaultId, recoverySite: siteId, ...times } of vaults) {
+    joinInstantAgent(core.hub, { agentId: AgentId.parse(random.uuid()), vaultId, siteId }, times);
+    while (!core.hub.isConnected(siteId)) await new Promise((resolve) => setImmediate(resolve));
+  }
   return { operations: core.operations, stop: () => core.stop() };
 }
 
-function withoutChannel(parts: Parts, { millisecondsOf = () => 0, fails = () => false }: SiteTimes) {
+function withoutChannel(parts: Parts, vaults: readonly LoadedVault[]) {
   const agentId = AgentId.parse(random.uuid());
+  const timesOf = new Map(vaults.map((vault) => [vault.recoverySite, vault]));
   const operations: OperationRunner = new OperationRunner({
     ...parts,
     presence: { isConnected: () => true, lastHeardAt: () => clock.now() },
     dispatcher: {
       send(siteId, commands) {
+        const { millisecondsOf = () => 0, fails = () => false } = timesOf.get(siteId) ?? {};
         for (const { commandId, command } of commands) {
           const seen = { commandId, kind: command.kind };
           const { outcome } = finish(seen, fails(seen));

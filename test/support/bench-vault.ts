@@ -1,4 +1,5 @@
 /** A vault with two sites, a paired pair of clouds and protected VMs, written straight through the store: where a benchmark begins. */
+import Database from 'better-sqlite3';
 import type { Store } from '../../control-plane/store/store.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
@@ -41,14 +42,11 @@ export function benchPlan(name: string, { vms, groupSize, hasEdges = false }: Be
 export const vmName = (index: number) => `vm-${String(index).padStart(5, '0')}`;
 
 /** All VMs are protected. */
-export async function makeProtectedVault(store: Store, random: Random, plan: BenchPlan): Promise<BenchVault> {
+export async function makeProtectedVault(store: Store, file: string, random: Random, plan: BenchPlan): Promise<BenchVault> {
   const now = 1_764_000_000_000;
   const vaultId = VaultId.parse(random.uuid());
   const userId = UserId.parse(random.uuid());
-  await store.accounts.createFirst(
-    { id: vaultId, name: 'bench', createdAt: now },
-    { id: userId, vaultId, name: 'bench', role: 'owner', passwordHash: '', createdAt: now },
-  );
+  await addVault(store, file, vaultId, userId, now);
   const [primarySite, recoverySite] = [SiteId.parse(random.uuid()), SiteId.parse(random.uuid())];
   await store.sites.create({ id: primarySite, vaultId, name: 'reading', createdAt: now });
   await store.sites.create({ id: recoverySite, vaultId, name: 'slough', createdAt: now });
@@ -104,4 +102,14 @@ export async function makeProtectedVault(store: Store, random: Random, plan: Ben
     planIds.push(id);
   }
   return { vaultId, planIds, primarySite, recoverySite };
+}
+
+/** The store makes the first one only, as a set-up does; others come from outside. */
+async function addVault(store: Store, file: string, id: VaultId, userId: UserId, createdAt: number): Promise<void> {
+  const owner = { id: userId, vaultId: id, name: `owner of ${id}`, role: 'owner' as const, passwordHash: '', createdAt };
+  if (await store.accounts.createFirst({ id, name: 'bench', createdAt }, owner)) return;
+  const database = new Database(file);
+  database.prepare('insert into vaults (id, name, created_at) values (?, ?, ?)').run(id, 'bench', createdAt);
+  database.close();
+  await store.accounts.addUser(owner);
 }
