@@ -5,7 +5,7 @@ import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts'
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import type { PairingId, ProtectedVmId, SiteId, VmRef } from '../../shared/ids.ts';
+import { type PairingId, ProtectedVmId, type SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import type { JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
@@ -104,7 +104,7 @@ async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairing
     return { vms, ...resolveMembers(plan, named) };
   };
   const names = namesMeant(plan);
-  const some = await resolved({ names, ids: names as ProtectedVmId[] });
+  const some = await resolved({ names, ids: names.flatMap((name) => ProtectedVmId.safeParse(name).data ?? []) });
   // What a name that is not there may have meant can only be told from all of them.
   const { vms, members, problems } = some.problems.length === 0 ? some : await resolved();
   if (problems.length > 0) throw new FarshoreError('ERR_DOCUMENT_INVALID', 'the plan names VMs that are not protected', { problems });

@@ -16,8 +16,8 @@ export interface Run {
   readonly id: JobId;
   /** From the request to the end, as the one who asked sees it. */
   readonly seconds: number;
-  /** From the start of the job to its end, as its report has it. */
-  readonly jobSeconds: number;
+  /** From the first step handed out to the end: the part of the engine, with the writing of its log. */
+  readonly engineSeconds: number;
   readonly graph: Graph<unknown>;
   readonly facts: readonly Fact[];
 }
@@ -64,7 +64,8 @@ async function readRuns({ jobs }: Store, vaultId: VaultId, measured: readonly Pi
     const job = await jobs.find(vaultId, each.id);
     if (job?.state !== 'succeeded' || job.endedAt === null) return fail(`the run ended ${job?.state}`);
     const facts = (await jobs.facts(vaultId, each.id)).map(({ fact }) => fact);
-    runs.push({ ...each, jobSeconds: (job.endedAt - job.startedAt) / 1000, graph: await jobs.graph(vaultId, each.id), facts });
+    const engineSeconds = (job.endedAt - (facts[0]?.at ?? 0)) / 1000;
+    runs.push({ ...each, engineSeconds, graph: await jobs.graph(vaultId, each.id), facts });
   }
   return runs;
 }
