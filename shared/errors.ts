@@ -37,8 +37,10 @@ export const errorCodes = {
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
   ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
   ERR_SITE_GIVEN_UP: { http: 409, retryable: false, cause: 'A person decided not to wait for the agent of the site any more; what was done there is not known.', remedy: 'Look at the site when it can be reached again, before anything is started there; then retry or skip the step.' },
-  ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports. If it will not come back: farshore jobs give-up.' },
   ERR_DRILL_COPIES: { http: 409, retryable: false, cause: 'Test copies of a drill are there, and the request does not say what shall become of them.', remedy: 'Clean the drill up first (farshore drills clean-up), or say that they may stay (--drill-copies leave).' },
+  ERR_PLAN_NOT_APPROVED: { http: 409, retryable: false, cause: 'In this vault only a version of a plan that a second person approved is failed over.', remedy: 'Have it approved (farshore plans approve); in an emergency run it with --emergency and a reason, which is kept.' },
+  ERR_OWN_APPROVAL: { http: 403, retryable: false, cause: 'Whoever saved a version of a plan cannot approve it.', remedy: 'Ask another operator or owner of the vault.' },
+  ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports; or look at the site and decide the step.' },
 
   // Registration and certificates
   ERR_KEY_MALFORMED: { http: 422, retryable: false, cause: 'The text is not a registration key, or a part of it is missing.', remedy: 'Copy the whole key as it was shown.' },

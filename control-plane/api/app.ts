@@ -22,6 +22,7 @@ import { protectionHandlers } from './protection-handlers.ts';
 import { limitRate, PER_MINUTE } from './rate-limits.ts';
 import { setUpPage } from './set-up-page.ts';
 import { siteHandlers } from './site-handlers.ts';
+import { vaultHandlers } from './vault-handlers.ts';
 
 export interface Api {
   readonly app: Express;
@@ -34,6 +35,7 @@ export function createApi(ports: ApiPorts): Api {
   const streams = new EventStreams(ports);
   const handlers: Handlers = {
     ...accountHandlers(ports),
+    ...vaultHandlers(ports),
     ...siteHandlers(ports),
     ...protectionHandlers(ports),
     ...planHandlers(ports),

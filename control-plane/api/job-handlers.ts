@@ -1,4 +1,5 @@
 /** Handlers: operations and the jobs they become. All that is told of a job is read from its log. */
+import { JobInput } from '../../shared/api/job-input.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
@@ -10,10 +11,13 @@ import { readLastHeard } from './observation.ts';
 
 type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob' | 'giveUpSite';
 
-export function jobHandlers({ store, operations, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function jobHandlers({ store, operations, presence, clock, log }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async startOperation({ caller, body, setHeader }) {
       const { job } = await operations.start(body, actorOf(caller));
+      const { approval } = JobInput.safeParse(job.input).data ?? {};
+      if (approval?.state === 'emergency')
+        log.warn({ jobId: job.id, user: caller.user.name, reason: approval.reason }, 'a plan that nobody approved runs in an emergency');
       setHeader('Location', `/api/v1/jobs/${job.id}`);
       return jobAnswer(job);
     },
@@ -74,7 +78,8 @@ export function jobHandlers({ store, operations, presence, clock }: ApiPorts): H
       store.jobs.facts(vaultId, id),
       store.promises.protectedVms(vaultId),
     ]);
-    return { job, graph, facts, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
+    const takesItselfBackAt = vms.find(({ commitWindow }) => commitWindow?.failover === id)?.commitWindow?.endsAt ?? null;
+    return { job, graph, facts, takesItselfBackAt, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
   }
 }
 

@@ -25,6 +25,8 @@ export interface JobParts {
   readonly names: ReadonlyMap<ProtectedVmId, string>;
   readonly stageOf: (step: StepId) => Stage | null;
   readonly agentOf: (site: SiteId) => SeenAgent;
+  /** Of VMs that the job moved and that are not committed yet. */
+  readonly takesItselfBackAt: number | null;
   readonly now: number;
 }
 
@@ -35,7 +37,7 @@ export interface SeenAgent {
   readonly lastHeardAt: number | null;
 }
 
-export function jobDetail({ job, graph, facts, names, stageOf, agentOf, now }: JobParts): JobDetailAnswer {
+export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesItselfBackAt, now }: JobParts): JobDetailAnswer {
   const { input, groups } = outlineOf(job, graph);
   const log = facts.map(({ fact }) => fact);
   const state = new RunState(graph, log);
@@ -74,6 +76,9 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, now }: J
     })),
     awaitedAgents: job.endedAt === null ? awaitedAgents(state, log, agentOf, now) : [],
     leftOut: input.skipped ?? [],
+    approval: input.approval ?? null,
+    reason: input.reason ?? input.primary?.reason ?? null,
+    takesItselfBackAt: moment(takesItselfBackAt),
   };
 }
 

@@ -2,40 +2,35 @@
  * Handlers: recovery plans. A plan is saved only when it has no mistakes: the form of the document first, then every member
  * held against the protected VMs there are; each mistake with its line in the text that came.
  */
-import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
-import { readDocument } from '../../shared/document.ts';
+import type { planRoutes } from '../../shared/api/plan-routes.ts';
+import { diffPlans } from '../../shared/domain/plan-diff.ts';
 import { type NamedVm, resolveMembers } from '../../shared/domain/plan-members.ts';
-import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
-import { PlanId, type VaultId } from '../../shared/ids.ts';
-import { isoMoment } from '../../shared/ports.ts';
-import type { Plan } from '../store/store.ts';
+import { PlanId } from '../../shared/ids.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
-import { readNames } from './vault-names.ts';
+import { countMembers, findPlan, namedVms, readPlan, summaryOf, userNames } from './plan-reader.ts';
 
-type Ids = 'listPlans' | 'checkPlan' | 'getPlan' | 'savePlan' | 'resolvePlan';
-const MAX_LENGTH = { maxLength: 1024 * 1024 };
-
-export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function planHandlers({ store, clock, random }: ApiPorts): Handlers<keyof typeof planRoutes> {
   return {
     async listPlans({ caller }) {
-      const users = await userNames(caller.vaultId);
+      const users = await userNames(store, caller.vaultId);
       return { plans: (await store.wishes.plans(caller.vaultId)).map((plan) => summaryOf(plan, users)) };
     },
 
     async checkPlan({ caller, body }) {
-      const plan = await readPlan(caller.vaultId, body);
+      const plan = await readPlan(store, caller.vaultId, body);
       return { name: plan.name, groups: plan.groups.length, members: countMembers(plan) };
     },
 
     async getPlan({ caller, params, query }) {
-      const plan = await findPlan(caller.vaultId, params.plan, query.version);
-      return { ...summaryOf(plan, await userNames(caller.vaultId)), document: plan.document };
+      const plan = await findPlan(store, caller.vaultId, params.plan, query.version);
+      return { ...summaryOf(plan, await userNames(store, caller.vaultId)), document: plan.document };
     },
 
     async savePlan({ caller, params, body }) {
       const { vaultId } = caller;
-      const document = await readPlan(vaultId, body, params.plan);
+      const document = await readPlan(store, vaultId, body, params.plan);
       const newest = await store.wishes.findPlan(vaultId, document.name);
       const isChanged = newest === null || JSON.stringify(newest.document) !== JSON.stringify(document);
       const plan = isChanged
@@ -48,13 +43,13 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
             createdBy: caller.user.id,
           })
         : newest;
-      return { ...summaryOf(plan, await userNames(vaultId)), isChanged };
+      return { ...summaryOf(plan, await userNames(store, vaultId)), isChanged };
     },
 
     async resolvePlan({ caller, params, query }) {
-      const plan = await findPlan(caller.vaultId, params.plan, query.version);
+      const plan = await findPlan(store, caller.vaultId, params.plan, query.version);
       const vms = new Map((await store.promises.protectedVms(caller.vaultId)).map((vm) => [vm.id, vm]));
-      const { members, problems } = resolveMembers(plan.document, await namedVms(caller.vaultId));
+      const { members, problems } = resolveMembers(plan.document, await namedVms(store, caller.vaultId));
       const byGroup = Map.groupBy(members, ({ group }) => group);
       const groups = plan.document.groups.map((group, index) => ({
         name: group.name,
@@ -67,60 +62,38 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
       }));
       return { id: plan.id, name: plan.name, version: plan.version, groups, problems: [...problems] };
     },
-  };
 
-  async function findPlan(vaultId: VaultId, idOrName: string, version?: number): Promise<Plan> {
-    const plan = await store.wishes.findPlan(vaultId, idOrName, version);
-    if (plan === null) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
-    return plan;
-  }
+    async listPlanVersions({ caller, params }) {
+      const { id } = await findPlan(store, caller.vaultId, params.plan);
+      const users = await userNames(store, caller.vaultId);
+      return { versions: (await store.wishes.versions(caller.vaultId, id)).map((plan) => summaryOf(plan, users)) };
+    },
 
-  /** Throws ERR_DOCUMENT_INVALID with every mistake. `name`: what the plan has to be called. */
-  async function readPlan(vaultId: VaultId, { text, fileName }: { text: string; fileName: string }, name?: string): Promise<RecoveryPlan> {
-    const vms = await namedVms(vaultId);
-    const KnownPlan = RecoveryPlan.superRefine((plan, context) => {
-      if (name !== undefined && plan.name !== name) {
-        context.addIssue({
-          code: 'custom',
-          path: ['name'],
-          message: `'${plan.name}' is not what it is saved as`,
-          params: { allowed: name },
-        });
-      }
-      for (const { group, index, message, allowed } of resolveMembers(plan, vms).problems) {
-        context.addIssue({ code: 'custom', path: ['groups', group, 'members', index, 'vm'], message, params: { allowed } });
-      }
-    });
-    return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
-  }
+    async approvePlan({ caller, params, body }) {
+      const { vaultId, user } = caller;
+      const { id, version } = await findPlan(store, vaultId, params.plan, params.version);
+      await store.wishes.approvePlan(vaultId, id, version, { by: user.id, at: clock.now(), comment: body.comment });
+      return summaryOf(await findPlan(store, vaultId, id, version), await userNames(store, vaultId));
+    },
 
-  async function namedVms(vaultId: VaultId): Promise<NamedVm[]> {
-    const names = await readNames(store, vaultId);
-    const primaries = new Map((await store.promises.pairings(vaultId)).map(({ id, primary }) => [id, primary]));
-    return (await store.promises.protectedVms(vaultId)).map(({ id, name, pairingId }) => {
-      const primary = primaries.get(pairingId);
-      return { id, name, cloudName: primary === undefined ? '' : names.cloud(primary) };
-    });
-  }
-
-  async function userNames(vaultId: VaultId): Promise<Map<string, string>> {
-    return new Map((await store.accounts.users(vaultId)).map((user) => [user.id, user.name]));
-  }
-}
-
-function summaryOf({ id, name, version, document, createdAt, createdBy }: Plan, users: ReadonlyMap<string, string>) {
-  return {
-    id,
-    name,
-    version,
-    description: document.description ?? '',
-    groups: document.groups.length,
-    members: countMembers(document),
-    createdAt: isoMoment(createdAt),
-    createdBy: users.get(createdBy) ?? '',
+    async diffPlan({ caller, params, body }) {
+      const { vaultId } = caller;
+      const newest = await findPlan(store, vaultId, params.plan);
+      const { to = { version: newest.version } } = body;
+      const version = 'version' in to ? to.version : null;
+      const from = body.from ?? (version === null ? newest.version : version - 1);
+      if (from < 1) throw new FarshoreError('ERR_NOT_FOUND', `version ${version} of the plan is its first: there is none before it`);
+      const before = (await findPlan(store, vaultId, newest.id, from)).document;
+      const after = 'version' in to ? (await findPlan(store, vaultId, newest.id, to.version)).document : await readPlan(store, vaultId, to);
+      const vms = await namedVms(store, vaultId);
+      const changes = diffPlans(before, after, { before: meaningIn(before, vms), after: meaningIn(after, vms) });
+      return { name: newest.name, from, to: version, changes };
+    },
   };
 }
 
-function countMembers(plan: RecoveryPlan): number {
-  return plan.groups.reduce((sum, group) => sum + group.members.length, 0);
+/** The VM that a member's name means now; the name itself where it means none. */
+function meaningIn(plan: RecoveryPlan, vms: readonly NamedVm[]): (name: string) => string {
+  const meant = new Map(resolveMembers(plan, vms).members.map(({ group, index, vmId }) => [plan.groups[group]?.members[index]?.vm, vmId]));
+  return (name) => meant.get(name) ?? name;
 }

@@ -76,6 +76,7 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
         epoch,
         busyWith,
         drill,
+        takesItselfBackAt: vm.commitWindow && isoMoment(vm.commitWindow.endsAt),
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
         issues: issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),

@@ -4,10 +4,12 @@ import { addAccountCommands } from './commands/account-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addPairingCommands } from './commands/pairing-commands.ts';
+import { addPlanCommands } from './commands/plan-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
 import { addSiteCommands } from './commands/site-commands.ts';
+import { addVaultCommands } from './commands/vault-commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts';
 import type { Tree } from './leaf.ts';
@@ -42,9 +44,11 @@ export function buildProgram(tree: Tree, version: string): Command {
     .enablePositionalOptions()
     .exitOverride();
   addAccountCommands(tree, program);
+  addVaultCommands(tree, program);
   addSiteCommands(tree, program);
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
+  addPlanCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);
   addDrillCommands(tree, program);

@@ -2,7 +2,7 @@
 import { isMeasured } from '../../shared/api/jobs.ts';
 import type { ReportAnswer, TimeSplit, VmReportAnswer } from '../../shared/api/report.ts';
 import { duration, moment, type Output, plain, table } from './output.ts';
-import { jobTitle, stateWords } from './progress/words.ts';
+import { approvalText, jobTitle, stateWords } from './progress/words.ts';
 
 export function reportText(report: ReportAnswer, output: Output): string {
   const { job, total } = report;
@@ -13,6 +13,7 @@ export function reportText(report: ReportAnswer, output: Output): string {
     ['Result', `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${hasMoved ? run : 'done'}${troubles(report)}`],
     ['Started', `${moment(job.startedAt)} by ${plain(job.startedBy)}`],
     ...(report.plan ? [['Plan', `${plain(report.plan.name)}, version ${report.plan.version}`] as [string, string]] : []),
+    ...(report.approval ? [['Approval', approvalText(report.approval)] as [string, string]] : []),
     ...(report.primary
       ? [['Evidence', `primary site ${report.primary.evidence}: ${plain(report.primary.reason)}`] as [string, string]]
       : []),

@@ -1,13 +1,13 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
 import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
-import { resolveMembers } from '../../shared/domain/plan-members.ts';
+import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import type { PairingId, ProtectedVmId, SiteId, VmRef } from '../../shared/ids.ts';
+import { type PairingId, ProtectedVmId, type SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
-import type { JobKind, NewJob, Pairing, ProtectedVm, Store } from '../store/store.ts';
+import type { JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
 
 export interface CompilePorts {
@@ -54,7 +54,7 @@ export interface TargetGroup {
 
 export interface ResolvedTarget {
   readonly title: string;
-  readonly plan: { readonly name: string; readonly version: number } | null;
+  readonly plan: Pick<Plan, 'name' | 'version' | 'approval' | 'document'> | null;
   readonly groups: readonly TargetGroup[];
 }
 
@@ -73,12 +73,15 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
     const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
     if (!plan) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
     const groups = await membersOf(plan.document, actor, store, pairings);
+    const only = target.only && new Set(target.only);
     return {
       title: plan.name,
-      plan: { name: plan.name, version: plan.version },
+      plan,
       groups: groups.map((group) => ({
         ...group,
-        vms: group.vms.map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
+        vms: group.vms
+          .filter(({ vm }) => only?.has(vm.id) ?? true)
+          .map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
       })),
     };
   }
@@ -92,12 +95,18 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
 
 async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairings: ReadonlyMap<PairingId, Pairing>) {
   const clouds = new Map((await store.observations.clouds(actor.vaultId)).map((cloud) => [`${cloud.siteId}/${cloud.id}`, cloud.name]));
-  const vms = await store.promises.protectedVms(actor.vaultId);
-  const named = vms.map((vm) => {
-    const { primary } = pairingOf(vm.pairingId, pairings);
-    return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
-  });
-  const { members, problems } = resolveMembers(plan, named);
+  const resolved = async (where?: { readonly ids: readonly ProtectedVmId[]; readonly names: readonly string[] }) => {
+    const vms = await store.promises.protectedVms(actor.vaultId, where);
+    const named = vms.map((vm) => {
+      const { primary } = pairingOf(vm.pairingId, pairings);
+      return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
+    });
+    return { vms, ...resolveMembers(plan, named) };
+  };
+  const names = namesMeant(plan);
+  const some = await resolved({ names, ids: names.flatMap((name) => ProtectedVmId.safeParse(name).data ?? []) });
+  // What a name that is not there may have meant can only be told from all of them.
+  const { vms, members, problems } = some.problems.length === 0 ? some : await resolved();
   if (problems.length > 0) throw new FarshoreError('ERR_DOCUMENT_INVALID', 'the plan names VMs that are not protected', { problems });
   const known = new Map(vms.map((vm) => [vm.id, vm]));
   const byGroup = Map.groupBy(members, ({ group }) => group);

@@ -2,10 +2,11 @@
  * One job under way: its engine, the commands it has handed out, and what its facts make of VMs and pairings. The promise of
  * a VM changes in the same transaction as the fact that changes it.
  */
+import { JobInput } from '../../shared/api/job-input.ts';
 import { type Assignment, type Direction, Engine, type StepOutcome } from '../../shared/engine/engine.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
-import type { StepStatus } from '../../shared/engine/run-state.ts';
+import type { StepStatus } from '../../shared/engine/run-nodes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { CommandId, PairingId, type SiteId, type StepId } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
@@ -105,7 +106,8 @@ export class JobRun {
   }
 
   #projectionsOf(fact: Fact): Projection[] {
-    if (fact.type === 'ended') return [...this.#undoneVms(), ...this.#pairingEnd(fact.state === 'succeeded')];
+    if (fact.type === 'ended')
+      return [...this.#undoneVms(), ...this.#commitWindows(fact.at), ...this.#pairingEnd(fact.state === 'succeeded')];
     if (!('step' in fact)) return [];
     const vm = this.engine.state.view(fact.step)?.step.work?.vm;
     if (!vm) return [];
@@ -117,6 +119,14 @@ export class JobRun {
       (fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do' && marks.skipped);
     const pairingId = fact.type === 'done' ? vm.pairing : undefined;
     return event ? [{ vm: vm.id, event, ...(pairingId && { pairingId }) }] : [];
+  }
+
+  /** The store opens it for those that are failed over. */
+  #commitWindows(endedAt: number): Projection[] {
+    const { commitWithinMinutes } = JobInput.safeParse(this.job.input).data ?? {};
+    if (!commitWithinMinutes) return [];
+    const vms = new Set([...this.engine.state.views()].flatMap(({ step }) => step.work?.vm?.id ?? []));
+    return [...vms].map((id) => ({ commitWindowOf: id, endsAt: endedAt + commitWithinMinutes * 60_000 }));
   }
 
   #undoneVms(): Projection[] {

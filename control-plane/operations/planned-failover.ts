@@ -4,6 +4,7 @@
  */
 import { compilePlannedFailover as compileGraph, lookAtSourceOf, type PlannedWork } from '../../shared/domain/planned-failover-graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
 import { allVms, type Compile, recordOf, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
 import { failoverWork } from './unplanned-failover.ts';
@@ -13,6 +14,7 @@ const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compilePlannedFailover: Compile<'plannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
+  const approval = await approvalOf(target, request.emergency, actor, ports.store);
   const { chosen, skipped } = chooseMembers(target, 'plannedFailover', request.direction);
   const members = allVms(chosen);
   refuseUndecidedDrills(members, request.drillCopies);
@@ -28,6 +30,8 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
       direction: request.direction,
       ...recordOf(chosen),
       skipped,
+      approval,
+      commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
       reason: request.reason,
     },
     graph: compileGraph(

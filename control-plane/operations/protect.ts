@@ -7,7 +7,7 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Pairing, ProtectedVm } from '../store/store.ts';
+import type { NewJob, Pairing } from '../store/store.ts';
 import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
 import type { Actor } from './operations.ts';
 
@@ -46,7 +46,7 @@ async function namesOf(
   return known;
 }
 
-function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): Omit<ProtectedVm, 'busyWith' | 'drill'> {
+function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): NewJob['newVms'][number] {
   return {
     id: ProtectedVmId.parse(random.uuid()),
     vaultId: pairing.vaultId,
@@ -61,7 +61,7 @@ function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: Co
   };
 }
 
-function protectSteps(vm: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string): Step<StepWork>[] {
+function protectSteps(vm: NewJob['newVms'][number], pairing: Pairing, address: string): Step<StepWork>[] {
   const { id, vmId, name } = vm;
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
@@ -106,7 +106,7 @@ function protectSteps(vm: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pair
 }
 
 /** How replication of a VM begins under a pairing: what a job puts before, between and behind them is its own. */
-export function replicationSteps({ id, vmId, name, epoch }: Omit<ProtectedVm, 'busyWith' | 'drill'>, pairing: Pairing, address: string) {
+export function replicationSteps({ id, vmId, name, epoch }: NewJob['newVms'][number], pairing: Pairing, address: string) {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };

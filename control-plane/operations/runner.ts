@@ -17,7 +17,9 @@ import { compileChangePairing } from './change-pairing.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
+import { CommitWindows } from './commit-windows.ts';
 import type { Compile, CompilePorts, Compilers } from './compile.ts';
+import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
 import type { Actor, Dispatcher, Operations } from './operations.ts';
@@ -69,6 +71,8 @@ export class OperationRunner implements Operations {
   /** Jobs that wait on the clock to be loaded anew: a job has one owner, so it is loaded once. */
   readonly #reloads = new Set<JobId>();
   readonly #jobPorts: JobRunPorts;
+  readonly #commitWindows: CommitWindows;
+  readonly #retention: JobRetention;
   #isStopped = false;
 
   constructor(ports: RunnerPorts) {
@@ -84,8 +88,13 @@ export class OperationRunner implements Operations {
       },
       isConnected: (site) => ports.presence.isConnected(site),
       onHalted: (job, reason) => this.#halted(job, reason),
-      onEnded: (job) => this.#forget(job.id),
+      onEnded: (job) => {
+        this.#forget(job.id);
+        this.#commitWindows.look();
+      },
     };
+    this.#retention = new JobRetention(ports);
+    this.#commitWindows = new CommitWindows({ ...ports, jobs: ports.store.jobs, start: (request, actor) => this.start(request, actor) });
   }
 
   /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
@@ -95,11 +104,15 @@ export class OperationRunner implements Operations {
     for (const job of jobs) {
       await this.#load(job).catch((error: unknown) => this.#halted(job, error));
     }
+    this.#commitWindows.look();
+    this.#retention.begin();
   }
 
   /** Stops acting; what is under way at the sites goes on, and a later start takes its outcomes. */
   stop(): void {
     this.#isStopped = true;
+    this.#commitWindows.stop();
+    this.#retention.stop();
     for (const run of this.#runs.values()) run.engine.stop();
   }
 

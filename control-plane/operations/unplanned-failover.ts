@@ -9,6 +9,7 @@ import type { SiteId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
 import {
   allVms,
@@ -31,6 +32,7 @@ const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
+  const approval = await approvalOf(target, request.emergency, actor, ports.store);
   const { chosen, skipped } = chooseMembers(target, 'unplannedFailover', request.direction);
   const members = allVms(chosen);
   refuseUndecidedDrills(members, request.drillCopies);
@@ -45,6 +47,8 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       direction: request.direction,
       ...recordOf(chosen),
       skipped,
+      approval,
+      commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
       primary: request.primary,
       outageAt: await lastSign(primarySites, actor, ports),
       recoveryPoint: request.recoveryPoint,

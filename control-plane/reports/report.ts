@@ -45,6 +45,7 @@ export function buildReport(parts: ReportParts): ReportAnswer {
   return {
     job: { id, kind, target, state, startedBy, startedAt: isoMoment(job.startedAt), endedAt: moment(job.endedAt) },
     plan: input.planName && input.planVersion ? { name: input.planName, version: input.planVersion } : null,
+    approval: input.approval ?? null,
     primary: input.primary ?? null,
     outageAt: moment(input.outageAt ?? null),
     rpoFrom: rpoFrom(kind, input),

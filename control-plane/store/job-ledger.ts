@@ -9,7 +9,8 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
-import type { Pairing, Projection, ReplicaAddresses } from './store.ts';
+import { windowOf } from './promises.ts';
+import type { CommitWindow, Pairing, Projection, ReplicaAddresses } from './store.ts';
 
 export interface Append {
   readonly vaultId: VaultId;
@@ -18,7 +19,7 @@ export interface Append {
   readonly projections: readonly Projection[];
 }
 
-interface JobEntry {
+export interface JobEntry {
   readonly id: JobId;
   readonly lastSeq: number;
   readonly state: JobState;
@@ -32,6 +33,7 @@ export interface VmEntry {
   /** Null once protection has ended. */
   readonly life: VmLife | null;
   readonly pairingId: PairingId;
+  readonly commitWindow: CommitWindow | null;
 }
 
 export interface PairingEntry {
@@ -71,7 +73,7 @@ export class JobLedger {
 
   static async load(db: Query, vaultId: VaultId, appends: readonly Append[]): Promise<JobLedger> {
     const projections = appends.flatMap((append) => append.projections);
-    const vmIds = projections.flatMap((projection) => ('vm' in projection ? [projection.vm] : []));
+    const vmIds = projections.flatMap((projection) => vmOf(projection) ?? []);
     const pairingIds = projections.flatMap((projection) => ('pairing' in projection ? [projection.pairing] : []));
     return new JobLedger(
       await readJobs(db, vaultId, unique(appends.map(({ jobId }) => jobId))),
@@ -118,13 +120,12 @@ export class JobLedger {
   #moveVms({ jobId, projections }: Append): Iterable<VmEntry> {
     const moved = new Map<ProtectedVmId, VmEntry>();
     for (const projection of projections) {
-      if (!('vm' in projection)) continue;
-      const { vm: id, event, pairingId } = projection;
+      const id = vmOf(projection);
+      if (id === null) continue;
       const vm = moved.get(id) ?? this.#vms.get(id);
       if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
       if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
-      if (isDrillEvent(event)) moved.set(id, { ...vm, drill: event === 'testCopyBegun' ? jobId : null });
-      else moved.set(id, { ...vm, life: applyEvent(vm.life, event), pairingId: pairingId ?? vm.pairingId });
+      moved.set(id, changed({ ...vm, life: vm.life }, jobId, projection));
     }
     return moved.values();
   }
@@ -159,6 +160,26 @@ export class JobLedger {
   }
 }
 
+function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projection: Projection): VmEntry {
+  if ('commitWindowOf' in projection)
+    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId } } : vm;
+  if (!('vm' in projection)) return vm;
+  const { event, pairingId = vm.pairingId } = projection;
+  if (isDrillEvent(event)) return { ...vm, drill: event === 'testCopyBegun' ? jobId : null };
+  const life = applyEvent(vm.life, event);
+  return { ...vm, life, pairingId, commitWindow: isUncommitted(life) ? vm.commitWindow : null };
+}
+
+function vmOf(projection: Projection): ProtectedVmId | null {
+  if ('vm' in projection) return projection.vm;
+  return 'commitWindowOf' in projection ? projection.commitWindowOf : null;
+}
+
+/** Also on its way to another recovery point, or back: that may be given up. */
+function isUncommitted(life: VmLife | null): boolean {
+  return life?.phase === 'failedOver' || life?.phase === 'failingOver';
+}
+
 function readJobs(db: Query, vaultId: VaultId, ids: readonly JobId[]): Promise<JobEntry[]> {
   return inBatches(ids, async (some) => {
     const mine = db.selectFrom('jobs').select(['id', 'last_seq', 'state', 'ended_at']).where('vault_id', '=', vaultId);
@@ -171,15 +192,26 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
   return inBatches(ids, async (some) => {
     const mine = db
       .selectFrom('protected_vms')
-      .select(['id', 'pairing_id', 'busy_with', 'phase', 'active_location', 'replicates_from', 'drill'])
+      .select([
+        'id',
+        'pairing_id',
+        'busy_with',
+        'phase',
+        'active_location',
+        'replicates_from',
+        'drill',
+        'commit_window_ends_at',
+        'commit_window_of',
+      ])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();
-    return rows.map(({ id, pairing_id, busy_with, phase, active_location, replicates_from, drill }) => ({
-      id,
-      pairingId: pairing_id,
-      busyWith: busy_with,
-      drill,
-      life: { phase, activeLocation: active_location, replicatesFrom: replicates_from },
+    return rows.map((row) => ({
+      id: row.id,
+      pairingId: row.pairing_id,
+      busyWith: row.busy_with,
+      drill: row.drill,
+      life: { phase: row.phase, activeLocation: row.active_location, replicatesFrom: row.replicates_from },
+      commitWindow: windowOf(row),
     }));
   });
 }

@@ -4,13 +4,14 @@
  * Appends that come together share one transaction and one sync. What each would change is worked out in memory first
  * (job-ledger.ts), so that one that is not allowed is refused alone and the others are written; then rows go out in bulk.
  */
+import { sql } from 'kysely';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { GroupCommit } from '../../shared/engine/group-commit.ts';
 import type { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
-import { type Append, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
+import { type Append, type JobEntry, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
 import type { Projection } from './store.ts';
 
 interface Waiting {
@@ -54,21 +55,31 @@ async function save(db: Query, vaultId: VaultId, ledger: JobLedger): Promise<voi
   for (const some of batches(facts)) await db.insertInto('facts').values(some).execute();
   await saveVms(db, vaultId, ledger.changedVms());
   for (const pairing of ledger.changedPairings()) await savePairing(db, vaultId, pairing);
-  for (const { id, lastSeq, state, endedAt } of ledger.changedJobs()) {
-    const mine = db.updateTable('jobs').where('vault_id', '=', vaultId).where('id', '=', id);
-    await mine.set({ last_seq: lastSeq, state, ended_at: endedAt }).execute();
-    if (endedAt === null) continue;
-    await db.updateTable('protected_vms').set({ busy_with: null }).where('vault_id', '=', vaultId).where('busy_with', '=', id).execute();
+  await saveJobs(db, vaultId, ledger.changedJobs());
+}
+
+/** One statement for all that go on in the same state; each has a last number of its own. */
+async function saveJobs(db: Query, vaultId: VaultId, jobs: readonly JobEntry[]): Promise<void> {
+  for (const group of Map.groupBy(jobs, ({ state, endedAt }) => `${state}/${endedAt}`).values()) {
+    const { state, endedAt } = group[0] as JobEntry;
+    for (const some of batches(group)) {
+      const ids = some.map(({ id }) => id);
+      const numbers = some.map(({ id, lastSeq }) => sql`when ${id} then ${lastSeq}`);
+      const last_seq = sql<number>`case id ${sql.join(numbers, sql` `)} end`;
+      const mine = db.updateTable('jobs').where('vault_id', '=', vaultId).where('id', 'in', ids);
+      await mine.set({ last_seq, state, ended_at: endedAt }).execute();
+      if (endedAt === null) continue;
+      const claimed = db.updateTable('protected_vms').where('vault_id', '=', vaultId).where('busy_with', 'in', ids);
+      await claimed.set({ busy_with: null }).execute();
+    }
   }
 }
 
 /** One statement for all that end in the same place. */
 async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
-  const byEnd = Map.groupBy(vms, ({ life, drill, pairingId }) =>
-    life === null ? 'gone' : `${life.phase}/${life.activeLocation}/${life.replicatesFrom}/${drill}/${pairingId}`,
-  );
+  const byEnd = Map.groupBy(vms, ({ life, pairingId, drill, commitWindow }) => JSON.stringify([life, pairingId, drill, commitWindow]));
   for (const group of byEnd.values()) {
-    const { life = null, drill = null, pairingId } = group[0] ?? {};
+    const { life, pairingId, drill, commitWindow } = group[0] as VmEntry;
     for (const some of batches(group.map(({ id }) => id))) {
       await (life === null
         ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
@@ -79,7 +90,9 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
               active_location: life.activeLocation,
               replicates_from: life.replicatesFrom,
               drill,
-              ...(pairingId && { pairing_id: pairingId }),
+              pairing_id: pairingId,
+              commit_window_ends_at: commitWindow?.endsAt ?? null,
+              commit_window_of: commitWindow?.failover ?? null,
             })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)

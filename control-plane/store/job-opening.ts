@@ -16,27 +16,30 @@ interface Refusal {
 /** Where several stand against it, the first of these is the code: it says best what to do. */
 const PRECEDENCE: readonly ErrorCode[] = ['ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_NOT_FOUND'];
 
-export async function openJob(db: Query, order: NewJob): Promise<'opened' | 'existing'> {
+/** Looks whether it can be opened and writes nothing: that it is there already, why not, or null. */
+export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' | FarshoreError | null> {
   const { id, vaultId, requestDigest } = order.job;
   const mine = db.selectFrom('jobs').select('request_digest').where('vault_id', '=', vaultId);
   const before = await mine.where('id', '=', id).executeTakeFirst();
   if (before?.request_digest === requestDigest) return 'existing';
-  if (before !== undefined) throw new FarshoreError('ERR_ID_REUSED', `job ${id} was asked for with another content`);
-  refuse([...(await claimRefusals(db, order)), ...(await newVmRefusals(db, order)), ...(await pairingRefusals(db, order))]);
+  if (before !== undefined) return new FarshoreError('ERR_ID_REUSED', `job ${id} was asked for with another content`);
+  return refusal([...(await claimRefusals(db, order)), ...(await newVmRefusals(db, order)), ...(await pairingRefusals(db, order))]);
+}
+
+export async function writeOrder(db: Query, order: NewJob): Promise<void> {
   await insertJob(db, order);
   await insertPairing(db, order);
   await changePairing(db, order);
   await claim(db, order);
   await insertVms(db, order);
-  return 'opened';
 }
 
-function refuse(refusals: readonly Refusal[]): void {
+function refusal(refusals: readonly Refusal[]): FarshoreError | null {
   const code = PRECEDENCE.find((candidate) => refusals.some((refusal) => refusal.code === candidate));
-  if (code === undefined) return;
+  if (code === undefined) return null;
   const first = refusals.find((refusal) => refusal.code === code)?.message ?? '';
   const message = refusals.length === 1 ? first : `${first}; ${refusals.length} reasons in all`;
-  throw new FarshoreError(code, message, { problems: refusals.map((refusal) => ({ message: refusal.message })) });
+  return new FarshoreError(code, message, { problems: refusals.map((one) => ({ message: one.message })) });
 }
 
 async function claimRefusals(db: Query, { job, claims }: NewJob): Promise<Refusal[]> {

@@ -2,26 +2,54 @@
 import type { Selectable } from 'kysely';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
-import { FarshoreError } from '../../shared/errors.ts';
+import { GroupCommit } from '../../shared/engine/group-commit.ts';
+import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Query } from './connection.ts';
 import { JobLog } from './job-log.ts';
-import { openJob } from './job-opening.ts';
-import type { Job, JobFilter, JobStore, NewJob, Projection, StoredFact } from './store.ts';
+import { lookAtOrder, writeOrder } from './job-opening.ts';
+import { purgeJobs } from './job-purge.ts';
+import { windowOf } from './promises.ts';
+import type { Job, JobFilter, JobStore, NewJob, OpenCommitWindow, Projection, StoredFact } from './store.ts';
 import type { Tables } from './tables.ts';
+
+interface Opening {
+  readonly order: NewJob;
+  outcome: 'opened' | 'existing' | FarshoreError;
+}
 
 export class Jobs implements JobStore {
   readonly #connection: Connection;
   readonly #log: JobLog;
+  /** Requests that come together share one sync; one that is refused has written nothing. */
+  readonly #opening: GroupCommit<Opening>;
 
   constructor(connection: Connection, defer: (flush: () => void) => void) {
     this.#connection = connection;
     this.#log = new JobLog(connection, defer);
+    this.#opening = new GroupCommit((batch) => this.#openAll(batch), defer);
   }
 
-  open(job: NewJob): Promise<'opened' | 'existing'> {
-    return this.#connection.write((db) => openJob(db, job));
+  async open(order: NewJob): Promise<'opened' | 'existing'> {
+    const opening: Opening = { order, outcome: 'opened' };
+    await this.#opening.add(opening);
+    if (opening.outcome instanceof FarshoreError) throw opening.outcome;
+    return opening.outcome;
+  }
+
+  /** What fails for one is no matter of the others: then each is opened by itself. */
+  async #openAll(batch: readonly Opening[]): Promise<void> {
+    try {
+      await this.#connection.write((db) => openOrders(db, batch));
+    } catch (thrown) {
+      if (batch.length === 1) throw thrown;
+      for (const one of batch) {
+        await this.#openAll([one]).catch((error: unknown) => {
+          one.outcome = toFarshoreError(error);
+        });
+      }
+    }
   }
 
   append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void> {
@@ -67,6 +95,36 @@ export class Jobs implements JobStore {
       const open = db.selectFrom('jobs').selectAll().where('ended_at', 'is', null);
       return (await open.orderBy('started_at').orderBy('id').execute()).map(toJob);
     });
+  }
+
+  purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number> {
+    return this.#connection.write((db) => purgeJobs(db, vaultId, endedBefore, most));
+  }
+
+  commitWindows(): Promise<OpenCommitWindow[]> {
+    return this.#connection.read(async (db) => {
+      const all = db.selectFrom('protected_vms').select(['id', 'vault_id', 'commit_window_ends_at', 'commit_window_of']);
+      const rows = await all.where('commit_window_ends_at', 'is not', null).orderBy('commit_window_ends_at').orderBy('id').execute();
+      return [...Map.groupBy(rows, (row) => row.commit_window_of).values()].flatMap((group) => {
+        const [first] = group;
+        const window = first && windowOf(first);
+        return window ? [{ ...window, vaultId: first.vault_id, vms: group.map(({ id }) => id) }] : [];
+      });
+    });
+  }
+
+  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void> {
+    return this.#connection.write(async (db) => {
+      const mine = db.updateTable('protected_vms').where('vault_id', '=', vaultId).where('commit_window_of', '=', failover);
+      await mine.set({ commit_window_ends_at: null, commit_window_of: null }).execute();
+    });
+  }
+}
+
+async function openOrders(db: Query, batch: readonly Opening[]): Promise<void> {
+  for (const opening of batch) {
+    opening.outcome = (await lookAtOrder(db, opening.order)) ?? 'opened';
+    if (opening.outcome === 'opened') await writeOrder(db, opening.order);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely';
 import type { PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Connection } from './connection.ts';
-import type { Pairing, PromiseStore, ProtectedVm } from './store.ts';
+import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Promises implements PromiseStore {
@@ -29,14 +29,18 @@ export class Promises implements PromiseStore {
 
   protectedVms(
     vaultId: VaultId,
-    where: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] } = {},
+    where: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] } = {},
   ): Promise<ProtectedVm[]> {
-    const { pairingId, ids } = where;
+    const { pairingId, ids, names } = where;
     return this.#connection.read(async (db) => {
       let mine = db.selectFrom('protected_vms').selectAll().where('vault_id', '=', vaultId).orderBy('name');
       if (pairingId !== undefined) mine = mine.where('pairing_id', '=', pairingId);
-      const rows = ids === undefined ? await mine.execute() : await inBatches(ids, (some) => mine.where('id', 'in', some).execute());
-      return rows.map(toProtectedVm);
+      if (ids === undefined && names === undefined) return (await mine.execute()).map(toProtectedVm);
+      const found = [
+        ...(await inBatches(ids ?? [], (some) => mine.where('id', 'in', some).execute())),
+        ...(await inBatches(names ?? [], (some) => mine.where('name', 'in', some).execute())),
+      ];
+      return [...new Map(found.map((row) => [row.id, toProtectedVm(row)])).values()];
     });
   }
 }
@@ -56,6 +60,14 @@ function toPairing(row: Selectable<Tables['pairings']>): Pairing {
   };
 }
 
+/** Both columns are set, or neither. */
+export function windowOf(
+  row: Pick<Selectable<Tables['protected_vms']>, 'commit_window_ends_at' | 'commit_window_of'>,
+): CommitWindow | null {
+  const { commit_window_ends_at: endsAt, commit_window_of: failover } = row;
+  return endsAt === null || failover === null ? null : { endsAt, failover };
+}
+
 function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
   return {
     id: row.id,
@@ -69,6 +81,7 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     epoch: row.epoch,
     busyWith: row.busy_with,
     drill: row.drill,
+    commitWindow: windowOf(row),
     createdAt: row.created_at,
   };
 }

@@ -16,6 +16,8 @@ import { Jobs } from './jobs.ts';
 import { first } from './migrations/0001-first.ts';
 import { bothDirections } from './migrations/0002-both-directions.ts';
 import { drills } from './migrations/0003-drills.ts';
+import { planApprovals } from './migrations/0004-plan-approvals.ts';
+import { commitWindows } from './migrations/0005-commit-windows.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Settings } from './settings.ts';
@@ -35,7 +37,13 @@ export interface StoreOptions {
 const NODE_API_NEEDED = 10;
 const BUSY_TIMEOUT_MS = 5_000;
 
-const migrations = { '0001-first': first, '0002-both-directions': bothDirections, '0003-drills': drills };
+const migrations = {
+  '0001-first': first,
+  '0002-both-directions': bothDirections,
+  '0003-drills': drills,
+  '0004-plan-approvals': planApprovals,
+  '0005-commit-windows': commitWindows,
+};
 
 /**
  * Throws ERR_STORE_FAILED with cause and remedy: an old Node, no access, a damaged file, a file of a newer release; ERR_CONFLICT when

@@ -9,6 +9,7 @@ import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import type { VaultSettings } from '../../shared/domain/vault-settings.ts';
 import type { Fact, JobState } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
 import type {
@@ -137,6 +138,18 @@ export interface Pairing {
   readonly createdAt: number;
 }
 
+/** Past its end the failover is taken back. */
+export interface CommitWindow {
+  readonly endsAt: number;
+  readonly failover: JobId;
+}
+
+/** The VMs of one failover whose window is open, or has ended and was not acted upon yet. */
+export interface OpenCommitWindow extends CommitWindow {
+  readonly vaultId: VaultId;
+  readonly vms: readonly ProtectedVmId[];
+}
+
 export interface ProtectedVm {
   readonly id: ProtectedVmId;
   readonly vaultId: VaultId;
@@ -152,6 +165,8 @@ export interface ProtectedVm {
   readonly busyWith: JobId | null;
   /** The drill whose test copy of it is there, or may be. */
   readonly drill: JobId | null;
+  /** Of the failover that moved it, when its plan has one; null once it is committed, taken back or has lapsed. */
+  readonly commitWindow: CommitWindow | null;
   readonly createdAt: number;
 }
 
@@ -163,6 +178,20 @@ export interface Plan {
   readonly document: RecoveryPlan;
   readonly createdAt: number;
   readonly createdBy: UserId;
+  /** Null: nobody has approved this version. */
+  readonly approval: PlanApproval | null;
+}
+
+export interface PlanApproval {
+  readonly by: UserId;
+  readonly at: number;
+  readonly comment: string;
+}
+
+export interface StoredVaultSettings {
+  readonly settings: VaultSettings;
+  /** Null: they were never changed. */
+  readonly changed: { readonly at: number; readonly by: UserId } | null;
 }
 
 export type JobKind =
@@ -209,7 +238,7 @@ export interface NewJob {
     readonly drill?: JobId | null;
   }[];
   /** VMs that this job brings into being, claimed by it from the start. */
-  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill'>[];
+  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
   readonly newPairing?: Pairing;
   /** What a pairing is from now on. */
   readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
@@ -224,6 +253,8 @@ export interface StoredFact {
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
+  /** If it is failed over now. */
+  | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
   | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobFilter {
@@ -253,6 +284,15 @@ export interface JobStore {
   facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
   /** Jobs of every vault that have not ended, oldest first: what a restart continues. */
   unended(): Promise<Job[]>;
+  /**
+   * Removes jobs that ended before that moment, with their facts, the oldest first, at most `most`; answers how many. One that has not ended stays,
+   * and one that a VM still names: for a test copy that is there, or for a failover that is not committed.
+   */
+  purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number>;
+  /** Of every vault, those that end first in front. */
+  commitWindows(): Promise<OpenCommitWindow[]>;
+  /** Nothing happens by itself any more to the VMs of that failover. */
+  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void>;
 }
 
 export interface SiteStore {
@@ -287,10 +327,16 @@ export interface ObservationStore {
 }
 
 export interface WishStore {
-  savePlan(plan: Omit<Plan, 'version'>): Promise<Plan>;
+  savePlan(plan: Omit<Plan, 'version' | 'approval'>): Promise<Plan>;
   /** The newest version, or the one given. */
   findPlan(vaultId: VaultId, idOrName: string, version?: number): Promise<Plan | null>;
   plans(vaultId: VaultId): Promise<Plan[]>;
+  /** All that there were, newest first. */
+  versions(vaultId: VaultId, id: PlanId): Promise<Plan[]>;
+  /** The first approval of a version stays. Throws ERR_OWN_APPROVAL, ERR_NOT_FOUND. */
+  approvePlan(vaultId: VaultId, id: PlanId, version: number, approval: PlanApproval): Promise<void>;
+  settings(vaultId: VaultId): Promise<StoredVaultSettings>;
+  setSettings(vaultId: VaultId, settings: VaultSettings, by: UserId, at: number): Promise<void>;
 }
 
 export interface PromiseStore {
@@ -298,7 +344,7 @@ export interface PromiseStore {
   findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null>;
   protectedVms(
     vaultId: VaultId,
-    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[] },
+    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
 }
 

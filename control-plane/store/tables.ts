@@ -87,10 +87,14 @@ export interface Tables {
     epoch: number;
     busy_with: JobId | null;
     drill: JobId | null;
+    commit_window_ends_at: number | null;
+    commit_window_of: JobId | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };
   plan_versions: InVault & { plan_id: PlanId; version: number; document: string; created_at: number; created_by: UserId };
+  plan_approvals: InVault & { plan_id: PlanId; version: number; approved_by: UserId; approved_at: number; comment: string };
+  vault_settings: InVault & { settings: string; changed_by: UserId; changed_at: number };
   jobs: InVault & {
     id: JobId;
     kind: JobKind;

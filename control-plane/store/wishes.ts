@@ -1,8 +1,10 @@
-/** Recovery plans. Every version is kept, because a job names the one it ran. */
+/** What people want: recovery plans, of which every version is kept, because a job names the one it ran; and the settings of a vault. */
+
+import { VaultSettings } from '../../shared/domain/vault-settings.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { type PlanId, PlanId as PlanIdSchema, type UserId, type VaultId } from '../../shared/ids.ts';
 import type { Connection, Query } from './connection.ts';
-import type { Plan, WishStore } from './store.ts';
+import type { Plan, PlanApproval, StoredVaultSettings, WishStore } from './store.ts';
 
 interface PlanRow {
   id: PlanId;
@@ -12,6 +14,9 @@ interface PlanRow {
   document: string;
   created_at: number;
   created_by: UserId;
+  approved_by: UserId | null;
+  approved_at: number | null;
+  comment: string | null;
 }
 
 export class Wishes implements WishStore {
@@ -21,7 +26,7 @@ export class Wishes implements WishStore {
     this.#connection = connection;
   }
 
-  savePlan(plan: Omit<Plan, 'version'>): Promise<Plan> {
+  savePlan(plan: Omit<Plan, 'version' | 'approval'>): Promise<Plan> {
     const { id, vaultId: vault_id, name, document, createdAt: created_at, createdBy: created_by } = plan;
     return this.#connection.write(async (db) => {
       const mine = db.selectFrom('plans').selectAll().where('vault_id', '=', vault_id);
@@ -33,7 +38,7 @@ export class Wishes implements WishStore {
       await newest.onConflict((conflict) => conflict.columns(['vault_id', 'id']).doUpdateSet({ name, newest_version: version })).execute();
       const row = { vault_id, plan_id: id, version, document: JSON.stringify(document), created_at, created_by };
       await db.insertInto('plan_versions').values(row).execute();
-      return { ...plan, version };
+      return { ...plan, version, approval: null };
     });
   }
 
@@ -56,6 +61,44 @@ export class Wishes implements WishStore {
       return (await newest.orderBy('plans.name').execute()).map(toPlan);
     });
   }
+
+  versions(vaultId: VaultId, id: PlanId): Promise<Plan[]> {
+    return this.#connection.read(async (db) => {
+      const all = planRows(db, vaultId).where('plans.id', '=', id);
+      return (await all.orderBy('plan_versions.version', 'desc').execute()).map(toPlan);
+    });
+  }
+
+  approvePlan(vaultId: VaultId, id: PlanId, version: number, { by, at, comment }: PlanApproval): Promise<void> {
+    return this.#connection.write(async (db) => {
+      const all = planRows(db, vaultId).where('plans.id', '=', id);
+      const plan = await all.where('plan_versions.version', '=', version).executeTakeFirst();
+      if (plan === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
+      if (plan.created_by === by) throw new FarshoreError('ERR_OWN_APPROVAL', `version ${version} of ${plan.name} is your own`);
+      const row = { vault_id: vaultId, plan_id: id, version, approved_by: by, approved_at: at, comment };
+      await db
+        .insertInto('plan_approvals')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    });
+  }
+
+  settings(vaultId: VaultId): Promise<StoredVaultSettings> {
+    return this.#connection.read(async (db) => {
+      const row = await db.selectFrom('vault_settings').selectAll().where('vault_id', '=', vaultId).executeTakeFirst();
+      if (row === undefined) return { settings: VaultSettings.parse({}), changed: null };
+      return { settings: VaultSettings.parse(JSON.parse(row.settings)), changed: { at: row.changed_at, by: row.changed_by } };
+    });
+  }
+
+  setSettings(vaultId: VaultId, settings: VaultSettings, by: UserId, at: number): Promise<void> {
+    return this.#connection.write(async (db) => {
+      const set = { settings: JSON.stringify(settings), changed_by: by, changed_at: at };
+      const row = db.insertInto('vault_settings').values({ vault_id: vaultId, ...set });
+      await row.onConflict((conflict) => conflict.column('vault_id').doUpdateSet(set)).execute();
+    });
+  }
 }
 
 function planRows(db: Query, vaultId: VaultId) {
@@ -63,6 +106,12 @@ function planRows(db: Query, vaultId: VaultId) {
     .selectFrom('plans')
     .innerJoin('plan_versions', (join) =>
       join.onRef('plan_versions.vault_id', '=', 'plans.vault_id').onRef('plan_versions.plan_id', '=', 'plans.id'),
+    )
+    .leftJoin('plan_approvals', (join) =>
+      join
+        .onRef('plan_approvals.vault_id', '=', 'plan_versions.vault_id')
+        .onRef('plan_approvals.plan_id', '=', 'plan_versions.plan_id')
+        .onRef('plan_approvals.version', '=', 'plan_versions.version'),
     )
     .select([
       'plans.id',
@@ -72,10 +121,14 @@ function planRows(db: Query, vaultId: VaultId) {
       'plan_versions.document',
       'plan_versions.created_at',
       'plan_versions.created_by',
+      'plan_approvals.approved_by',
+      'plan_approvals.approved_at',
+      'plan_approvals.comment',
     ])
     .where('plans.vault_id', '=', vaultId);
 }
 
-function toPlan({ id, vault_id, name, version, document, created_at, created_by }: PlanRow): Plan {
-  return { id, vaultId: vault_id, name, version, document: JSON.parse(document), createdAt: created_at, createdBy: created_by };
+function toPlan({ id, vault_id, name, version, document, created_at, created_by, approved_by, approved_at, comment }: PlanRow): Plan {
+  const approval = approved_by === null ? null : { by: approved_by, at: approved_at ?? 0, comment: comment ?? '' };
+  return { id, vaultId: vault_id, name, version, document: JSON.parse(document), createdAt: created_at, createdBy: created_by, approval };
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
 import { JobId, ProtectedVmId } from '../ids.ts';
 import { PrimaryEvidence } from './operations.ts';
+import { RunApproval } from './run-approval.ts';
 
 const Member = z.object({ vm: ProtectedVmId, name: z.string() });
 
@@ -16,6 +17,10 @@ export const JobInput = z.object({
   /** Members of a job without groups. */
   vms: z.array(Member).optional(),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })).optional(),
+  reason: z.string().optional(),
+  approval: RunApproval.nullish(),
+  /** What the plan says; its VMs are taken back so long after the end of the job unless they are committed. */
+  commitWithinMinutes: z.int().nullish(),
   primary: PrimaryEvidence.optional(),
   /** Of a clean-up: the drill, and what a person said of it. */
   drill: JobId.optional(),

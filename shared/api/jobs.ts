@@ -8,6 +8,7 @@ import { ERROR_CODES } from '../errors.ts';
 import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
 import { Moment, Reason } from './fields.ts';
+import { ApprovalOfJob } from './run-approval.ts';
 
 export const JOB_KINDS = [
   'pair',
@@ -101,6 +102,9 @@ export const JobDetailAnswer = JobAnswer.extend({
   groups: z.array(z.object({ name: z.string(), members: z.array(MemberAnswer) })),
   awaitedAgents: z.array(AwaitedAgent).meta({ description: 'agents that the job waits for and that are not connected' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
+  approval: ApprovalOfJob,
+  reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody is asked' }),
+  takesItselfBackAt: Moment.nullable().meta({ description: 'of VMs that it moved, unless they are committed before; null: it does not' }),
 }).meta({ id: 'JobDetail' });
 export type JobDetailAnswer = z.infer<typeof JobDetailAnswer>;
 

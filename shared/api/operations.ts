@@ -9,7 +9,11 @@ const CloudAt = z.strictObject({ siteId: SiteId, cloudId: CloudId });
 
 /** A plan in one of its versions (the newest when none is given), or VMs by themselves as one group. */
 export const Target = z.union([
-  z.strictObject({ plan: PlanId, version: z.int().min(1).optional() }),
+  z.strictObject({
+    plan: PlanId,
+    version: z.int().min(1).optional(),
+    only: z.array(ProtectedVmId).min(1).max(10_000).optional().meta({ description: 'of its members these, in the order of the plan' }),
+  }),
   z.strictObject({ vms: z.array(ProtectedVmId).min(1).max(10_000) }),
 ]);
 export type Target = z.infer<typeof Target>;
@@ -43,6 +47,8 @@ export type DrillNetwork = z.infer<typeof DrillNetwork>;
 
 /** Test copies of a drill that are there when a failover is asked for: whoever asks says that they may stay, or cleans them up first. */
 const drillCopies = z.literal('leave').optional();
+/** Runs a plan that nobody has approved, in a vault that asks for approval. */
+const Emergency = z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional();
 
 export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -81,6 +87,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     direction: Direction.default('toRecovery'),
     reason: z.string().trim().min(1).max(1000),
     drillCopies,
+    emergency: Emergency,
   }),
   z.strictObject({
     id: JobId,
@@ -90,6 +97,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     primary: PrimaryEvidence,
     drillCopies,
+    emergency: Emergency,
   }),
   z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: z.string().trim().min(1).max(1000) }),
   z.strictObject({

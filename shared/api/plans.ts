@@ -1,5 +1,6 @@
 /** Recovery plans: kept as versions of a document that a person wrote, and checked against the protected VMs there are. */
 import { z } from 'zod';
+import { PlanChange } from '../domain/plan-diff.ts';
 import { PHASES } from '../domain/protected-vm.ts';
 import { RecoveryPlan } from '../domain/recovery-plan.ts';
 import { PlanId, ProtectedVmId } from '../ids.ts';
@@ -23,6 +24,10 @@ export const PlanSummary = z
     members: z.int(),
     createdAt: Moment,
     createdBy: z.string().meta({ description: 'name of the user' }),
+    approval: z
+      .object({ at: Moment, by: z.string(), comment: z.string() })
+      .nullable()
+      .meta({ description: 'by a second person, of this version' }),
   })
   .meta({ id: 'PlanSummary' });
 
@@ -59,3 +64,25 @@ export const ResolvedPlanAnswer = z
     problems: z.array(ProblemEntry).meta({ description: 'members that mean no VM, or several' }),
   })
   .meta({ id: 'ResolvedPlan' });
+
+const Version = z.int().min(1);
+
+export const ApprovalBody = z.strictObject({ comment: z.string().trim().max(1000).default('') });
+
+export const PlanDiffBody = z.strictObject({
+  from: Version.optional().meta({ description: 'the version before `to`, or the newest one where `to` is a document' }),
+  to: z
+    .union([z.strictObject({ version: Version }), PlanTextBody])
+    .optional()
+    .meta({ description: 'the newest version where it is left out' }),
+});
+
+export const PlanDiffAnswer = z
+  .object({
+    name: z.string(),
+    from: Version,
+    to: Version.nullable().meta({ description: 'null: the document' }),
+    changes: z.array(PlanChange).meta({ description: 'empty: nothing changes in meaning' }),
+  })
+  .meta({ id: 'PlanDiff' });
+export type PlanDiffAnswer = z.infer<typeof PlanDiffAnswer>;

@@ -36,6 +36,7 @@ export const ProtectedVmAnswer = z
     epoch: z.int(),
     busyWith: JobId.nullable(),
     drill: JobId.nullable().meta({ description: 'the drill whose test copy of it is there, or may be' }),
+    takesItselfBackAt: Moment.nullable().meta({ description: 'its failover, unless it is committed before; null: it does not' }),
     createdAt: Moment,
     allowedOperations: z.array(
       z.object({ operation: z.enum(VM_OPERATIONS), isAllowed: z.boolean(), reason: z.string().meta({ description: 'why not' }) }),

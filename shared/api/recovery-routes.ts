@@ -1,4 +1,4 @@
-/** Rows of the route table: what is protected, by which plans it is recovered, and the jobs that do it. */
+/** Rows of the route table: what is protected, and the jobs that do it. */
 import { z } from 'zod';
 import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
@@ -6,16 +6,11 @@ import { DrillAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
 import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
-import { PlanAnswer, PlanCheckAnswer, PlanSummary, PlanTextBody, ResolvedPlanAnswer, SavedPlanAnswer } from './plans.ts';
 import { PairingAnswer, ProtectedVmAnswer } from './protection.ts';
 import { ReportAnswer } from './report.ts';
 import type { Route } from './route.ts';
 
-const OnePlan = z.object({ plan: z.string().min(1).max(100).meta({ description: 'id or name' }) });
-const OneVersion = z.object({ version: z.coerce.number().int().min(1).optional().meta({ description: 'the newest where none is given' }) });
 const OneJob = z.object({ jobId: JobId });
-/** A plan of 1 Mi characters, as JSON text. */
-const planKilobytes = 4096;
 
 export const recoveryRoutes = {
   listPairings: {
@@ -61,65 +56,6 @@ export const recoveryRoutes = {
     answer: ProtectedVmAnswer,
     errors: ['ERR_NOT_FOUND'],
   },
-  listPlans: {
-    method: 'get',
-    path: '/api/v1/plans',
-    tag: 'Plans',
-    access: 'viewer',
-    summary: 'Lists the recovery plans in their newest versions',
-    status: 200,
-    answer: z.object({ plans: z.array(PlanSummary) }),
-    errors: [],
-  },
-  checkPlan: {
-    method: 'post',
-    path: '/api/v1/plans/check',
-    tag: 'Plans',
-    access: 'viewer',
-    summary: 'Checks a plan without saving it: its form, and that each member is a protected VM; all mistakes at once',
-    body: PlanTextBody,
-    bodyKilobytes: planKilobytes,
-    status: 200,
-    answer: PlanCheckAnswer,
-    errors: ['ERR_DOCUMENT_INVALID'],
-  },
-  getPlan: {
-    method: 'get',
-    path: '/api/v1/plans/{plan}',
-    tag: 'Plans',
-    access: 'viewer',
-    summary: 'Gives a plan in its newest version, or in the one asked for',
-    params: OnePlan,
-    query: OneVersion,
-    status: 200,
-    answer: PlanAnswer,
-    errors: ['ERR_NOT_FOUND'],
-  },
-  savePlan: {
-    method: 'put',
-    path: '/api/v1/plans/{plan}',
-    tag: 'Plans',
-    access: 'operator',
-    summary: 'Saves a plan as a new version, if it has no mistakes and says something new',
-    params: z.object({ plan: z.string().min(1).max(100).meta({ description: 'the name in the document' }) }),
-    body: PlanTextBody,
-    bodyKilobytes: planKilobytes,
-    status: 200,
-    answer: SavedPlanAnswer,
-    errors: ['ERR_DOCUMENT_INVALID'],
-  },
-  resolvePlan: {
-    method: 'get',
-    path: '/api/v1/plans/{plan}/members',
-    tag: 'Plans',
-    access: 'viewer',
-    summary: 'Says which protected VM each member of the plan means now',
-    params: OnePlan,
-    query: OneVersion,
-    status: 200,
-    answer: ResolvedPlanAnswer,
-    errors: ['ERR_NOT_FOUND'],
-  },
   startOperation: {
     method: 'post',
     path: '/api/v1/operations',
@@ -142,6 +78,7 @@ export const recoveryRoutes = {
       'ERR_DRILL_COPIES',
       'ERR_NETWORK_NOT_FOUND',
       'ERR_NETWORK_NOT_ISOLATED',
+      'ERR_PLAN_NOT_APPROVED',
       'ERR_AGENT_OFFLINE',
       'ERR_DOCUMENT_INVALID',
     ],

@@ -7,6 +7,7 @@ import { JobState } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { Moment, Name } from './fields.ts';
 import { JOB_KINDS, StepFault } from './jobs.ts';
+import { ApprovalOfJob } from './run-approval.ts';
 
 const Seconds = z.number().min(0);
 
@@ -57,6 +58,7 @@ export const ReportAnswer = z
       endedAt: Moment.nullable(),
     }),
     plan: z.object({ name: z.string(), version: z.int() }).nullable(),
+    approval: ApprovalOfJob,
     primary: z
       .object({ evidence: z.enum(['unreachable', 'attested']), reason: z.string() })
       .nullable()

@@ -39,6 +39,12 @@ export interface ResolvedPlan {
 const MOST_GUESSES = 20;
 const MOST_CANDIDATES = 5;
 
+/** All names that a VM may have which a member of the plan means: what stands after each `/`, since clouds may have one in theirs too. */
+export function namesMeant(plan: RecoveryPlan): string[] {
+  const texts = plan.groups.flatMap(({ members }) => members.map(({ vm }) => vm));
+  return [...new Set(texts.flatMap((text) => text.split('/').map((_, part, parts) => parts.slice(part).join('/'))))];
+}
+
 export function resolveMembers(plan: RecoveryPlan, vms: readonly NamedVm[]): ResolvedPlan {
   const named = byEveryName(vms);
   const members: Omit<ResolvedMember, 'dependsOn'>[] = [];

@@ -35,36 +35,50 @@ export const RecoveryPlan = z
     name: Name,
     description: z.string().max(2000).optional(),
     guestAnswersWithinSeconds: z.int().min(0).max(3600).default(300).meta({ description: 'default for members' }),
+    commitWithinMinutes: z.int().min(1).max(43_200).optional().meta({
+      description: 'a failover that is not committed so many minutes after its end is taken back by itself; never, where it is left out',
+    }),
     groups: z.array(PlanGroup).min(1).max(1_000),
   })
-  .superRefine((plan, context) => {
-    const groupAt = new Map<string, number>();
-    const memberAt = new Map<string, string>();
-    plan.groups.forEach((group, g) => {
-      const earlier = groupAt.get(group.name);
-      if (earlier !== undefined) {
-        context.addIssue({ code: 'custom', path: ['groups', g, 'name'], message: `group ${earlier + 1} is called "${group.name}" too` });
-      }
-      groupAt.set(group.name, g);
-      group.members.forEach((member, m) => {
-        const other = memberAt.get(member.vm);
-        if (other !== undefined) {
-          context.addIssue({
-            code: 'custom',
-            path: ['groups', g, 'members', m, 'vm'],
-            message: `"${member.vm}" is in group "${other}" already`,
-          });
+  .superRefine(
+    (plan, context) => {
+      const groupAt = new Map<string, number>();
+      const memberAt = new Map<string, string>();
+      plan.groups.forEach((group, g) => {
+        const earlier = groupAt.get(group.name);
+        if (earlier !== undefined) {
+          context.addIssue({ code: 'custom', path: ['groups', g, 'name'], message: `group ${earlier + 1} is called "${group.name}" too` });
         }
-        memberAt.set(member.vm, group.name);
+        groupAt.set(group.name, g);
+        group.members.forEach((member, m) => {
+          const other = memberAt.get(member.vm);
+          if (other !== undefined) {
+            context.addIssue({
+              code: 'custom',
+              path: ['groups', g, 'members', m, 'vm'],
+              message: `"${member.vm}" is in group "${other}" already`,
+            });
+          }
+          memberAt.set(member.vm, group.name);
+        });
       });
-    });
-    for (const { group, index, entry, message, allowed } of dependencyProblems(plan.groups)) {
-      context.addIssue({
-        code: 'custom',
-        path: ['groups', group, 'members', index, 'dependsOn', entry],
-        message,
-        ...(allowed !== undefined && { params: { allowed } }),
-      });
-    }
-  });
+      for (const { group, index, entry, message, allowed } of dependencyProblems(plan.groups)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['groups', group, 'members', index, 'dependsOn', entry],
+          message,
+          ...(allowed !== undefined && { params: { allowed } }),
+        });
+      }
+    },
+    { when: ({ value, issues }) => issues.length === 0 || hasReadableMembers(value) },
+  );
 export type RecoveryPlan = z.infer<typeof RecoveryPlan>;
+
+/** Whether members can be held against each other although other fields are wrong, so that all mistakes are told at once. */
+export function hasReadableMembers(value: unknown): value is Pick<RecoveryPlan, 'groups'> {
+  return ReadablePlan.safeParse(value).success;
+}
+
+const ReadableMember = z.object({ vm: z.string(), dependsOn: z.array(z.string()).optional() });
+const ReadablePlan = z.object({ groups: z.array(z.object({ name: z.string(), members: z.array(ReadableMember) })) });

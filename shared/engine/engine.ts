@@ -167,9 +167,11 @@ export class Engine<Work> {
       this.#distances.delete(id);
       return false;
     }
+    this.state.hold(id, true);
     if (distance) return true;
     const cancel = this.#ports.clock.after(Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (attempts - 1)), () => {
       this.#distances.set(id, 'over');
+      this.state.hold(id, false);
       this.#advance([]).catch(() => {}); // onHalted has told the owner
     });
     this.#distances.set(id, cancel);

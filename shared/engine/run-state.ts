@@ -5,17 +5,8 @@
 import type { StepId } from '../ids.ts';
 import type { Fact, JobEnd, JobState, StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
-
-/** `blocked`: it never starts, because its scope failed before it could. */
-export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
-
-export interface StepView<Work> {
-  readonly step: Step<Work>;
-  readonly status: StepStatus;
-  readonly attempt: number;
-  readonly result: unknown;
-  readonly error: StepError | null;
-}
+import { NextSteps } from './next-steps.ts';
+import { hasWork, isOver, type Node, newNode, type Scope, type StepStatus, type StepView } from './run-nodes.ts';
 
 /** A person's word that an executor will not answer. */
 export interface GivenUp {
@@ -23,38 +14,13 @@ export interface GivenUp {
   readonly reason: string;
 }
 
-interface Node<Work> {
-  readonly step: Step<Work>;
-  readonly scope: Scope<Work>;
-  /** Steps that need this one, and steps that come after it either way. */
-  readonly neededBy: Node<Work>[];
-  readonly followers: Node<Work>[];
-  needsLeft: number;
-  afterLeft: number;
-  status: StepStatus;
-  attempt: number;
-  result: unknown;
-  error: StepError | null;
-  /** Its followers were told that it has settled. */
-  isSettled: boolean;
-}
-
-interface Scope<Work> {
-  readonly nodes: Node<Work>[];
-  /** What an undo has to take back, oldest first. */
-  readonly acted: Node<Work>[];
-  /** `stuck` waits for a person on its way forward, `undoStuck` on its way back: from there it never goes forward again. */
-  status: 'active' | 'unwinding' | 'undone' | 'stuck' | 'undoStuck';
-  running: number;
-  isPastPivot: boolean;
-}
-
 export class RunState<Work> {
   readonly #nodes = new Map<StepId, Node<Work>>();
   readonly #scopes = new Map<string, Scope<Work>>();
+  readonly #next = new NextSteps<Node<Work>>();
   /** Work steps that may start now, and steps that may be undone now. */
-  readonly #ready = new Set<Node<Work>>();
-  readonly #undoable = new Set<Node<Work>>();
+  readonly #ready = this.#next.ready;
+  readonly #undoable = this.#next.undoable;
   /** With one scope all fall, until the first pivot is begun; once they have fallen there is nobody left to take along. */
   #together: boolean;
   #running = 0;
@@ -81,6 +47,12 @@ export class RunState<Work> {
 
   undoable(): Step<Work>[] {
     return [...this.#undoable].map((node) => node.step);
+  }
+
+  /** Holds a step back that may start or be undone, or lets it go: meanwhile it is not listed, and the job is not over. */
+  hold(id: StepId, isHeld: boolean): void {
+    const node = this.#nodes.get(id);
+    if (node) this.#next[isHeld ? 'hold' : 'release'](node);
   }
 
   /** Undefined for an id that is not in the graph. */
@@ -116,7 +88,7 @@ export class RunState<Work> {
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
   verdict(): JobEnd | 'parked' | null {
-    if (this.#running > 0 || this.#ready.size > 0 || this.#undoable.size > 0) return null;
+    if (this.#running > 0 || this.#next.count > 0) return null;
     let done = 0;
     let lost = 0;
     for (const scope of this.#scopes.values()) {
@@ -183,19 +155,7 @@ export class RunState<Work> {
       scope = { nodes: [], acted: [], status: 'active', running: 0, isPastPivot: false };
       this.#scopes.set(step.scope, scope);
     }
-    const node: Node<Work> = {
-      step,
-      scope,
-      neededBy: [],
-      followers: [],
-      needsLeft: step.needs.length,
-      afterLeft: step.after.length,
-      status: 'waiting',
-      attempt: 0,
-      result: undefined,
-      error: null,
-      isSettled: false,
-    };
+    const node = newNode(step, scope);
     scope.nodes.push(node);
     this.#nodes.set(step.id, node);
   }
@@ -206,8 +166,7 @@ export class RunState<Work> {
   }
 
   #begin(node: Node<Work>, status: 'running' | 'undoing', attempt: number): void {
-    this.#ready.delete(node);
-    this.#undoable.delete(node);
+    this.#next.remove(node);
     node.status = status;
     node.attempt = attempt;
     node.scope.running++;
@@ -265,7 +224,7 @@ export class RunState<Work> {
   /** Nothing more starts in it. */
   #close(scope: Scope<Work>): void {
     for (const node of scope.nodes) {
-      this.#ready.delete(node);
+      this.#next.remove(node);
       if (node.status !== 'waiting') continue;
       // One that was to be tried again has been tried: what it did is not known, so it is undone like one that failed for good.
       const wasTried = node.attempt > 0 && scope.status === 'unwinding';
@@ -387,12 +346,4 @@ export class RunState<Work> {
 /** Before its pivot a scope is unwound; past it, it waits for a person. */
 function fallen({ isPastPivot }: Scope<unknown>): 'stuck' | 'unwinding' {
   return isPastPivot ? 'stuck' : 'unwinding';
-}
-
-function hasWork(scope: Scope<unknown>): boolean {
-  return scope.nodes.some(({ step }) => step.work !== undefined);
-}
-
-function isOver(scope: Scope<unknown>): boolean {
-  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped');
 }

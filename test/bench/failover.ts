@@ -6,15 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { IssuerKey, makeIssuerKey } from '../../control-plane/channel/issuer.ts';
-import { makeControlPlaneCore } from '../../control-plane/core.ts';
-import { Bell } from '../../control-plane/store/bell.ts';
-import { openStore } from '../../control-plane/store/sqlite.ts';
-import type { Store } from '../../control-plane/store/store.ts';
-import { AgentId, JobId, type VaultId } from '../../shared/ids.ts';
-import { systemClock as clock, systemRandom as random } from '../../shared/system-ports.ts';
-import { makeProtectedVault } from '../support/bench-vault.ts';
-import { joinInstantAgent } from '../support/instant-agent.ts';
+import { failOverAtOnce } from '../support/bench-control-plane.ts';
 
 const FACTS_A_COMMIT = 100;
 const RUNS = 3;
@@ -25,7 +17,7 @@ try {
     const runs = [];
     for (let run = 0; run < RUNS; run++) runs.push(await measure(count, join(folder, `${count}-${run}`)));
     runs.sort((a, b) => a.ratio - b.ratio);
-    const { seconds, facts, bareSeconds, ratio } = runs[Math.floor(RUNS / 2)] ?? fail('no run');
+    const { seconds, facts, bareSeconds, ratio } = runs[Math.floor(RUNS / 2)] as (typeof runs)[number];
     console.log(
       `${count} VMs: control plane ${seconds.toFixed(2)} s for ${facts} facts; bare synced commits of ${FACTS_A_COMMIT}: ${bareSeconds.toFixed(2)} s; ` +
         `ratio ${ratio.toFixed(1)} (median of ${RUNS}; ${runs.map((each) => each.ratio.toFixed(1)).join(', ')})`,
@@ -36,53 +28,11 @@ try {
 }
 
 async function measure(count: number, base: string) {
-  const store = await openStore({ file: `${base}.db`, defer: setImmediate });
-  const vault = await makeProtectedVault(store, random, count, count / 10);
-  const signer = new IssuerKey(makeIssuerKey());
-  const quiet = { info: () => {}, warn: console.warn, error: console.error };
-  const bell = new Bell();
-  const replication = { rootPem: '', signSite: async () => fail('nobody pairs here') };
-  const core = makeControlPlaneCore({ store, bell, replication, signerOf: () => signer, clock, random, log: quiet, defer: setImmediate });
-  joinInstantAgent(core.hub, { agentId: AgentId.parse(random.uuid()), vaultId: vault.vaultId, siteId: vault.recoverySite });
-  while (!core.hub.isConnected(vault.recoverySite)) await new Promise((resolve) => setImmediate(resolve));
-
-  const id = JobId.parse(random.uuid());
-  const ended = untilEnded(store, bell, vault.vaultId, id);
-  const began = performance.now();
-  await core.operations.start(
-    {
-      id,
-      kind: 'unplannedFailover',
-      target: { plan: vault.planId },
-      direction: 'toRecovery',
-      recoveryPoint: { choose: 'latest' },
-      primary: { evidence: 'attested', reason: 'bench' },
-    },
-    { vaultId: vault.vaultId, name: 'bench' },
-  );
-  await ended;
-  const seconds = (performance.now() - began) / 1000;
-  const job = await store.jobs.find(vault.vaultId, id);
-  if (job?.state !== 'succeeded') fail(`the run ended ${job?.state}`);
-  const facts = (await store.jobs.facts(vault.vaultId, id)).map(({ fact }) => JSON.stringify(fact));
-  core.stop();
-  await store.close();
+  const [run] = await failOverAtOnce(`${base}.db`, { vms: count, groupSize: count / 10 });
+  if (run === undefined) throw new Error('no run');
+  const facts = run.facts.map((fact) => JSON.stringify(fact));
   const bareSeconds = writeBare(`${base}-bare.db`, facts);
-  return { seconds, facts: facts.length, bareSeconds, ratio: seconds / bareSeconds };
-}
-
-/** Looks when the bell has rung for the job, one look at a time. */
-async function untilEnded(store: Store, bell: Bell, vaultId: VaultId, id: JobId): Promise<void> {
-  for (;;) {
-    const rung = new Promise<void>((resolve) => {
-      const stop = bell.listen(vaultId, () => {
-        stop();
-        resolve();
-      });
-    });
-    if ((await store.jobs.find(vaultId, id))?.endedAt) return;
-    await rung;
-  }
+  return { seconds: run.seconds, facts: facts.length, bareSeconds, ratio: run.seconds / bareSeconds };
 }
 
 function writeBare(file: string, facts: readonly string[]): number {
@@ -99,8 +49,4 @@ function writeBare(file: string, facts: readonly string[]): number {
   const seconds = (performance.now() - began) / 1000;
   database.close();
   return seconds;
-}
-
-function fail(why: string): never {
-  throw new Error(why);
 }

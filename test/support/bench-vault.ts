@@ -1,30 +1,58 @@
 /** A vault with two sites, a paired pair of clouds and protected VMs, written straight through the store: where a benchmark begins. */
+import Database from 'better-sqlite3';
 import type { Store } from '../../control-plane/store/store.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
+import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { CloudId, JobId, PairingId, PlanId, ProtectedVmId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Random } from '../../shared/ports.ts';
 
 export interface BenchVault {
   readonly vaultId: VaultId;
-  readonly planId: PlanId;
+  readonly planIds: readonly PlanId[];
   readonly primarySite: SiteId;
   readonly recoverySite: SiteId;
 }
 
-/** `count` VMs in groups of `groupSize`, all protected. */
-export async function makeProtectedVault(store: Store, random: Random, count: number, groupSize: number): Promise<BenchVault> {
+/** Of each plan; every plan has VMs of its own. */
+export interface BenchPlan {
+  readonly vms: number;
+  readonly groupSize: number;
+  /** Fours in which each depends on the two before it, and everyone on one of the group before: two edges for each VM, nearly. */
+  readonly hasEdges?: boolean;
+  readonly plans?: number;
+}
+
+/** A plan whose members are called `vm-00000` and on, from `first`. */
+export function benchPlan(name: string, { vms, groupSize, hasEdges = false }: BenchPlan, first = 0): RecoveryPlan {
+  const edgesOf = (index: number) => {
+    const inFour = [index - 1, index - 2].filter((other) => other >= index - (index % 4));
+    return index < groupSize ? inFour : [...inFour, index - groupSize];
+  };
+  const members = Array.from({ length: vms }, (_, index) => ({
+    vm: vmName(first + index),
+    ...(hasEdges && { dependsOn: edgesOf(index).map((other) => vmName(first + other)) }),
+  }));
+  const groups = Array.from({ length: Math.ceil(vms / groupSize) }, (_, index) => ({
+    name: `group ${index + 1}`,
+    members: members.slice(index * groupSize, (index + 1) * groupSize),
+  }));
+  return { name, guestAnswersWithinSeconds: 0, groups };
+}
+
+export const vmName = (index: number) => `vm-${String(index).padStart(5, '0')}`;
+
+/** All VMs are protected. */
+export async function makeProtectedVault(store: Store, file: string, random: Random, plan: BenchPlan): Promise<BenchVault> {
   const now = 1_764_000_000_000;
   const vaultId = VaultId.parse(random.uuid());
   const userId = UserId.parse(random.uuid());
-  await store.accounts.createFirst(
-    { id: vaultId, name: 'bench', createdAt: now },
-    { id: userId, vaultId, name: 'bench', role: 'owner', passwordHash: '', createdAt: now },
-  );
+  await addVault(store, file, vaultId, userId, now);
   const [primarySite, recoverySite] = [SiteId.parse(random.uuid()), SiteId.parse(random.uuid())];
   await store.sites.create({ id: primarySite, vaultId, name: 'reading', createdAt: now });
   await store.sites.create({ id: recoverySite, vaultId, name: 'slough', createdAt: now });
   const pairingId = PairingId.parse(random.uuid());
-  const names = Array.from({ length: count }, (_, index) => `vm-${String(index).padStart(5, '0')}`);
+  const plans = plan.plans ?? 1;
+  const names = Array.from({ length: plans * plan.vms }, (_, index) => vmName(index));
   const jobId = JobId.parse(random.uuid());
   await store.jobs.open({
     job: {
@@ -65,18 +93,23 @@ export async function makeProtectedVault(store: Store, random: Random, count: nu
     })),
   });
   await store.jobs.append(vaultId, jobId, [{ type: 'ended', at: now, state: 'succeeded' }], []);
-  const planId = PlanId.parse(random.uuid());
-  const groups = Array.from({ length: Math.ceil(count / groupSize) }, (_, index) => ({
-    name: `group ${index + 1}`,
-    members: names.slice(index * groupSize, (index + 1) * groupSize).map((vm) => ({ vm })),
-  }));
-  await store.wishes.savePlan({
-    id: planId,
-    vaultId,
-    name: 'everything',
-    document: { name: 'everything', guestAnswersWithinSeconds: 0, groups },
-    createdAt: now,
-    createdBy: userId,
-  });
-  return { vaultId, planId, primarySite, recoverySite };
+  const planIds: PlanId[] = [];
+  for (let index = 0; index < plans; index++) {
+    const name = `everything ${index + 1}`;
+    const id = PlanId.parse(random.uuid());
+    const document = benchPlan(name, plan, index * plan.vms);
+    await store.wishes.savePlan({ id, vaultId, name, document, createdAt: now, createdBy: userId });
+    planIds.push(id);
+  }
+  return { vaultId, planIds, primarySite, recoverySite };
+}
+
+/** The store makes the first one only, as a set-up does; others come from outside. */
+async function addVault(store: Store, file: string, id: VaultId, userId: UserId, createdAt: number): Promise<void> {
+  const owner = { id: userId, vaultId: id, name: `owner of ${id}`, role: 'owner' as const, passwordHash: '', createdAt };
+  if (await store.accounts.createFirst({ id, name: 'bench', createdAt }, owner)) return;
+  const database = new Database(file);
+  database.prepare('insert into vaults (id, name, created_at) values (?, ?, ?)').run(id, 'bench', createdAt);
+  database.close();
+  await store.accounts.addUser(owner);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openStore } from '../../control-plane/store/sqlite.ts';
-import type { Job, NewJob, Pairing, ProtectedVm, Store } from '../../control-plane/store/store.ts';
+import type { Job, NewJob, Pairing, Store } from '../../control-plane/store/store.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import type { Phase } from '../../shared/domain/protected-vm.ts';
 import type { CloudId, JobId, PairingId, ProtectedVmId, SiteId, StepId, UserId, VaultId, VmId } from '../../shared/ids.ts';
@@ -90,7 +90,7 @@ export const order = (job: NewJob['job'], rest: Partial<NewJob> = {}): NewJob =>
   ...rest,
 });
 
-export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Phase = 'enabling'): Omit<ProtectedVm, 'busyWith' | 'drill'> {
+export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Phase = 'enabling'): NewJob['newVms'][number] {
   return {
     id: uuid() as ProtectedVmId,
     vaultId: world.vaultId,

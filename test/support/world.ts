@@ -8,6 +8,7 @@ import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
 import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import type { DrillOutcome } from '../../shared/domain/drill.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
@@ -163,11 +164,16 @@ export class World extends WorldCore {
   }
 
   /** Saves a plan with one group for each list of VMs; `dependsOn` by the name of the VM that waits. */
-  async plan(groups: readonly (readonly string[])[], dependsOn: Readonly<Record<string, readonly string[]>> = {}): Promise<Target> {
+  async plan(
+    groups: readonly (readonly string[])[],
+    dependsOn: Readonly<Record<string, readonly string[]>> = {},
+    settings: Pick<RecoveryPlan, 'commitWithinMinutes'> = {},
+  ): Promise<Target> {
     const id = PlanId.parse(uuidOf(`plan ${this.#ids++}`));
     const document = {
       name: `plan ${this.#ids}`,
       guestAnswersWithinSeconds: 60,
+      ...settings,
       groups: groups.map((vms, index) => ({
         name: `group ${index + 1}`,
         members: vms.map((vm) => ({ vm, dependsOn: [...(dependsOn[vm] ?? [])] })),

@@ -43,6 +43,9 @@ function jobNamed(name: string): JobDetailAnswer {
     lastSeq: 3,
     awaitedAgents: [],
     leftOut: [],
+    approval: null,
+    reason: null,
+    takesItselfBackAt: null,
     groups: [{ name, members: [{ vm: null, name, status: 'waitsForPerson', steps }] }],
   };
 }

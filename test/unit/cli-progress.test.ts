@@ -28,6 +28,9 @@ function detail(groups: number, members: number): JobDetailAnswer {
     lastSeq: 0,
     awaitedAgents: [],
     leftOut: [],
+    approval: null,
+    reason: null,
+    takesItselfBackAt: null,
     groups: Array.from({ length: groups }, (_, g) => ({
       name: `group ${g}`,
       members: Array.from({ length: members }, (_, m) => {

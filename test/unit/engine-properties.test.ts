@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { Engine } from '../../shared/engine/engine.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { Fact as FactSchema } from '../../shared/engine/facts.ts';
 import { checkGraph, type Graph } from '../../shared/engine/graph.ts';
@@ -136,3 +137,35 @@ function assertSettledOnce(log: readonly Fact[]): void {
   });
   assert.equal(new Set(settled).size, settled.length);
 }
+
+test('steps that keep a distance before they are tried again are not gone through with every outcome, and the job goes on', async () => {
+  const step = (n: number) => ({ id: stepId(n), title: '', work: 'w', needs: [], after: [], scope: `${n}`, attempts: 2 });
+  const wakes: (() => void)[] = [];
+  const handedOut: string[] = [];
+  const engine = new Engine<string>({ steps: [step(1), step(2)] }, [], {
+    clock: {
+      now: () => 0,
+      after(_ms, callback) {
+        wakes.push(callback);
+        return () => {};
+      },
+    },
+    append: async () => {},
+    dispatch: (assignments) => handedOut.push(...assignments.map(({ step: { id }, attempt }) => `${id} ${attempt}`)),
+    onHalted: (reason) => assert.fail(String(reason)),
+    onEnded: () => {},
+  });
+  await engine.resume();
+  for (const n of [1, 2]) await engine.settle(stepId(n), 'do', 1, { ok: false, error: { code: 'ERR_FABRIC_FAILED', logRef: '' } });
+  assert.deepEqual([engine.state.ready(), engine.state.verdict()], [[], null], 'neither is listed, and nothing is over');
+  wakes[1]?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(handedOut.slice(2), ['s2 2'], 'the one whose distance is over');
+  await engine.cancel('kim', 'test');
+  wakes[0]?.();
+  assert.deepEqual(
+    [engine.state.ready(), engine.state.view(stepId(1))?.status],
+    [[], 'failed'],
+    'what was cancelled meanwhile is not woken',
+  );
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { StepId } from '../../shared/ids.ts';
-import { makeJob, makePairing, makeStoreWorld, makeVm, order, protect, stepId } from '../support/store-world.ts';
+import { makeJob, makePairing, makeStoreWorld, makeVm, newJobId, order, protect, stepId } from '../support/store-world.ts';
 
 const started = (step: StepId, at = 30): Fact => ({ type: 'started', at, step, attempt: 1 });
 const ended: Fact = { type: 'ended', at: 99, state: 'succeeded' };
@@ -222,4 +222,25 @@ test('the drill of a VM is told from before its copy is made until it is gone, a
   assert.deepEqual([vm?.phase, vm?.activeLocation, vm?.epoch, vm?.busyWith], ['protected', 'primary', 0, null]);
   const kinds = (await world.store.jobs.list(world.vaultId, { kind: 'testFailover', limit: 10 })).map(({ kind }) => kind);
   assert.deepEqual(kinds, ['testFailover']);
+});
+
+test('jobs that are opened together are opened each for itself: one that is refused or cannot be written takes none along', async (t) => {
+  const world = await makeStoreWorld(t);
+  const { store, vaultId } = world;
+  const pairing = makePairing(world);
+  const first = order(makeJob(world, { id: newJobId() }), { newPairing: pairing });
+  const sameName = order(makeJob(world, { id: newJobId() }), { newPairing: makePairing(world) });
+  const nowhere = { ...makePairing(world, 'nowhere'), primary: { ...pairing.primary, siteId: newJobId() as never } };
+  const unwritable = order(makeJob(world, { id: newJobId() }), { newPairing: nowhere });
+  const last = order(makeJob(world, { id: newJobId() }));
+  const outcomes = await Promise.allSettled([first, sameName, unwritable, last, first].map((each) => store.jobs.open(each)));
+  assert.deepEqual(
+    outcomes.map((each) => (each.status === 'fulfilled' ? each.value : each.reason.code)),
+    ['opened', 'ERR_CONFLICT', 'ERR_STORE_FAILED', 'opened', 'existing'],
+  );
+  const kept = await Promise.all([first, sameName, unwritable, last].map(({ job }) => store.jobs.find(vaultId, job.id)));
+  assert.deepEqual(
+    kept.map((job) => job !== null),
+    [true, false, false, true],
+  );
 });

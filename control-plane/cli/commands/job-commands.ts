@@ -11,7 +11,7 @@ import { momentOption } from '../moment-option.ts';
 import { pick } from '../names.ts';
 import { duration, jsonText, moment, type Output, plain, table } from '../output.ts';
 import { summaryOf } from '../progress/summary.ts';
-import { activityOf, jobTitle, stateWords, statusWords } from '../progress/words.ts';
+import { activityOf, approvalText, jobTitle, stateWords, statusWords } from '../progress/words.ts';
 import { jobsSince, readJob } from '../read-jobs.ts';
 import { reportText } from '../report-text.ts';
 import { watchJob } from '../run-operation.ts';
@@ -184,7 +184,8 @@ async function findJob(client: Client, wanted: string): Promise<JobId> {
 function jobText(job: JobDetailAnswer, output: Output, now: number): string {
   const lines = [
     summaryOf(job, output),
-    `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
+    `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.reason === null ? '' : ` (${plain(job.reason)})`}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
+    ...(job.approval?.state === 'approved' ? [`  ${approvalText(job.approval)}`] : []),
   ];
   for (const group of job.groups) {
     lines.push('', output.colors.bold(plain(group.name)));

@@ -6,7 +6,7 @@ import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { byNameOrId, pick } from '../names.ts';
-import { duration, type Output, plain, table } from '../output.ts';
+import { duration, moment, type Output, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import { findPairing } from './pairing-commands.ts';
 
@@ -109,7 +109,15 @@ function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string 
   );
   const copies = vms.filter(({ drill }) => drill !== null).length;
   const drills = copies === 0 ? [] : ['', `Test copies of ${copies} of them are there: farshore drills list`];
-  return [all, ...drills, ...alarms(vms, colors)].join('\n');
+  return [all, ...drills, ...alarms(vms, colors), ...returns(vms, colors)].join('\n');
+}
+
+/** What happens by itself, and when. */
+function returns(vms: readonly ProtectedVmAnswer[], { yellow }: Output['colors']): string[] {
+  const byMoment = Map.groupBy(vms, ({ takesItselfBackAt }) => takesItselfBackAt);
+  return [...byMoment].flatMap(([at, some]) =>
+    at === null ? [] : ['', yellow(`${some.map(({ name }) => plain(name)).join(', ')}: taken back at ${moment(at)} unless committed`)],
+  );
 }
 
 const issueWords: Record<VmIssue, string> = {

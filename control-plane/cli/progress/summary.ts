@@ -1,10 +1,10 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
 import { isMeasured, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
-import { duration, type Output, plain } from '../output.ts';
+import { duration, moment, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
-import { awaitedText, jobTitle, stateWords } from './words.ts';
+import { approvalText, awaitedText, jobTitle, stateWords } from './words.ts';
 
 const MOST_FAILURES = 20;
 const MOST_GROUPS = 12;
@@ -24,10 +24,13 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     `${paint(colors.bold(`${jobTitle(detail)}: ${stateWords[detail.state]}`))}${took}`,
     `  ${wordsOf(members)}`,
     ...perGroup,
+    ...(detail.approval?.state === 'emergency' ? [`  ${colors.yellow(approvalText(detail.approval))}`] : []),
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
+  if (detail.takesItselfBackAt !== null)
+    lines.push(`  ${colors.yellow(`takes itself back at ${moment(detail.takesItselfBackAt)} unless it is committed`)}`);
   lines.push(...decisionLines(detail));
   if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));

@@ -1,5 +1,6 @@
 /** Jobs, states and stages in words for people. */
 import type { JobAnswer, JobDetailAnswer, MemberStatus, StepAnswer } from '../../../shared/api/jobs.ts';
+import type { RunApproval } from '../../../shared/api/run-approval.ts';
 import type { JobState } from '../../../shared/engine/facts.ts';
 import type { Stage } from '../../../shared/protocol/commands.ts';
 import { moment, plain } from '../output.ts';
@@ -23,6 +24,11 @@ const kinds: Record<JobAnswer['kind'], string> = {
 
 export function jobTitle({ kind, target }: Pick<JobAnswer, 'kind' | 'target'>): string {
   return `${kinds[kind]} ${plain(target)}`;
+}
+
+export function approvalText(approval: RunApproval): string {
+  if (approval.state === 'approved') return `approved by ${plain(approval.by)} on ${moment(approval.at)}`;
+  return `EMERGENCY: nobody had approved it; ${plain(approval.reason)}`;
 }
 
 export const stateWords: Record<JobState, string> = {
