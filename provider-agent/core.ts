@@ -12,6 +12,7 @@ import type { EgressRecord } from './channel/session.ts';
 import { FabricCalls } from './commands/fabric-calls.ts';
 import type { HostCertificates } from './commands/handlers.ts';
 import { Lifeline } from './commands/lifeline.ts';
+import type { NetworkLooks } from './commands/network-looks.ts';
 import { CommandRunner } from './commands/runner.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { Observer } from './observe/observer.ts';
@@ -24,6 +25,7 @@ export interface AgentCorePorts {
   readonly fabric: Fabric;
   readonly verifier: Verifier;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
   readonly dial: Dial;
   readonly egress: EgressRecord;
   readonly clock: Clock;
@@ -94,7 +96,7 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
 }
 
 function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Lifeline, clock: Clock) {
-  const { identity, agentVersion, journal, fabric, verifier, certificates, egress, dial, random, log } = ports;
+  const { identity, agentVersion, journal, fabric, verifier, certificates, network, egress, dial, random, log } = ports;
   const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
   const observer = new Observer({
     fabric: calls.limited(() => {}),
@@ -109,6 +111,10 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     journal,
     calls,
     certificates,
+    network: {
+      connects: (...args) => life.hold(() => network.connects(...args)),
+      httpStatus: (...args) => life.hold(() => network.httpStatus(...args)),
+    },
     clock,
     random,
     log,

@@ -11,6 +11,7 @@ import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
 import type { ChannelStatus } from './channel/channel.ts';
 import { dialWebSocket, type WayOut, wayThroughProxy } from './channel/dial.ts';
 import { chooseProxy, type Environment } from './channel/proxy-choice.ts';
+import { networkLooks } from './commands/network-looks.ts';
 import { type AgentConfig, type AgentPaths, readConfig } from './config.ts';
 import { startAgentCore } from './core.ts';
 import { type Identity, loadIdentity } from './enroll/identity.ts';
@@ -103,6 +104,7 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
     journal: await openJournal(paths.journal, defer),
     verifier: new IssuerKeys(identity.issuerKeys),
     certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
+    network: networkLooks,
     dial: dialWebSocket(wayOut),
     settings: {
       inventoryEveryMs: config.inventoryEverySeconds * 1000,

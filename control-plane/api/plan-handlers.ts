@@ -4,12 +4,13 @@
  */
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import { readDocument } from '../../shared/document.ts';
-import { type NamedVm, resolveMembers } from '../../shared/domain/plan-members.ts';
+import { type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-actions.ts';
+import { type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
-import { PlanId, type VaultId } from '../../shared/ids.ts';
+import { PlanId, type ProtectedVmId, type VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { Plan } from '../store/store.ts';
+import type { Pairing, Plan } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 import { readNames } from './vault-names.ts';
 
@@ -78,6 +79,7 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
   /** Throws ERR_DOCUMENT_INVALID with every mistake. `name`: what the plan has to be called. */
   async function readPlan(vaultId: VaultId, { text, fileName }: { text: string; fileName: string }, name?: string): Promise<RecoveryPlan> {
     const vms = await namedVms(vaultId);
+    const sitesOf = await pairedSites(vaultId);
     const KnownPlan = RecoveryPlan.superRefine((plan, context) => {
       if (name !== undefined && plan.name !== name) {
         context.addIssue({
@@ -87,9 +89,12 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
           params: { allowed: name },
         });
       }
-      for (const { group, index, message, allowed } of resolveMembers(plan, vms).problems) {
+      const { members, problems } = resolveMembers(plan, vms);
+      for (const { group, index, message, allowed } of problems) {
         context.addIssue({ code: 'custom', path: ['groups', group, 'members', index, 'vm'], message, params: { allowed } });
       }
+      for (const { path, message, allowed } of severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf)))
+        context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
     });
     return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
   }
@@ -101,6 +106,11 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
       const primary = primaries.get(pairingId);
       return { id, name, cloudName: primary === undefined ? '' : names.cloud(primary) };
     });
+  }
+
+  async function pairedSites(vaultId: VaultId): Promise<SitesOf> {
+    const pairings = new Map((await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
+    return new Map((await store.promises.protectedVms(vaultId)).map(({ id, pairingId }) => [id, pairings.get(pairingId)]));
   }
 
   async function userNames(vaultId: VaultId): Promise<Map<string, string>> {
@@ -119,6 +129,17 @@ function summaryOf({ id, name, version, document, createdAt, createdBy }: Plan, 
     createdAt: isoMoment(createdAt),
     createdBy: users.get(createdBy) ?? '',
   };
+}
+
+type SitesOf = ReadonlyMap<ProtectedVmId, Pick<Pairing, 'primary' | 'recovery'> | undefined>;
+
+function siteCounts({ groups }: RecoveryPlan, members: readonly ResolvedMember[], sitesOf: SitesOf): SiteCounts {
+  const byGroup = Map.groupBy(members, ({ group }) => group);
+  return groups.map((_group, index) => {
+    const pairings = (byGroup.get(index) ?? []).flatMap(({ vmId }) => sitesOf.get(vmId) ?? []);
+    const count = (side: 'primary' | 'recovery') => new Set(pairings.map((pairing) => pairing[side].siteId)).size;
+    return { primary: count('primary'), recovery: count('recovery') };
+  });
 }
 
 function countMembers(plan: RecoveryPlan): number {

@@ -5,7 +5,7 @@
 import { type Assignment, type Direction, Engine, type StepOutcome } from '../../shared/engine/engine.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
-import type { StepStatus } from '../../shared/engine/run-state.ts';
+import type { StepStatus } from '../../shared/engine/run-nodes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { CommandId, PairingId, type SiteId, type StepId } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { StepOutcome } from '../../shared/engine/engine.ts';
+import type { Decision } from '../../shared/engine/facts.ts';
 import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/ports.ts';
@@ -123,7 +124,7 @@ export class OperationRunner implements Operations {
     return { job: stored, isNew: true };
   }
 
-  async decide(actor: Actor, id: JobId, step: StepId, decision: 'retry' | 'skip', reason: string): Promise<void> {
+  async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
     await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
   }
 

@@ -10,17 +10,9 @@ import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import {
-  allVms,
-  type Compile,
-  type CompilePorts,
-  recordOf,
-  refuseUnlessConnected,
-  resolveTarget,
-  sidesOf,
-  type TargetVm,
-} from './compile.ts';
+import { allVms, type Compile, type CompilePorts, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
+import { compileActions } from './plan-actions.ts';
 
 /** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
 const AGENTS_RETURN_WITHIN_MS = 75_000;
@@ -38,20 +30,19 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
+  const { groups, record } = compileActions(chosen, 'unplanned', (member) => failoverWork(member, request.recoveryPoint));
   return {
     target: target.title,
     input: {
       target: request.target,
       direction: request.direction,
-      ...recordOf(chosen),
+      ...record,
       skipped,
       primary: request.primary,
       outageAt: await lastSign(primarySites, actor, ports),
       recoveryPoint: request.recoveryPoint,
     },
-    graph: compileFailover(
-      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => failoverWork(member, request.recoveryPoint)) })),
-    ),
+    graph: compileFailover(groups),
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };

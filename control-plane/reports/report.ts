@@ -3,10 +3,10 @@
  * recompute every number. Times of the job are by the clock of the control plane; what a site measured is named so.
  */
 
-import type { JobInput } from '../../shared/api/job-input.ts';
+import type { ActionRecord, JobInput } from '../../shared/api/job-input.ts';
 import { isMeasured, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
-import type { ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
+import type { ActionReportAnswer, ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
 import { errorCodes } from '../../shared/errors.ts';
@@ -39,7 +39,8 @@ export function buildReport(parts: ReportParts): ReportAnswer {
   const { input, groups } = outlineOf(job, graph);
   const log = facts.map(({ fact }) => fact);
   const evidence: Evidence = { ...parts, input, state: new RunState(graph, log), histories: historiesOf(log) };
-  const vms = groups.flatMap((group) => group.members.map((member) => memberReport(member, group.name, evidence)));
+  const rows = groups.flatMap(({ name, members }) => members.map((member) => ({ group: name, member })));
+  const vms = rows.flatMap(({ group, member }) => (member.action === null ? [memberReport(member, group, evidence)] : []));
   const leftOut = input.skipped ?? [];
   const { id, kind, target, state, startedBy } = job;
   return {
@@ -50,6 +51,7 @@ export function buildReport(parts: ReportParts): ReportAnswer {
     rpoFrom: rpoFrom(kind, input),
     total: totalOf(vms, leftOut.length, evidence),
     vms,
+    actions: rows.flatMap(({ group, member }) => (member.action === null ? [] : [actionReport(member, member.action, group, evidence)])),
     leftOut,
     decisions: decisionsOf(parts.facts),
     facts: { count: facts.length, lastSeq: facts.at(-1)?.seq ?? 0 },
@@ -107,6 +109,25 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
     answeredAt: started?.answeredAt ?? null,
     split: endedAt === null ? null : splitOf({ from: job.startedAt, to: endedAt }, member.steps, histories),
     failures: member.steps.flatMap((step) => failuresOf(step, histories.get(step.id))),
+  };
+}
+
+function actionReport(row: OutlineMember, action: ActionRecord, group: string, evidence: Evidence): ActionReportAnswer {
+  const { name, when, member = null, step } = action;
+  const history = evidence.histories.get(step);
+  const waited = history?.forPerson.filter(({ to }) => Number.isFinite(to)) ?? [];
+  const by = evidence.facts.findLast(({ fact }) => fact.type === 'decided' && fact.decision === 'confirm' && fact.step === step)?.fact;
+  return {
+    group,
+    member,
+    name,
+    when,
+    outcome: outcomes[statusOf(row, evidence)],
+    beganAt: moment(history?.firstStartedAt ?? null),
+    endedAt: moment(history?.endedAt ?? null),
+    personSeconds: seconds(waited.reduce((sum, { from, to }) => sum + to - from, 0)),
+    confirmed: by?.type === 'decided' ? { at: isoMoment(by.at), by: by.by, comment: by.reason } : null,
+    failures: row.steps.flatMap((one) => failuresOf(one, history)),
   };
 }
 

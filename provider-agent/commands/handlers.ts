@@ -7,6 +7,7 @@
 import type { Clock } from '../../shared/ports.ts';
 import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
+import type { NetworkLooks } from './network-looks.ts';
 
 /** The site's own replication authority: it issues the certificates of its hosts, whose names stay at the site. */
 export interface HostCertificates {
@@ -23,6 +24,7 @@ export interface HandlerContext {
   readonly act: Act;
   readonly clock: Clock;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
   /** Tells how far the command is; may be lost. */
   progress(stage: Stage): void;
 }

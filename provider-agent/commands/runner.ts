@@ -21,9 +21,11 @@ import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
 import { hostsHandlers } from './hosts.ts';
 import { Lanes } from './lanes.ts';
+import type { NetworkLooks } from './network-looks.ts';
 import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';
 import { reversalHandlers } from './reversal.ts';
+import { waitHandlers } from './waits.ts';
 
 const handlers: Handlers = {
   ...hostsHandlers,
@@ -32,6 +34,7 @@ const handlers: Handlers = {
   ...failoverHandlers,
   ...plannedFailoverHandlers,
   ...drillHandlers,
+  ...waitHandlers,
 };
 
 export interface RunnerPorts {
@@ -40,6 +43,7 @@ export interface RunnerPorts {
   readonly journal: Journal;
   readonly calls: FabricCalls;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -175,13 +179,14 @@ export class CommandRunner {
   }
 
   async #act(order: Order, mayAct: () => void): Promise<Ending> {
-    const { calls, certificates, clock, onProgress } = this.#ports;
+    const { calls, certificates, network, clock, onProgress } = this.#ports;
     const { command, commandId, epoch } = order;
     const context: HandlerContext = {
       fabric: calls.limited(mayAct),
       act: { commandId, epoch },
       clock,
       certificates,
+      network,
       progress: (stage) => onProgress(commandId, stage),
     };
     // The schema tied args to kind when the envelope was opened; the compiler cannot follow that through the lookup.
@@ -242,7 +247,9 @@ function vmOf({ args }: Command): VmRef | null {
   return 'vm' in args ? args.vm : null;
 }
 
-function laneOf({ vm, command }: Order): string {
+function laneOf({ vm, command, commandId }: Order): string {
+  // Who waits holds nobody up.
+  if (command.kind === 'wait.until') return commandId;
   if (vm !== null) return `${vm.cloudId}/${vm.vmId}`;
   return 'cloudId' in command.args ? `cloud/${command.args.cloudId}` : 'site';
 }

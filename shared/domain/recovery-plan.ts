@@ -3,6 +3,7 @@
  * an API document; members are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
  */
 import { z } from 'zod';
+import { actionProblems, PlanActions } from './plan-actions.ts';
 import { dependencyProblems } from './plan-dependencies.ts';
 
 const Name = z.string().trim().min(1).max(100);
@@ -21,12 +22,16 @@ export const PlanMember = z.strictObject({
     .max(3600)
     .optional()
     .meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
+  before: PlanActions.optional().meta({ description: 'actions before it is started, one after the other' }),
+  after: PlanActions.optional().meta({ description: 'actions after it has started well' }),
 });
 export type PlanMember = z.infer<typeof PlanMember>;
 
 export const PlanGroup = z.strictObject({
   name: Name,
+  before: PlanActions.optional().meta({ description: 'actions before its members are started, one after the other' }),
   members: z.array(PlanMember).min(1).max(10_000),
+  after: PlanActions.optional().meta({ description: 'actions after all its members have started' }),
 });
 export type PlanGroup = z.infer<typeof PlanGroup>;
 
@@ -66,5 +71,7 @@ export const RecoveryPlan = z
         ...(allowed !== undefined && { params: { allowed } }),
       });
     }
+    for (const { path, message, allowed } of actionProblems(plan.groups))
+      context.addIssue({ code: 'custom', path: [...path], message, ...(allowed !== undefined && { params: { allowed } }) });
   });
 export type RecoveryPlan = z.infer<typeof RecoveryPlan>;

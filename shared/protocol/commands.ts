@@ -25,6 +25,19 @@ export const RecoveryPointChoice = z.discriminatedUnion('choose', [
 ]);
 export type RecoveryPointChoice = z.infer<typeof RecoveryPointChoice>;
 
+const Host = z
+  .string()
+  .max(253)
+  .regex(/^[A-Za-z0-9._:-]+$/);
+
+/** What a plan waits for; a guest is named by where it stands at the site that is asked. */
+export const WaitCondition = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('tcp'), host: Host, port: z.int().min(1).max(65_535) }),
+  z.strictObject({ kind: z.literal('http'), url: z.url({ protocol: /^https?$/ }).max(2000), status: z.int().min(100).max(599) }),
+  z.strictObject({ kind: z.literal('guest'), guest: VmRef }),
+]);
+export type WaitCondition = z.infer<typeof WaitCondition>;
+
 const nothing = z.strictObject({});
 
 /** Each command: the side that runs it, its arguments and the result it answers with. */
@@ -159,6 +172,11 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
     result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
   },
+  /** Either side, looks only: until it is so, or the time is over. */
+  'wait.until': {
+    args: z.strictObject({ condition: WaitCondition, withinSeconds: z.int().min(1).max(86_400) }),
+    result: z.strictObject({ metAt: Moment }),
+  },
   /** Recovery: give up the other recovery points. */
   'failover.commit': {
     args: z.strictObject({ vm: VmRef }),
@@ -213,6 +231,7 @@ export const Stage = z.enum([
   'checkingNetwork',
   'starting',
   'waitingForGuest',
+  'waitingForCondition',
   'cleaningUp',
   'reversing',
 ]);

@@ -174,6 +174,29 @@ describe('the command line', () => {
     assert.equal(end.code, 0, end.stdout + end.stderr);
   });
 
+  it('says what a plan asks of a person, takes the answer with a comment, and has it in the report', async (t) => {
+    const { world, plan } = await protectedShop(t);
+    const asking = PLAN.replace(
+      '- name: web\n',
+      '- name: web\n    before: [{ do: ask, name: tell the bank, instruction: Call the bank. }]\n',
+    );
+    await writeFile(plan, asking);
+    assert.equal((await world.cli(['plans', 'apply', plan])).code, 0);
+    const failover = await world.cli(['failover', '--kind', 'planned', '--plan', 'shop', '--reason', 'works']);
+    assert.equal(failover.code, 5, failover.stdout + failover.stderr);
+    assert.match(failover.stdout, /The plan asks you: Call the bank\./);
+    const [, job = ''] = /farshore jobs confirm (\S+) 'tell the bank' --comment/.exec(failover.stdout) ?? [];
+    const retried = await world.cli(['jobs', 'retry', job, '--all', '--reason', 'x']);
+    assert.equal(retried.code, 2, 'there is nothing to try again');
+    const other = await world.cli(['jobs', 'confirm', job, 'tell the bnk', '--comment', 'told']);
+    assert.match(other.stderr, /did you mean 'tell the bank'/);
+    const confirmed = await world.cli(['jobs', 'confirm', job, 'tell the bank', '--comment', 'Ms Hill knows']);
+    assert.equal(confirmed.code, 0, confirmed.stderr);
+    assert.equal((await world.cli(['jobs', 'show', job, '--follow'])).code, 0);
+    assert.match((await world.cli(['report', job])).stdout, /tell the bank +before web +succeeded .*kim: Ms Hill knows/);
+    assert.equal((await world.cli(['jobs', 'confirm', job, '--comment', 'again'])).code, 1, 'once');
+  });
+
   it('ends with 4 when some VMs failed, and says which and why', async (t) => {
     const { world, reading } = await protectedShop(t);
     world.goDark(reading);

@@ -5,6 +5,7 @@ import type { FaultCase } from './operation-runs.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];
+export type CaseName = Kind | 'plannedFailoverWithActions' | 'unplannedFailoverWithActions';
 type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
 
 async function fresh(): Promise<Template> {
@@ -72,7 +73,27 @@ async function outOfStep(): Promise<Template> {
   return world.asTemplate();
 }
 
-export const faultCases: { readonly [K in Kind]: Case } = {
+/** One action of each kind, before and after groups and members. */
+const withActions = (world: World) =>
+  world.planOf([
+    {
+      name: 'databases',
+      before: [{ do: 'ask', name: 'tell the bank', instruction: 'Call the bank.' }],
+      members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', name: 'the guest is up' }] }],
+      after: [{ do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' }],
+    },
+    {
+      name: 'front',
+      members: [{ vm: 'vm-2', before: [{ do: 'waitForHttp', name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }] }],
+    },
+  ]);
+
+function networkAnswers(world: World): void {
+  world.site('slough').network.open.add('sql:1433');
+  world.site('slough').network.statuses.set('http://shop/', 200);
+}
+
+export const faultCases: { readonly [K in CaseName]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
   changePairing: {
     template: async () => (await protectedPair()).asTemplate(),
@@ -88,6 +109,19 @@ export const faultCases: { readonly [K in Kind]: Case } = {
   plannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),
     request: async (world) => world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  plannedFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: networkAnswers,
+    request: async (world) => world.requestFor('plannedFailover', await withActions(world)),
+  },
+  unplannedFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: (world) => {
+      networkAnswers(world);
+      world.goesDark('reading');
+    },
+    request: async (world) => world.requestFor('unplannedFailover', await withActions(world)),
   },
   takeBack: {
     template: failedOver,
@@ -118,7 +152,7 @@ export const faultCases: { readonly [K in Kind]: Case } = {
   unprotect: { template: async () => (await protectedPair()).asTemplate(), request: (world) => world.requestFor('unprotect') },
 };
 
-export async function faultCase(kind: Kind): Promise<FaultCase> {
-  const { template, ...rest } = faultCases[kind];
-  return { kind, template: await template(), ...rest };
+export async function faultCase(name: CaseName): Promise<FaultCase> {
+  const { template, ...rest } = faultCases[name];
+  return { kind: name.replace(/WithActions$/, '') as Kind, template: await template(), ...rest };
 }

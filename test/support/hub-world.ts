@@ -25,6 +25,7 @@ import { TestFabric } from './agent-fabric.ts';
 import { startCommand } from './agent-world.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { makeStoreWorld, type StoreWorld } from './store-world.ts';
+import { TestNetwork } from './test-network.ts';
 
 export class TestWork implements AgentWork {
   open: CommandToSend[] = [];
@@ -230,6 +231,7 @@ export async function joinAgent(t: TestContext, world: HubWorld, agent: Admitted
     journal: await openJournal(join(world.folder, `${agent.agentId}.db`), setImmediate),
     fabric,
     verifier: verifierOf(world.issuer),
+    network: new TestNetwork(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial,
     egress: { note: () => {} },

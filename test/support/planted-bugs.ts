@@ -33,7 +33,8 @@ export type ScenarioName =
   | 'taking back is skipped'
   | 'failed back'
   | 'drill calls fail'
-  | 'drill on an open network';
+  | 'drill on an open network'
+  | 'action fails';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -44,9 +45,16 @@ const egress = 'shared/protocol/egress.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
   {
+    name: 'stop-goes-on',
+    what: 'a plan goes on although an action with `stop` has failed',
+    edits: [{ file: 'shared/engine/run-nodes.ts', from: "step.aside === 'continue' &&", to: 'step.aside !== undefined &&' }],
+    scenario: 'action fails',
+    invariant: 'stop-holds',
+  },
+  {
     name: 'members-fall-alone',
     what: 'a planned failover goes on with the others when one member cannot be moved, and leaves the application in two halves',
-    edits: [{ file: runState, from: 'if (this.#together) this.#failAll();', to: '' }],
+    edits: [{ file: runState, from: 'if (this.#together && !waits) this.#failAll();', to: '' }],
     scenario: 'planned calls fail',
     invariant: 'clean-undo',
   },

@@ -42,6 +42,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
+  'action fails': nothingStartsAfterAFailedAction,
 };
 
 /** Two sites, a pairing, protected VMs. */
@@ -141,6 +142,21 @@ export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promis
   const { hurts } = world.places;
   await world.finishes();
   assert.equal(hurts, 1, 'the write failed');
+}
+
+/** The first VM runs, and what the plan waits for before the second one never comes about. */
+export async function nothingStartsAfterAFailedAction(): Promise<void> {
+  const world = await protectedWorld();
+  const wait = { do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, withinSeconds: 30 } as const;
+  const plan = await world.planOf([
+    { name: 'databases', members: [{ vm: 'vm-1' }], after: [wait] },
+    { name: 'front', members: [{ vm: 'vm-2' }] },
+  ]);
+  const job = await world.ask(await world.requestFor('plannedFailover', plan));
+  await world.settles(job);
+  const state = (await world.job(job))?.job.state;
+  await world.finishes();
+  assert.equal(state, 'parked');
 }
 
 if (import.meta.main) {

@@ -71,6 +71,8 @@ export class Trace {
   /** Jobs that have neither ended nor wait for a person, and all that were ever opened. */
   readonly open = new Set<JobId>();
   readonly opened = new Set<JobId>();
+  /** Those that wait for a person to confirm what was asked: a cancel makes them go on, as a decision does. */
+  readonly #waiting = new Set<JobId>();
 
   constructor(now: () => number, earlier: readonly TraceEvent[] = []) {
     this.#now = now;
@@ -92,8 +94,11 @@ export class Trace {
     }
     if (event.type !== 'facts') return;
     for (const { type } of event.facts) {
-      if (type === 'ended' || type === 'parked') this.open.delete(event.jobId);
-      if (type === 'decided') this.open.add(event.jobId);
+      if (type === 'ended' || type === 'parked' || type === 'waiting') this.open.delete(event.jobId);
+      const goesOn = type === 'decided' || (type === 'cancelled' && this.#waiting.has(event.jobId));
+      if (goesOn) this.open.add(event.jobId);
+      if (type === 'waiting') this.#waiting.add(event.jobId);
+      if (goesOn) this.#waiting.delete(event.jobId);
     }
   }
 }

@@ -17,6 +17,7 @@ import type { Clock, Log, Random } from '../../shared/ports.ts';
 import type { Verifier } from '../../shared/protocol/envelope.ts';
 import { withWrites } from './agent-journal.ts';
 import { CANARY } from './checkers-metadata.ts';
+import { TestNetwork } from './test-network.ts';
 import type { Trace } from './trace.ts';
 import type { Places } from './world-places.ts';
 
@@ -43,6 +44,7 @@ const noted = ['begin', 'refuse', 'conclude', 'confirm', 'sawSequence'] as const
 export class WorldSite {
   readonly ports: WorldSitePorts;
   readonly fabric: SimulatedSite;
+  readonly network = new TestNetwork();
   #core: AgentCore | null = null;
   #journal: Journal | null = null;
   #tasksSeen = new Set<number>();
@@ -82,6 +84,7 @@ export class WorldSite {
       journal: this.#watched(opened),
       fabric: this.#watchedFabric(),
       verifier,
+      network: this.network,
       certificates: {
         requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n',
         issueHostCertificates: async (_authority, _root, hosts) =>

@@ -83,6 +83,10 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
   },
   'failover.cancel': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'vm.start': { args: { vm: ref, guestAnswersWithinSeconds: 60 }, before: inState('replica', 'failedOverWaitingCompletion') },
+  'wait.until': {
+    args: { condition: { kind: 'guest', guest: ref }, withinSeconds: 60 },
+    before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }),
+  },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'drill.admit': {
     args: { vm: ref, recoveryPoint: { choose: 'latest' }, network: drillNetwork },

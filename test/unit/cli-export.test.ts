@@ -30,6 +30,8 @@ function jobNamed(name: string): JobDetailAnswer {
       stage: null,
       error,
       waitsForPerson: true,
+      instruction: null,
+      comment: null,
     },
   ];
   return {
@@ -43,7 +45,7 @@ function jobNamed(name: string): JobDetailAnswer {
     lastSeq: 3,
     awaitedAgents: [],
     leftOut: [],
-    groups: [{ name, members: [{ vm: null, name, status: 'waitsForPerson', steps }] }],
+    groups: [{ name, members: [{ vm: null, name, isAction: false, status: 'waitsForPerson', steps }] }],
   };
 }
 

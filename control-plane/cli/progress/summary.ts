@@ -1,5 +1,5 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
-import { isMeasured, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { isMeasured, type JobDetailAnswer, type StepAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
@@ -28,7 +28,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
-  lines.push(...decisionLines(detail));
+  lines.push(...askedLines(detail), ...decisionLines(detail));
   if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));
   return lines.join('\n');
@@ -52,8 +52,24 @@ function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string
   return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`, ...giveUp];
 }
 
+/** What the plan asks of a person, and how to say that it is done. */
+function askedLines({ id, groups }: JobDetailAnswer): string[] {
+  const asked = groups.flatMap(({ members }) =>
+    members.flatMap(({ name, steps }) => steps.filter(isAsked).map(({ instruction }) => ({ name, instruction: instruction ?? '' }))),
+  );
+  return asked.flatMap(({ name, instruction }) => [
+    '',
+    `The plan asks you: ${plain(instruction)}`,
+    `  farshore jobs confirm ${id} ${shellWord(name)} --comment "..."`,
+  ]);
+}
+
+const isAsked = ({ waitsForPerson, instruction }: StepAnswer): boolean => waitsForPerson && instruction !== null;
+
 function decisionLines({ id, groups }: JobDetailAnswer): string[] {
-  const [first, ...others] = groups.flatMap(({ members }) => members).filter(({ steps }) => steps.some((step) => step.waitsForPerson));
+  const [first, ...others] = groups
+    .flatMap(({ members }) => members)
+    .filter(({ steps }) => steps.some((step) => step.waitsForPerson && !isAsked(step)));
   if (first === undefined) return [];
   const name = shellWord(first.name);
   return [

@@ -27,6 +27,7 @@ export function jobTitle({ kind, target }: Pick<JobAnswer, 'kind' | 'target'>): 
 
 export const stateWords: Record<JobState, string> = {
   inProgress: 'in progress',
+  waiting: 'waiting for a person to confirm',
   parked: 'parked: waits for a person',
   succeeded: 'succeeded',
   completedWithFailures: 'completed with failures',
@@ -55,6 +56,7 @@ const stages: Record<Stage, string> = {
   checkingNetwork: 'checking that the network leads nowhere',
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',
+  waitingForCondition: 'waiting until it is so',
   cleaningUp: 'cleaning up',
   reversing: 'turning replication round',
 };

@@ -1,0 +1,83 @@
+/** What RunState folds the facts into: a node for each step, and scopes that stand or fall together. */
+import { isUnknownOutcome } from '../errors.ts';
+import type { StepError } from './facts.ts';
+import { isGate, type Step } from './graph.ts';
+
+/** `blocked`: it never starts, because its scope failed before it could. */
+export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
+
+export interface StepView<Work> {
+  readonly step: Step<Work>;
+  readonly status: StepStatus;
+  readonly attempt: number;
+  readonly result: unknown;
+  readonly error: StepError | null;
+}
+
+export interface Node<Work> {
+  readonly step: Step<Work>;
+  readonly scope: Scope<Work>;
+  /** Steps that need this one, and steps that come after it either way. */
+  readonly neededBy: Node<Work>[];
+  readonly followers: Node<Work>[];
+  needsLeft: number;
+  afterLeft: number;
+  status: StepStatus;
+  attempt: number;
+  result: unknown;
+  error: StepError | null;
+  /** The moment of the fact that let it start; null: nothing had to come before it. */
+  readyAt: number | null;
+  /** Its followers were told that it has settled. */
+  isSettled: boolean;
+}
+
+export interface Scope<Work> {
+  readonly nodes: Node<Work>[];
+  /** What an undo has to take back, oldest first. */
+  readonly acted: Node<Work>[];
+  /** `stuck` waits for a person on its way forward, `undoStuck` on its way back: from there it never goes forward again. */
+  status: 'active' | 'unwinding' | 'undone' | 'stuck' | 'undoStuck';
+  running: number;
+  isPastPivot: boolean;
+}
+
+export function newNode<Work>(step: Step<Work>, scope: Scope<Work>): Node<Work> {
+  return {
+    step,
+    scope,
+    neededBy: [],
+    followers: [],
+    needsLeft: step.needs.length,
+    afterLeft: step.after.length,
+    status: 'waiting',
+    attempt: 0,
+    result: undefined,
+    error: null,
+    readyAt: null,
+    isSettled: false,
+  };
+}
+
+/** It was tried and failed, and those that need it go on as if it were done. What it did must be known for that. */
+export function isPassedOver({ status, step, attempt, error }: Node<unknown>): boolean {
+  return status === 'failed' && step.aside === 'continue' && attempt > 0 && error !== null && !isUnknownOutcome(error.code);
+}
+
+/** A person was asked to do it, and has not answered. */
+export function isAsked({ status, step }: Node<unknown>): boolean {
+  return status === 'running' && step.asks !== undefined;
+}
+
+export function hasWork(scope: Scope<unknown>): boolean {
+  return scope.nodes.some(({ step }) => !isGate(step));
+}
+
+/** It does something that is not beside the point: a job of which only the rest was done has failed. */
+export function isOfTheMatter(scope: Scope<unknown>): boolean {
+  return scope.nodes.some(({ step }) => !isGate(step) && step.aside === undefined);
+}
+
+export function isOver(scope: Scope<unknown>): boolean {
+  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
+}
