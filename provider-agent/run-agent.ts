@@ -21,6 +21,7 @@ import { Renewal } from './enroll/renewal.ts';
 import { SiteAuthority } from './enroll/site-authority.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { writeStatus } from './local/status-file.ts';
+import { ScriptFolder } from './scripts/script-folder.ts';
 import { lockDataFolder } from './state/data-lock.ts';
 import { EgressLedger } from './state/egress-ledger.ts';
 import { openJournal } from './state/sqlite-journal.ts';
@@ -105,6 +106,13 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
     verifier: new IssuerKeys(identity.issuerKeys),
     certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
     network: networkLooks,
+    scripts: new ScriptFolder({
+      folder: config.scripts === undefined ? null : resolve(paths.folder, config.scripts.folder),
+      workFolder: paths.scripts,
+      clock,
+      random,
+      log: parts.log,
+    }),
     dial: dialWebSocket(wayOut),
     settings: {
       inventoryEveryMs: config.inventoryEverySeconds * 1000,

@@ -8,16 +8,17 @@ import { type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-
 import { type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
-import { PlanId, type ProtectedVmId, type VaultId } from '../../shared/ids.ts';
+import { PlanId, type VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { Pairing, Plan } from '../store/store.ts';
+import type { Plan } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
+import { checkScripts, type SitesOf } from './plan-scripts.ts';
 import { readNames } from './vault-names.ts';
 
 type Ids = 'listPlans' | 'checkPlan' | 'getPlan' | 'savePlan' | 'resolvePlan';
 const MAX_LENGTH = { maxLength: 1024 * 1024 };
 
-export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function planHandlers({ store, presence, clock, random }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async listPlans({ caller }) {
       const users = await userNames(caller.vaultId);
@@ -25,8 +26,9 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
     },
 
     async checkPlan({ caller, body }) {
-      const plan = await readPlan(caller.vaultId, body);
-      return { name: plan.name, groups: plan.groups.length, members: countMembers(plan) };
+      const notes: string[] = [];
+      const plan = await readPlan(caller.vaultId, body, { notes });
+      return { name: plan.name, groups: plan.groups.length, members: countMembers(plan), notes };
     },
 
     async getPlan({ caller, params, query }) {
@@ -36,7 +38,7 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
 
     async savePlan({ caller, params, body }) {
       const { vaultId } = caller;
-      const document = await readPlan(vaultId, body, params.plan);
+      const document = await readPlan(vaultId, body, { name: params.plan });
       const newest = await store.wishes.findPlan(vaultId, document.name);
       const isChanged = newest === null || JSON.stringify(newest.document) !== JSON.stringify(document);
       const plan = isChanged
@@ -76,10 +78,18 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
     return plan;
   }
 
-  /** Throws ERR_DOCUMENT_INVALID with every mistake. `name`: what the plan has to be called. */
-  async function readPlan(vaultId: VaultId, { text, fileName }: { text: string; fileName: string }, name?: string): Promise<RecoveryPlan> {
+  /**
+   * Throws ERR_DOCUMENT_INVALID with every mistake. `name`: what the plan has to be called. With `notes` the scripts of the sites are
+   * looked at too, which may change after a plan was saved; what could not be looked at is noted there.
+   */
+  async function readPlan(
+    vaultId: VaultId,
+    { text, fileName }: { text: string; fileName: string },
+    { name, notes }: { name?: string; notes?: string[] },
+  ): Promise<RecoveryPlan> {
     const vms = await namedVms(vaultId);
     const sitesOf = await pairedSites(vaultId);
+    const siteNames = new Map((await store.sites.list(vaultId)).map(({ id, name: siteName }) => [id, siteName]));
     const KnownPlan = RecoveryPlan.superRefine((plan, context) => {
       if (name !== undefined && plan.name !== name) {
         context.addIssue({
@@ -94,6 +104,11 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<Ids &
         context.addIssue({ code: 'custom', path: ['groups', group, 'members', index, 'vm'], message, params: { allowed } });
       }
       for (const { path, message, allowed } of severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf)))
+        context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
+      if (notes === undefined) return;
+      const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => siteNames.get(id) ?? id });
+      notes.push(...scripts.notes);
+      for (const { path, message, allowed } of scripts.problems)
         context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
     });
     return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
@@ -130,8 +145,6 @@ function summaryOf({ id, name, version, document, createdAt, createdBy }: Plan, 
     createdBy: users.get(createdBy) ?? '',
   };
 }
-
-type SitesOf = ReadonlyMap<ProtectedVmId, Pick<Pairing, 'primary' | 'recovery'> | undefined>;
 
 function siteCounts({ groups }: RecoveryPlan, members: readonly ResolvedMember[], sitesOf: SitesOf): SiteCounts {
   const byGroup = Map.groupBy(members, ({ group }) => group);

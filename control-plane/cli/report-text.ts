@@ -99,10 +99,10 @@ function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): stri
 }
 
 function actionLines({ actions }: ReportAnswer, output: Output): string[] {
-  const rows = actions.map(({ group, member, name, when, outcome, beganAt, endedAt, confirmed }) => [
+  const rows = actions.map(({ group, member, name, when, outcome, beganAt, endedAt, confirmed, script }) => [
     `  ${plain(name)}`,
     `${when} ${plain(member ?? group)}`,
-    outcomeWords[outcome],
+    `${outcomeWords[outcome]}${script?.exitCode == null ? '' : `, exit code ${script.exitCode}`}`,
     beganAt === null || endedAt === null ? '-' : duration((Date.parse(endedAt) - Date.parse(beganAt)) / 1000),
     confirmed === null ? '' : `${plain(confirmed.by)}: ${plain(confirmed.comment)}`,
   ]);

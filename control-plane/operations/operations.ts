@@ -37,4 +37,6 @@ export interface Presence {
   isConnected(siteId: SiteId): boolean;
   /** When the agent of the site was last heard; null since the start of this process if never. */
   lastHeardAt(siteId: SiteId): number | null;
+  /** The scripts that plans may run at the site; null while its agent is not connected. */
+  scriptsOf(siteId: SiteId): readonly { readonly name: string; readonly sha256: string }[] | null;
 }

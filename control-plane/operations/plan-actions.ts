@@ -3,23 +3,39 @@
  * are about is worked out when the job is compiled, so that an agent can be handed the graph as it is.
  */
 import type { ActionRecord, JobInput } from '../../shared/api/job-input.ts';
-import { type FailoverDirection, type FailoverKind, type PlanAction, runsIn, severalSites } from '../../shared/domain/plan-actions.ts';
+import {
+  type FailoverDirection,
+  type FailoverKind,
+  type PlanAction,
+  runsIn,
+  severalSites,
+  splitPin,
+} from '../../shared/domain/plan-actions.ts';
 import { type ActionWork, type CompiledGroup, groupActionId, type MemberWork, memberActionId } from '../../shared/domain/plan-compiler.ts';
+import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import type { SiteId } from '../../shared/ids.ts';
-import type { WaitCondition } from '../../shared/protocol/commands.ts';
+import type { ScriptContext, WaitCondition } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { type ActingParts, allVms, type ResolvedTarget, recordOf, type Side, sidesOf, type TargetVm } from './compile.ts';
 
 /** Time to get the command to the agent and to its turn there. */
 const BEGIN_WITHIN_SECONDS = 3600;
 
+type SiteAction = Extract<PlanAction, { at?: unknown }>;
+type WaitAction = Exclude<PlanAction, { do: 'ask' } | { do: 'runScript' }>;
 type TargetRecord = Pick<JobInput, 'planName' | 'planVersion' | 'groups'>;
 
 export interface CompiledTarget<M extends MemberWork<StepWork>> {
   readonly groups: readonly (CompiledGroup<StepWork> & { readonly members: readonly M[] })[];
   /** As `recordOf`, with the actions. */
   readonly record: TargetRecord;
+}
+
+/** What the actions of one list are about. */
+interface Subject {
+  readonly vms: readonly TargetVm[];
+  readonly group: string;
+  readonly place: string;
 }
 
 interface Run {
@@ -38,8 +54,8 @@ export function compileActions<M extends MemberWork<StepWork>>(
   const run: Run = { target, kind, moving: new Set(allVms(target)), problems: [] };
   const { groups: records = [], ...plan } = recordOf(target);
   const compiled = target.groups.map((group, index) => {
-    const own = worksOf(group, group.vms, `groups[${index}]`, run);
-    const members = group.vms.map((vm) => ({ vm, works: worksOf(vm, [vm], vm.vm.name, run) }));
+    const own = worksOf(group, { vms: group.vms, group: group.name, place: `groups[${index}]` }, run);
+    const members = group.vms.map((vm) => ({ vm, works: worksOf(vm, { vms: [vm], group: group.name, place: vm.vm.name }, run) }));
     const actions = [
       ...own.before.map((work, at) => record(groupActionId(index, 'before', at), work, 'before')),
       ...members.flatMap(({ vm: { vm }, works }) =>
@@ -63,53 +79,78 @@ function record(step: ActionRecord['step'], { name, onFailure }: ActionWork<Step
   return { step, name, when, onFailure, ...(member !== undefined && { member }) };
 }
 
-function worksOf(parts: ActingParts, vms: readonly TargetVm[], place: string, run: Run) {
+function worksOf(parts: ActingParts, subject: Subject, run: Run) {
   const list = (when: 'before' | 'after') =>
     (parts[when] ?? [])
-      .map((action, index) => ({ action, place: `${place}.${when}[${index}]` }))
-      .filter(({ action }) => vms.some((vm) => runsIn(action, run.kind, directionOf(vm))))
-      .flatMap((found) => workOf(found.action, vms, found.place, run) ?? []);
+      .map((action, index) => ({ action, place: `${subject.place}.${when}[${index}]` }))
+      .filter(({ action }) => subject.vms.some((vm) => runsIn(action, run.kind, directionOf(vm))))
+      .flatMap(({ action, place }) => workOf(action, { ...subject, place }, run) ?? []);
   return { before: list('before'), after: list('after') };
 }
 
-function workOf(action: PlanAction, vms: readonly TargetVm[], place: string, run: Run): ActionWork<StepWork> | null {
+function workOf(action: PlanAction, subject: Subject, run: Run): ActionWork<StepWork> | null {
   const { name, onFailure, delaySeconds } = action;
   const head = { name, onFailure, ...(delaySeconds > 0 && { delaySeconds }) };
   if (action.do === 'ask') return { ...head, asks: action.instruction };
-  const guest = action.do === 'waitForGuest' ? (action.vm === undefined ? vms[0] : run.target.byWrittenName.get(action.vm)) : undefined;
-  const siteId = guest === undefined ? siteOf(action, vms, place, run) : sideOf(guest, run).siteId;
-  if (siteId === null) return null;
-  const condition = conditionOf(action, guest, run);
-  const args = { condition, withinSeconds: action.withinSeconds };
-  return { ...head, looksOnly: true, work: { siteId, epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS, kind: 'wait.until', args } };
+  const at = action.do === 'waitForGuest' ? guestSide(action.vm, subject, run) : siteOf(action, subject, run);
+  if (at === null) return null;
+  const common = { siteId: at.siteId, epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const { withinSeconds } = action;
+  if (action.do === 'runScript') {
+    const args = { ...splitPin(action.script), context: contextOf(action, at.location, subject, run), withinSeconds };
+    return { ...head, work: { ...common, kind: 'script.run', args } };
+  }
+  return { ...head, looksOnly: true, work: { ...common, kind: 'wait.until', args: { condition: conditionOf(action, at), withinSeconds } } };
 }
 
-function conditionOf(action: Exclude<PlanAction, { do: 'ask' }>, guest: TargetVm | undefined, run: Run): WaitCondition {
+function conditionOf(action: WaitAction, guest: Side): WaitCondition {
   switch (action.do) {
     case 'waitForTcp':
       return { kind: 'tcp', host: action.host, port: action.port };
     case 'waitForHttp':
       return { kind: 'http', url: action.url, status: action.status };
     case 'waitForGuest':
-      if (guest === undefined) throw new FarshoreError('ERR_INTERNAL', `nobody is called ${action.vm} in the plan`);
-      return { kind: 'guest', guest: sideOf(guest, run).ref };
+      return { kind: 'guest', guest: guest.ref };
   }
 }
 
-function siteOf(action: PlanAction, vms: readonly TargetVm[], place: string, run: Run): SiteId | null {
-  const at = 'at' in action ? action.at : undefined;
-  const sites = new Set(vms.map((vm) => (at === undefined ? sideOf(vm, run) : vm.pairing[at]).siteId));
-  const [site] = sites;
-  if (site !== undefined && sites.size === 1) return site;
-  run.problems.push({ field: place, ...severalSites(action.name, sites.size) });
+function contextOf({ name }: PlanAction, location: ActiveLocation, { vms, group }: Subject, { target, kind }: Run): ScriptContext {
+  const [first] = vms;
+  return {
+    plan: target.plan,
+    kind,
+    direction: first === undefined ? 'toRecovery' : directionOf(first),
+    group,
+    action: name,
+    location,
+    vms: vms.map(({ vm, pairing }) => ({ id: vm.id, ref: { cloudId: pairing[location].cloudId, vmId: vm.vmId } })),
+  };
+}
+
+function guestSide(name: string | undefined, { vms: [first] }: Subject, run: Run): Side {
+  const guest = name === undefined ? first : run.target.byWrittenName.get(name);
+  if (guest === undefined) throw new FarshoreError('ERR_INTERNAL', `nobody is called ${name} in the plan`);
+  return sideOf(guest, run);
+}
+
+/** The one site that does it; any of its VMs stands for it. */
+function siteOf({ name, at }: SiteAction, { vms, place }: Subject, run: Run): Side | null {
+  const sides = vms.map((vm) => (at === undefined ? sideOf(vm, run) : sideAt(vm, at)));
+  const [side] = sides;
+  const sites = new Set(sides.map(({ siteId }) => siteId));
+  if (side !== undefined && sites.size === 1) return side;
+  run.problems.push({ field: place, ...severalSites(name, sites.size) });
   return null;
+}
+
+function sideAt(member: TargetVm, at: ActiveLocation): Side {
+  const { source, target } = sidesOf(member);
+  return source.location === at ? source : target;
 }
 
 const directionOf = (member: TargetVm): FailoverDirection => (sidesOf(member).target.location === 'recovery' ? 'toRecovery' : 'toPrimary');
 
 /** Where it comes up; whoever does not move is where it is. */
 function sideOf(member: TargetVm, { moving }: Run): Side {
-  const { source, target } = sidesOf(member);
-  if (moving.has(member)) return target;
-  return source.location === member.vm.activeLocation ? source : target;
+  return moving.has(member) ? sidesOf(member).target : sideAt(member, member.vm.activeLocation);
 }

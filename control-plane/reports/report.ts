@@ -126,8 +126,23 @@ function actionReport(row: OutlineMember, action: ActionRecord, group: string, e
     beganAt: moment(history?.firstStartedAt ?? null),
     endedAt: moment(history?.endedAt ?? null),
     personSeconds: seconds(waited.reduce((sum, { from, to }) => sum + to - from, 0)),
+    script: scriptOf(row.steps, history),
     confirmed: by?.type === 'decided' ? { at: isoMoment(by.at), by: by.by, comment: by.reason } : null,
     failures: row.steps.flatMap((one) => failuresOf(one, history)),
+  };
+}
+
+/** What is known of it when it has ended: a failed one has its exit code. */
+function scriptOf([step]: readonly Step<unknown>[], history: StepHistory | undefined): ActionReportAnswer['script'] {
+  const work = step?.work as { kind?: unknown; args?: { name?: string; sha256?: string } } | undefined;
+  const last = history?.atSite.at(-1);
+  if (work?.kind !== 'script.run' || last === undefined || !Number.isFinite(last.to)) return null;
+  const result = commands['script.run'].result.safeParse(history?.result).data;
+  return {
+    name: work.args?.name ?? '',
+    sha256: work.args?.sha256 ?? '',
+    exitCode: result?.exitCode ?? history?.failures.at(-1)?.error.exitCode ?? null,
+    seconds: result === undefined ? seconds(last.to - last.from) : seconds(result.durationMs),
   };
 }
 
@@ -153,9 +168,9 @@ function resultOf<K extends 'failover.execute' | 'failover.prepare' | 'vm.start'
 type ResultFor<K extends keyof typeof commands> = ReturnType<(typeof commands)[K]['result']['parse']>;
 
 function failuresOf({ id, title }: Step<unknown>, history: StepHistory | undefined): VmReportAnswer['failures'] {
-  return (history?.failures ?? []).map(({ at, error: { code, logRef }, isFinal }) => {
+  return (history?.failures ?? []).map(({ at, error: { code, logRef, exitCode }, isFinal }) => {
     const { cause, remedy } = errorCodes[code];
-    return { step: id, title, at: isoMoment(at), isFinal, code, cause, remedy, logRef };
+    return { step: id, title, at: isoMoment(at), isFinal, code, cause, remedy, logRef, ...(exitCode !== undefined && { exitCode }) };
   });
 }
 

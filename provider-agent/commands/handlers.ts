@@ -7,6 +7,7 @@
 import type { Clock } from '../../shared/ports.ts';
 import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
+import type { Scripts } from '../scripts/scripts.ts';
 import type { NetworkLooks } from './network-looks.ts';
 
 /** The site's own replication authority: it issues the certificates of its hosts, whose names stay at the site. */
@@ -25,6 +26,9 @@ export interface HandlerContext {
   readonly clock: Clock;
   readonly certificates: HostCertificates;
   readonly network: NetworkLooks;
+  readonly scripts: Pick<Scripts, 'run'>;
+  /** It was begun in an earlier life of the agent, and what became of that is not known. */
+  readonly isResumed: boolean;
   /** Tells how far the command is; may be lost. */
   progress(stage: Stage): void;
 }

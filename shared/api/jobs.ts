@@ -51,6 +51,7 @@ export const StepFault = z
     cause: z.string(),
     remedy: z.string(),
     logRef: z.string().meta({ description: 'where the log of the agent tells more' }),
+    exitCode: z.int().optional().meta({ description: 'of a script that failed; its output is kept at the site' }),
   })
   .meta({ id: 'StepFault' });
 export type StepFault = z.infer<typeof StepFault>;

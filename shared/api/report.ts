@@ -54,6 +54,15 @@ export const ActionReportAnswer = z.object({
   beganAt: Moment.nullable(),
   endedAt: Moment.nullable(),
   personSeconds: Seconds.meta({ description: 'how long a person was waited for' }),
+  script: z
+    .object({
+      name: z.string(),
+      sha256: z.string(),
+      exitCode: z.int().nullable().meta({ description: 'null: it was not run to its end, or that is not known' }),
+      seconds: Seconds,
+    })
+    .nullable()
+    .meta({ description: 'null: it is no script, or was not run' }),
   confirmed: z.object({ at: Moment, by: z.string(), comment: z.string() }).nullable(),
   failures: VmReportAnswer.shape.failures,
 });

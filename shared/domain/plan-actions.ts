@@ -44,6 +44,20 @@ const Host = z
   .max(253)
   .regex(/^[A-Za-z0-9._:-]+$/, 'a host name or an address');
 
+/** More VMs would not fit into the message that hands a script to its site. */
+const SCRIPT_VMS_MOST = 1_000;
+
+/** `Stop-Batch.ps1@<SHA-256 of its bytes>` */
+const PinnedScript = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(ps1|sh)@[0-9a-f]{64}$/, "'name.ps1@' and the SHA-256 of the script, 64 hex digits");
+
+/** Name and digest of a pinned script. */
+export function splitPin(pinned: string): { readonly name: string; readonly sha256: string } {
+  const at = pinned.lastIndexOf('@');
+  return { name: pinned.slice(0, at), sha256: pinned.slice(at + 1) };
+}
+
 export const PlanAction = z.discriminatedUnion('do', [
   z.strictObject({
     do: z.literal('ask'),
@@ -61,6 +75,13 @@ export const PlanAction = z.discriminatedUnion('do', [
       .max(2000)
       .refine((text) => !hasCredentials(text), { error: 'carries a user name or a password' }),
     status: z.int().min(100).max(599).default(200),
+  }),
+  z.strictObject({
+    do: z.literal('runScript'),
+    ...common,
+    ...where,
+    withinSeconds,
+    script: PinnedScript.meta({ description: 'a script in the folder of the site, with its digest: `name.ps1@sha256`' }),
   }),
   z.strictObject({
     do: z.literal('waitForGuest'),
@@ -102,6 +123,7 @@ export function actionProblems(groups: ActingGroups): ActionProblem[] {
   const names = new Set(groups.flatMap(({ members }) => members.map(({ vm }) => vm)));
   return groups.flatMap((group, g) => [
     ...ofList(group, ['groups', g], null, names),
+    ...tooManyVms(group, g),
     ...group.members.flatMap((member, m) => ofList(member, ['groups', g, 'members', m], member.vm, names)),
   ]);
 }
@@ -124,8 +146,8 @@ export function severalSitesProblems(groups: ActingGroups, counts: SiteCounts): 
     (['before', 'after'] as const).flatMap((when) =>
       (group[when] ?? []).flatMap((action, index) => {
         const { primary = 0, recovery = 0 } = counts[g] ?? {};
-        if (!('at' in action) && action.do !== 'waitForTcp' && action.do !== 'waitForHttp') return [];
-        const at = 'at' in action ? action.at : undefined;
+        if (action.do === 'ask' || action.do === 'waitForGuest') return [];
+        const { at } = action;
         const most =
           at === undefined
             ? Math.max(...action.directions.map((way) => (way === 'toRecovery' ? recovery : primary)))
@@ -153,6 +175,23 @@ function siteProblem(action: PlanAction, path: readonly (string | number)[]): Ac
       allowed: `kinds without 'unplanned', directions without '${leaves}', or the other site`,
     },
   ];
+}
+
+function tooManyVms(group: ActingGroups[number], g: number): ActionProblem[] {
+  if (group.members.length <= SCRIPT_VMS_MOST) return [];
+  return (['before', 'after'] as const).flatMap((when) =>
+    (group[when] ?? []).flatMap((action, index) =>
+      'script' in action
+        ? [
+            {
+              path: ['groups', g, when, index],
+              message: `a script is told of the VMs of its group, and this group has ${group.members.length}`,
+              allowed: `a group of at most ${SCRIPT_VMS_MOST} members`,
+            },
+          ]
+        : [],
+    ),
+  );
 }
 
 function guestProblem(

@@ -10,6 +10,8 @@ const StepError = z.strictObject({
   code: z.enum(ERROR_CODES),
   /** Where the log of the agent tells more; empty where there is no more. */
   logRef: z.string().max(36),
+  /** Of a script that ended with another one than 0. */
+  exitCode: z.int().optional(),
 });
 export type StepError = z.infer<typeof StepError>;
 

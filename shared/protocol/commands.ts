@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { ProtectionPolicy } from '../domain/policy.ts';
-import { CloudId, NetworkId, PairingId, SiteId, VmRef } from '../ids.ts';
+import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
 const Moment = z.iso.datetime();
 const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
@@ -37,6 +37,28 @@ export const WaitCondition = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('guest'), guest: VmRef }),
 ]);
 export type WaitCondition = z.infer<typeof WaitCondition>;
+
+const Digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const ScriptName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
+
+/** How many VMs a script is told of at most: its command has to fit into a message. */
+export const SCRIPT_VMS_MOST = 1_000;
+
+/**
+ * What a script is told of the failover it is a part of. The agent adds what only its site knows: the names and addresses of the VMs
+ * there, and whether they run.
+ */
+export const ScriptContext = z.strictObject({
+  plan: z.strictObject({ name: z.string().max(100), version: z.int().min(1) }).nullable(),
+  kind: z.enum(['planned', 'unplanned', 'test']),
+  direction: z.enum(['toRecovery', 'toPrimary']),
+  group: z.string().max(100),
+  action: z.string().max(100),
+  /** Which site of the pairing the agent is. */
+  location: z.enum(['primary', 'recovery']),
+  vms: z.array(z.strictObject({ id: ProtectedVmId, ref: VmRef })).max(SCRIPT_VMS_MOST),
+});
+export type ScriptContext = z.infer<typeof ScriptContext>;
 
 const nothing = z.strictObject({});
 
@@ -177,6 +199,17 @@ export const commands = {
     args: z.strictObject({ condition: WaitCondition, withinSeconds: z.int().min(1).max(86_400) }),
     result: z.strictObject({ metAt: Moment }),
   },
+  /** Either side: run a script of the site, once. It has ended when this is answered, well or not: the exit code says. */
+  'script.run': {
+    args: z.strictObject({ name: ScriptName, sha256: Digest, context: ScriptContext, withinSeconds: z.int().min(1).max(86_400) }),
+    result: z.strictObject({
+      exitCode: z.int().min(-2_147_483_648).max(4_294_967_295),
+      durationMs: z.int().min(0),
+      sha256: Digest,
+      /** Where the site keeps what it said. */
+      outputRef: z.string().regex(/^[0-9a-f-]{0,36}$/),
+    }),
+  },
   /** Recovery: give up the other recovery points. */
   'failover.commit': {
     args: z.strictObject({ vm: VmRef }),
@@ -232,6 +265,7 @@ export const Stage = z.enum([
   'starting',
   'waitingForGuest',
   'waitingForCondition',
+  'runningScript',
   'cleaningUp',
   'reversing',
 ]);

@@ -19,6 +19,7 @@ import { TestFabric } from '../support/agent-fabric.ts';
 import { replica } from '../support/agent-world.ts';
 import { type HubWorldOf, makeHubWorldOn, verifierOf } from '../support/hub-world.ts';
 import { TestNetwork } from '../support/test-network.ts';
+import { TestScripts } from '../support/test-scripts.ts';
 import { until } from '../support/until.ts';
 
 interface Enrolled {
@@ -120,6 +121,7 @@ test('a real agent over mutual TLS is greeted and its inventory stored', async (
     fabric,
     verifier: verifierOf(world.issuer),
     network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial: dialWebSocket(() => ({
       ...agent,

@@ -19,6 +19,7 @@ import { AgentServer } from '../support/agent-server.ts';
 import { agentId, keyPair, replica, startCommand, vaultId } from '../support/agent-world.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { TestNetwork } from '../support/test-network.ts';
+import { TestScripts } from '../support/test-scripts.ts';
 import { until } from '../support/until.ts';
 
 interface Agent {
@@ -46,6 +47,7 @@ async function startAgent(t: TestContext, wayOut: () => WayOut): Promise<Agent> 
     fabric,
     verifier: keys.verifier,
     network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial: dialWebSocket(wayOut),
     egress: { note: () => {} },

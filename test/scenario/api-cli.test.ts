@@ -149,6 +149,31 @@ describe('the command line', () => {
     assert.equal(run.stdout, '');
   });
 
+  it('finds a script that a site does not have, or has with another digest, and says which site it could not ask', async (t) => {
+    const { world, slough, plan } = await protectedShop(t);
+    const script = (pinned: string) =>
+      PLAN.replace(
+        '- name: web\n',
+        `- name: web\n    after: [{ do: runScript, name: go, script: '${pinned}', directions: [toRecovery] }]\n`,
+      );
+    const validate = async (pinned: string) => {
+      await writeFile(plan, script(pinned));
+      return world.cli(['plans', 'validate', plan]);
+    };
+    const [right, wrong] = ['a'.repeat(64), 'b'.repeat(64)];
+    assert.match((await validate(`Move.ps1@${right}`)).stderr, /shop\.yaml:6:.*Slough has no script 'Move\.ps1'.*agent\.yaml/);
+    world.scripts.set(slough.id, [{ name: 'Move.ps1', sha256: right }]);
+    assert.match((await validate(`Mov.ps1@${right}`)).stderr, /did you mean 'Move\.ps1'/);
+    const changed = await validate(`Move.ps1@${wrong}`);
+    assert.deepEqual([changed.code, changed.stderr.includes(`Move.ps1@${right}`)], [2, true], changed.stderr);
+    assert.match((await validate('Move.ps1')).stderr, /64 hex digits/);
+    assert.equal((await validate(`Move.ps1@${right}`)).code, 0);
+    world.goDark(slough);
+    const unasked = await validate(`Move.ps1@${right}`);
+    assert.equal(unasked.code, 0, unasked.stderr);
+    assert.match(unasked.stdout, /agent of Slough is not connected: its scripts were not checked/);
+  });
+
   it('ends with 5 and says what to decide when the job waits for a person, and with 0 when it was retried', async (t) => {
     const { world, reading } = await protectedShop(t);
     world.goDark(reading);

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { jobDetail } from '../../control-plane/api/job-view.ts';
 import { buildReport } from '../../control-plane/reports/report.ts';
 import type { JobId } from '../../shared/ids.ts';
-import { protectedWorld } from '../support/planted-scenarios.ts';
+import { aScriptOfUnknownOutcomeWaitsForAPerson, protectedWorld } from '../support/planted-scenarios.ts';
+import { digest } from '../support/test-scripts.ts';
 import type { World } from '../support/world.ts';
 
 const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
@@ -231,5 +232,92 @@ test('an action waits as long as its delay says', async () => {
   const momentOf = (type: string, part: string) =>
     facts.find((fact) => fact.type === type && 'step' in fact && fact.step.startsWith(part))?.at ?? 0;
   assert.equal(momentOf('started', 'action/') - momentOf('done', 'start/'), 120_000);
+  await world.finishes();
+});
+
+const moveTheName = { do: 'runScript', name: 'move the name', script: `Move-Name.ps1@${digest('a')}` } as const;
+
+test('a script runs at its site, is told of the failover, and its exit code, duration and digest are in the report', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  for (const site of ['reading', 'slough'] as const) world.site(site).scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+  const job = await world.failOverAsPlanned(
+    await world.planOf([
+      {
+        name: 'databases',
+        before: [{ ...moveTheName, at: 'primary', kinds: ['planned'] }],
+        members: [{ vm: 'vm-1' }, { vm: 'vm-2' }],
+        after: [moveTheName],
+      },
+    ]),
+  );
+  assert.equal(await stateOf(world, job), 'succeeded');
+  const [atPrimary, atRecovery] = (['reading', 'slough'] as const).map((site) => {
+    assert.equal(world.site(site).scripts.ran.length, 1);
+    return JSON.parse(world.site(site).scripts.ran[0]?.input ?? '');
+  });
+  assert.deepEqual(
+    [atRecovery.plan.version, atRecovery.kind, atRecovery.direction, atRecovery.group, atRecovery.site],
+    [1, 'planned', 'toRecovery', 'databases', 'recovery'],
+  );
+  assert.deepEqual(
+    atRecovery.vms.map((vm: { name: string; activeSite: string }) => [vm.name, vm.activeSite]),
+    [
+      ['vm-1', 'recovery'],
+      ['vm-2', 'recovery'],
+    ],
+  );
+  assert.deepEqual([atPrimary.site, atPrimary.vms[0].activeSite], ['primary', null], 'it was off there when the script ran');
+  const report = buildReport(await partsOf(world, job));
+  assert.deepEqual(report.actions.at(-1)?.script, { name: 'Move-Name.ps1', sha256: digest('a'), exitCode: 0, seconds: 1.5 });
+  await world.finishes();
+});
+
+test('a script that ends with another exit code than 0 has failed, and is never run again by itself', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  const { scripts } = world.site('slough');
+  scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+  scripts.exitCodes.set('Move-Name.ps1', 3);
+  const plan = await world.planOf([
+    { name: 'databases', members: [{ vm: 'vm-1' }], after: [moveTheName] },
+    { name: 'front', members: [{ vm: 'vm-2' }] },
+  ]);
+  const job = await world.ask(await world.requestFor('plannedFailover', plan));
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'parked');
+  assert.equal(scripts.ran.length, 1);
+  const report = buildReport(await partsOf(world, job));
+  assert.deepEqual([report.actions[0]?.script?.exitCode, report.actions[0]?.failures[0]?.code], [3, 'ERR_SCRIPT_FAILED']);
+  await world.decide(job, await stepOf(world, job, 'move the name'), 'skip');
+  await world.settles(job);
+  assert.deepEqual((await begun(world, job)).at(-1), 'start vm-2');
+  await world.finishes();
+});
+
+test(
+  'a script whose outcome nobody knows waits for a person, holds up what comes after it, and is not run again',
+  aScriptOfUnknownOutcomeWaitsForAPerson,
+);
+
+test('a job whose script is of unknown outcome can be cancelled, and is taken back', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+  world.places.hurtWhere(
+    ({ kind, what }) => kind === 'effect' && what.startsWith('script'),
+    () => {
+      world.agentCrashes('slough');
+      return 'dies';
+    },
+  );
+  const plan = await world.planOf([{ name: 'all', before: [moveTheName], members: [{ vm: 'vm-1' }, { vm: 'vm-2' }] }]);
+  const job = await world.ask(await world.requestFor('plannedFailover', plan));
+  await world.settles(job);
+  await world.everythingIsBack();
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'parked');
+  assert.equal(world.places.hurts, 1, 'the agent died');
+  await world.cancel(job);
+  await world.until('the job ends', async () => (await world.job(job))?.job.endedAt !== null);
+  assert.equal(await stateOf(world, job), 'cancelled');
+  for (const vm of await world.protectedVms()) assert.deepEqual([vm.phase, vm.activeLocation], ['protected', 'primary']);
   await world.finishes();
 });

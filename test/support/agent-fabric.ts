@@ -18,7 +18,7 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 
-type Read = 'readInventory' | 'findVm' | 'recoveryPoints' | 'findTestCopy' | 'networkExposure' | 'replicationHosts' | 'guestAnswers';
+type Read = 'readInventory' | 'findVm' | 'recoveryPoints' | 'findTestCopy' | 'networkExposure' | 'replicationHosts' | 'addressesOf' | 'guestAnswers';
 type Mutation = Exclude<keyof Fabric, Read | 'close'>;
 export type Fault = 'failsBefore' | 'failsAfter' | 'hangs' | 'hangsAfter' | 'lies';
 
@@ -118,6 +118,10 @@ export class TestFabric implements Fabric {
 
   async replicationHosts() {
     return [{ host: 'CANARY-host1', dnsNames: ['CANARY-host1.corp.example'] }];
+  }
+
+  async addressesOf(): Promise<readonly string[]> {
+    return ['10.2.0.1'];
   }
 
   async guestAnswers(): Promise<boolean> {

@@ -9,9 +9,15 @@ interface PlanOfJob {
   readonly behind: ReadonlyMap<string, readonly string[]>;
 }
 
-/** action-once: no action is begun a second time but by a person who said so. */
+/** action-once: no action is begun a second time but by a person who said so, and no script is run twice for one command. */
 export function actionOnce(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
+  const ran = new Set<string>();
+  for (const event of trace) {
+    if (event.type !== 'script') continue;
+    if (ran.has(event.commandId)) found.push(`${event.name} was run twice for ${event.commandId}`);
+    ran.add(event.commandId);
+  }
   const left = new Map<string, number>();
   eachFact(trace, ({ actions }, fact, jobId) => {
     if (!actions.some(({ step }) => step === fact.step)) return;

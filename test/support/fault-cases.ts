@@ -2,6 +2,7 @@
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { JobId } from '../../shared/ids.ts';
 import type { FaultCase } from './operation-runs.ts';
+import { digest } from './test-scripts.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];
@@ -80,7 +81,10 @@ const withActions = (world: World) =>
       name: 'databases',
       before: [{ do: 'ask', name: 'tell the bank', instruction: 'Call the bank.' }],
       members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', name: 'the guest is up' }] }],
-      after: [{ do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' }],
+      after: [
+        { do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' },
+        { do: 'runScript', name: 'move the name', script: `Move-Name.ps1@${digest('a')}` },
+      ],
     },
     {
       name: 'front',
@@ -88,9 +92,10 @@ const withActions = (world: World) =>
     },
   ]);
 
-function networkAnswers(world: World): void {
+function siteIsReady(world: World): void {
   world.site('slough').network.open.add('sql:1433');
   world.site('slough').network.statuses.set('http://shop/', 200);
+  world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
 }
 
 export const faultCases: { readonly [K in CaseName]: Case } = {
@@ -112,13 +117,13 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   plannedFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
-    before: networkAnswers,
+    before: siteIsReady,
     request: async (world) => world.requestFor('plannedFailover', await withActions(world)),
   },
   unplannedFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
     before: (world) => {
-      networkAnswers(world);
+      siteIsReady(world);
       world.goesDark('reading');
     },
     request: async (world) => world.requestFor('unplannedFailover', await withActions(world)),

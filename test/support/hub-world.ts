@@ -26,6 +26,7 @@ import { startCommand } from './agent-world.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { makeStoreWorld, type StoreWorld } from './store-world.ts';
 import { TestNetwork } from './test-network.ts';
+import { TestScripts } from './test-scripts.ts';
 
 export class TestWork implements AgentWork {
   open: CommandToSend[] = [];
@@ -232,6 +233,7 @@ export async function joinAgent(t: TestContext, world: HubWorld, agent: Admitted
     fabric,
     verifier: verifierOf(world.issuer),
     network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial,
     egress: { note: () => {} },

@@ -34,7 +34,8 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
-  | 'action fails';
+  | 'action fails'
+  | 'agent dies in a script';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -50,6 +51,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: 'shared/engine/run-nodes.ts', from: "step.aside === 'continue' &&", to: 'step.aside !== undefined &&' }],
     scenario: 'action fails',
     invariant: 'stop-holds',
+  },
+  {
+    name: 'script-run-again',
+    what: 'a script that an agent had begun when it died is run again by the next one',
+    edits: [{ file: 'provider-agent/commands/script-run.ts', from: 'if (handler.isResumed) throw', to: 'if (name === null) throw' }],
+    scenario: 'agent dies in a script',
+    invariant: 'action-once',
   },
   {
     name: 'members-fall-alone',

@@ -46,6 +46,8 @@ export type TraceEvent = { readonly at: number } & (
     }
   /** A task of the site that had its effect. */
   | { readonly type: 'effect'; readonly site: SiteId; readonly task: TaskEntry }
+  /** A script was run at the site. */
+  | { readonly type: 'script'; readonly site: SiteId; readonly commandId: string; readonly name: string; readonly sha256: string }
   | { readonly type: 'power'; readonly site: SiteId; readonly change: PowerChange }
   /** The test copies at a site, whenever that has changed. */
   | { readonly type: 'copies'; readonly site: SiteId; readonly copies: readonly SeenCopy[] }

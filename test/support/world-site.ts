@@ -18,6 +18,7 @@ import type { Verifier } from '../../shared/protocol/envelope.ts';
 import { withWrites } from './agent-journal.ts';
 import { CANARY } from './checkers-metadata.ts';
 import { TestNetwork } from './test-network.ts';
+import { type RunScript, TestScripts } from './test-scripts.ts';
 import type { Trace } from './trace.ts';
 import type { Places } from './world-places.ts';
 
@@ -45,6 +46,7 @@ export class WorldSite {
   readonly ports: WorldSitePorts;
   readonly fabric: SimulatedSite;
   readonly network = new TestNetwork();
+  readonly scripts: TestScripts;
   #core: AgentCore | null = null;
   #journal: Journal | null = null;
   #tasksSeen = new Set<number>();
@@ -62,6 +64,7 @@ export class WorldSite {
   private constructor(ports: WorldSitePorts, fabric: SimulatedSite) {
     this.ports = ports;
     this.fabric = fabric;
+    this.scripts = new TestScripts((order) => this.#script(order));
     const known = ports.trace.events.filter((event) => 'site' in event && event.site === ports.id);
     for (const event of known) if (event.type === 'effect') this.#tasksSeen.add(event.task.seq);
     this.#powerSeen = known.filter((event) => event.type === 'power').length;
@@ -85,6 +88,7 @@ export class WorldSite {
       fabric: this.#watchedFabric(),
       verifier,
       network: this.network,
+      scripts: this.scripts,
       certificates: {
         requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n',
         issueHostCertificates: async (_authority, _root, hosts) =>
@@ -173,6 +177,13 @@ export class WorldSite {
     const { commandId, epoch, vm } = first as Parameters<Journal['begin']>[0];
     if (write === 'refuse') this.#concluded.add(commandId);
     trace.note({ type: 'journal', site: id, write: write === 'begin' ? 'began' : 'refused', commandId, epoch, vm });
+  }
+
+  /** A script has its effect at once; an agent that dies then never hears of it. */
+  async #script({ name, sha256, commandId }: RunScript): Promise<void> {
+    const { trace, places, id, name: site } = this.ports;
+    trace.note({ type: 'script', site: id, commandId, name, sha256 });
+    await places.pass({ kind: 'effect', site, what: `script ${name}` });
   }
 
   /** The fabric as it is, with each mutation in the trace; its errors name what must stay at the site. */

@@ -96,9 +96,10 @@ function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[]
   const told = faulty.slice(0, MOST_FAILURES);
   const lines = told.flatMap(({ name, step }) => {
     if (step.error === null) return [];
-    const { code, logRef } = step.error;
+    const { code, logRef, exitCode } = step.error;
+    const exit = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
     const waits = step.waitsForPerson ? ', waits for a person' : '';
-    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
+    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${exit}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
   });
   if (faulty.length > MOST_FAILURES) lines.push(`  and ${faulty.length - MOST_FAILURES} more; see farshore jobs show ${detail.id}`);
   const causes = new Map(told.flatMap(({ step: { error } }) => (error === null ? [] : [[error.code, error]])));

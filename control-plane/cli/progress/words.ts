@@ -57,6 +57,7 @@ const stages: Record<Stage, string> = {
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',
   waitingForCondition: 'waiting until it is so',
+  runningScript: 'running the script',
   cleaningUp: 'cleaning up',
   reversing: 'turning replication round',
 };

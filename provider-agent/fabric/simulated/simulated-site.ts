@@ -251,6 +251,10 @@ export class SimulatedSite implements Fabric {
     return this.#runner.run(startVmWork(this.#world, ref), act);
   }
 
+  async addressesOf(ref: VmRef): Promise<readonly string[]> {
+    return this.#world.need(ref, 'startVm').adapters.flatMap(({ connected }) => connected?.address ?? []);
+  }
+
   async guestAnswers(ref: VmRef): Promise<boolean> {
     const vm = this.#world.need(ref, 'startVm');
     return vm.power === 'running' && vm.guestAnswersAt !== null && this.#world.clock.now() >= vm.guestAnswersAt;
