@@ -52,6 +52,8 @@ export interface TargetVm extends ActingParts {
   readonly guestAnswersWithinSeconds: number;
   /** Members of the plan that have to have started before it. */
   readonly dependsOn: readonly ProtectedVmId[];
+  /** How many VMs of the plan may start at once on a host. */
+  readonly startsPerHost?: number;
 }
 
 export interface TargetGroup extends ActingParts {
@@ -82,10 +84,12 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
     const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
     if (!plan) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
     const byWrittenName = new Map<string, TargetVm>();
+    const { startsPerHost } = plan.document;
+    const limit = startsPerHost === undefined ? {} : { startsPerHost };
     const groups = (await membersOf(plan.document, actor, store, pairings)).map((group) => ({
       ...group,
       vms: group.vms.map(({ vm, seconds, dependsOn, written }): TargetVm => {
-        const member = { ...withPairing(vm, seconds, dependsOn), before: written?.before, after: written?.after };
+        const member = { ...withPairing(vm, seconds, dependsOn), ...limit, before: written?.before, after: written?.after };
         if (written) byWrittenName.set(written.vm, member);
         return member;
       }),
@@ -173,6 +177,11 @@ export async function resolveAllowed(
     ports,
   );
   return { target, members };
+}
+
+/** What its start is given, wherever it comes up. */
+export function startArgs({ guestAnswersWithinSeconds, startsPerHost }: TargetVm, ref: VmRef) {
+  return { vm: ref, guestAnswersWithinSeconds, ...(startsPerHost !== undefined && { startsPerHost }) };
 }
 
 /** Throws ERR_AGENT_OFFLINE naming each site that an operation needs and whose agent is not connected. */

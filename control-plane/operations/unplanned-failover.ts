@@ -10,7 +10,16 @@ import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import { allVms, type Compile, type CompilePorts, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import {
+  allVms,
+  type Compile,
+  type CompilePorts,
+  refuseUnlessConnected,
+  resolveTarget,
+  sidesOf,
+  startArgs,
+  type TargetVm,
+} from './compile.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
 
@@ -50,7 +59,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
 
 /** How one VM comes up at the target, and is taken back as long as it has not been started. */
 export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const { vm, dependsOn } = member;
   const { siteId, ref } = sidesOf(member).target;
   const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   return {
@@ -67,7 +76,7 @@ export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoic
     start: {
       ...common,
       kind: 'vm.start',
-      args: { vm: ref, guestAnswersWithinSeconds },
+      args: startArgs(member, ref),
       // Whoever skips the start has taken the VM into their own hands there.
       vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
     },

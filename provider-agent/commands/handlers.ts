@@ -9,6 +9,7 @@ import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
 import type { Scripts } from '../scripts/scripts.ts';
 import type { NetworkLooks } from './network-looks.ts';
+import type { StartTurns } from './start-turns.ts';
 
 /** The site's own replication authority: it issues the certificates of its hosts, whose names stay at the site. */
 export interface HostCertificates {
@@ -26,6 +27,7 @@ export interface HandlerContext {
   readonly clock: Clock;
   readonly certificates: HostCertificates;
   readonly network: NetworkLooks;
+  readonly turns: StartTurns;
   readonly scripts: Pick<Scripts, 'run'>;
   /** It was begun in an earlier life of the agent, and what became of that is not known. */
   readonly isResumed: boolean;

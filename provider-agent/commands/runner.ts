@@ -27,6 +27,7 @@ import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';
 import { reversalHandlers } from './reversal.ts';
 import { scriptHandlers } from './script-run.ts';
+import { StartTurns } from './start-turns.ts';
 import { waitHandlers } from './waits.ts';
 
 const handlers: Handlers = {
@@ -69,6 +70,7 @@ export class CommandRunner {
   readonly #ports: RunnerPorts;
   readonly #running = new Map<CommandId, Running>();
   readonly #lanes = new Lanes();
+  readonly #turns = new StartTurns();
   #lastSequence: number;
   #isStopping = false;
 
@@ -192,6 +194,7 @@ export class CommandRunner {
       certificates,
       network,
       scripts,
+      turns: this.#turns,
       isResumed,
       progress: (stage) => onProgress(commandId, stage),
     };

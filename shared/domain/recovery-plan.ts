@@ -40,6 +40,12 @@ export const RecoveryPlan = z
     name: Name,
     description: z.string().max(2000).optional(),
     guestAnswersWithinSeconds: z.int().min(0).max(3600).default(300).meta({ description: 'default for members' }),
+    startsPerHost: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .meta({ description: 'how many of its VMs may start at once on one host; left out: as many as a group has' }),
     groups: z.array(PlanGroup).min(1).max(1_000),
   })
   .superRefine((plan, context) => {

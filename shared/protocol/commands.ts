@@ -191,7 +191,12 @@ export const commands = {
   },
   /** Recovery: start the VM and wait until its guest answers. This is the activation. */
   'vm.start': {
-    args: z.strictObject({ vm: VmRef, guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    args: z.strictObject({
+      vm: VmRef,
+      guestAnswersWithinSeconds: z.int().min(0).max(3600),
+      /** How many may start at once on the host where it stands; absent: as many as come. */
+      startsPerHost: z.int().min(1).max(1000).optional(),
+    }),
     result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
   },
   /** Either side, looks only: until it is so, or the time is over. */

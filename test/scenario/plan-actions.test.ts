@@ -321,3 +321,25 @@ test('a job whose script is of unknown outcome can be cancelled, and is taken ba
   for (const vm of await world.protectedVms()) assert.deepEqual([vm.phase, vm.activeLocation], ['protected', 'primary']);
   await world.finishes();
 });
+
+test('a plan may say how many of its VMs start at once on a host', async () => {
+  const world = await protectedWorld({ vms: 6, extra: 'timings: { guestStart: 20 s }' });
+  const members = world.definition('reading').vms.map(({ name }) => ({ vm: name }));
+  const job = await world.failOverAsPlanned(await world.planOf([{ name: 'all', members }], { startsPerHost: 1 }));
+  assert.equal(await stateOf(world, job), 'succeeded');
+  const starts = world
+    .site('slough')
+    .fabric.powerLog()
+    .filter(({ cause }) => cause === 'startVm');
+  assert.equal(starts.length, 6);
+  const byHost = Map.groupBy(starts, ({ host }) => host);
+  assert.ok(
+    [...byHost.values()].some((some) => some.length > 1),
+    'some share a host',
+  );
+  for (const some of byHost.values()) {
+    const moments = some.map(({ at }) => at).sort((a, b) => a - b);
+    for (const [index, at] of moments.entries()) assert.ok(index === 0 || at - (moments[index - 1] ?? 0) >= 20_000, `${moments}`);
+  }
+  await world.finishes();
+});

@@ -96,7 +96,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'no-fence',
     what: 'a VM is started without its epoch written to it first',
-    edits: [{ file: failover, from: '    await raiseEpoch(ref, context);\n', to: '' }],
+    edits: [{ file: failover, from: '  await raiseEpoch(ref, context);\n', to: '' }],
     scenario: 'agent dies',
     invariant: 'epoch-order',
   },

@@ -178,9 +178,9 @@ export class World extends WorldCore {
   }
 
   /** Saves a plan with the groups as its document has them. */
-  async planOf(groups: z.input<typeof RecoveryPlan>['groups']): Promise<Target> {
+  async planOf(groups: z.input<typeof RecoveryPlan>['groups'], over: Partial<z.input<typeof RecoveryPlan>> = {}): Promise<Target> {
     const id = PlanId.parse(uuidOf(`plan ${this.#ids++}`));
-    const document = RecoveryPlan.parse({ name: `plan ${this.#ids}`, guestAnswersWithinSeconds: 60, groups });
+    const document = RecoveryPlan.parse({ name: `plan ${this.#ids}`, guestAnswersWithinSeconds: 60, ...over, groups });
     await this.controlPlane.store.wishes.savePlan({
       id,
       vaultId,
@@ -195,7 +195,7 @@ export class World extends WorldCore {
   /** The host of a VM dies at the site, and is back a minute later. */
   async hostOfCrashes(name: SiteName, vmId: VmId): Promise<void> {
     const cloudId = this.definition(name).clouds[0]?.id as CloudId;
-    const host = Number(this.site(name).fabric.hostOf({ cloudId, vmId })?.at(-1));
+    const host = Number((await this.site(name).fabric.hostOf({ cloudId, vmId }))?.at(-1));
     this.hostDies(name, host);
     await this.clock.advance(60_000);
     this.hostReturns(name, host);
