@@ -11,7 +11,7 @@ import {
   severalSites,
   splitPin,
 } from '../../shared/domain/plan-actions.ts';
-import { type ActionWork, type CompiledGroup, groupActionId, type MemberWork, memberActionId } from '../../shared/domain/plan-compiler.ts';
+import { type Acting, type ActionWork, groupActionId, memberActionId } from '../../shared/domain/plan-compiler.ts';
 import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { ScriptContext, WaitCondition } from '../../shared/protocol/commands.ts';
@@ -25,8 +25,8 @@ type SiteAction = Extract<PlanAction, { at?: unknown }>;
 type WaitAction = Exclude<PlanAction, { do: 'ask' } | { do: 'runScript' }>;
 type TargetRecord = Pick<JobInput, 'planName' | 'planVersion' | 'groups'>;
 
-export interface CompiledTarget<M extends MemberWork<StepWork>> {
-  readonly groups: readonly (CompiledGroup<StepWork> & { readonly members: readonly M[] })[];
+export interface CompiledTarget<M> {
+  readonly groups: readonly (Acting<StepWork> & { readonly name: string; readonly members: readonly (M & Acting<StepWork>)[] })[];
   /** As `recordOf`, with the actions. */
   readonly record: TargetRecord;
 }
@@ -46,7 +46,7 @@ interface Run {
 }
 
 /** Of members that take part; a group of which nobody does has no actions either. Throws ERR_DOCUMENT_INVALID for an action without one site. */
-export function compileActions<M extends MemberWork<StepWork>>(
+export function compileActions<M extends object>(
   target: ResolvedTarget,
   kind: FailoverKind,
   workOf: (member: TargetVm) => M,
@@ -100,17 +100,21 @@ function workOf(action: PlanAction, subject: Subject, run: Run): ActionWork<Step
     const args = { ...splitPin(action.script), context: contextOf(action, at.location, subject, run), withinSeconds };
     return { ...head, work: { ...common, kind: 'script.run', args } };
   }
-  return { ...head, looksOnly: true, work: { ...common, kind: 'wait.until', args: { condition: conditionOf(action, at), withinSeconds } } };
+  return {
+    ...head,
+    looksOnly: true,
+    work: { ...common, kind: 'wait.until', args: { condition: conditionOf(action, at, run.kind), withinSeconds } },
+  };
 }
 
-function conditionOf(action: WaitAction, guest: Side): WaitCondition {
+function conditionOf(action: WaitAction, guest: Side, kind: FailoverKind): WaitCondition {
   switch (action.do) {
     case 'waitForTcp':
       return { kind: 'tcp', host: action.host, port: action.port };
     case 'waitForHttp':
       return { kind: 'http', url: action.url, status: action.status };
     case 'waitForGuest':
-      return { kind: 'guest', guest: guest.ref };
+      return { kind: 'guest', guest: guest.ref, ...(kind === 'test' && { isTestCopy: true as const }) };
   }
 }
 

@@ -23,9 +23,10 @@ export const scriptHandlers: Pick<Handlers, 'script.run'> = {
 /** With what only the site knows: it goes to the script and nowhere else. */
 async function documentFor({ vms, location, ...context }: ScriptContext, { fabric }: HandlerContext) {
   const described = vms.map(async ({ id, ref }) => {
-    const vm = await fabric.findVm(ref);
-    const addresses = vm === null ? [] : await fabric.addressesOf(ref);
-    return { id, vmId: ref.vmId, name: vm?.name ?? null, activeSite: vm?.power === 'running' ? location : null, addresses };
+    // In a drill it is told of the test copies: whatever it does, it does to them.
+    const vm = context.kind === 'test' ? await fabric.findTestCopy(ref) : await fabric.findVm(ref);
+    const addresses = vm === null ? [] : await fabric.addressesOf(vm.ref);
+    return { id, vmId: vm?.ref.vmId ?? null, name: vm?.name ?? null, activeSite: vm?.power === 'running' ? location : null, addresses };
   });
   return { ...context, site: location, vms: await Promise.all(described) };
 }

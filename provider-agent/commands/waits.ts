@@ -33,8 +33,10 @@ async function isSo(condition: WaitCondition, { network, fabric }: HandlerContex
       return network.connects(condition.host, condition.port, LOOK_MS);
     case 'http':
       return (await network.httpStatus(condition.url, LOOK_MS)) === condition.status;
-    case 'guest':
-      return fabric.guestAnswers(condition.guest);
+    case 'guest': {
+      const guest = condition.isTestCopy ? (await fabric.findTestCopy(condition.guest))?.ref : condition.guest;
+      return guest !== undefined && fabric.guestAnswers(guest);
+    }
   }
 }
 

@@ -49,7 +49,7 @@ export const groupActionId = (group: number, when: 'before' | 'after', index: nu
 export const memberActionId = (vm: string, when: 'before' | 'after', index: number): StepId => stepOf(`action/${when}-${index + 1}`, vm);
 
 /** What has to come before: done, or only settled. */
-type Before = Pick<Step<unknown>, 'needs' | 'after'>;
+export type Before = Pick<Step<unknown>, 'needs' | 'after'>;
 
 export function compileFailover<Work>(groups: readonly CompiledGroup<Work>[]): Graph<Work> {
   const steps: Step<Work>[] = [];
@@ -75,29 +75,36 @@ export function compileFailover<Work>(groups: readonly CompiledGroup<Work>[]): G
   return { steps };
 }
 
-const actionIds = ({ vm, ...member }: MemberWork<unknown>, when: 'before' | 'after'): StepId[] =>
+type ActingMember<Work> = Acting<Work> & { readonly vm: ProtectedVmId };
+
+export const actionIds = ({ vm, ...member }: ActingMember<unknown>, when: 'before' | 'after'): StepId[] =>
   (member[when] ?? []).map((_action, index) => memberActionId(vm, when, index));
 
 /** When it is done the member serves: whoever depends on the member needs it. */
-const endOf = (member: MemberWork<unknown>): StepId => actionIds(member, 'after').at(-1) ?? stepOf('start', member.vm);
+export const endOf = (member: ActingMember<unknown>): StepId => actionIds(member, 'after').at(-1) ?? stepOf('start', member.vm);
 
 function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {
   const { vm, name } = member;
   const [failover, start] = [stepOf('failover', vm), stepOf('start', vm)];
   const base = { scope: vm, attempts: ATTEMPTS };
   const needs = [failover, ...turn.needs, ...(member.dependsOn ?? []).flatMap((other) => ends.get(other) ?? [])];
-  const before = chain(member.before ?? [], actionIds(member, 'before'), { needs, after: turn.after }, vm);
+  const before = memberActions(member, 'before', { needs, after: turn.after });
   const ready = before.slice(-1).map(({ id }) => id);
   return [
     { ...base, id: failover, title: `fail over ${name}`, work: member.prepare, undo: member.takeBack, needs: [], after: [] },
     ...before,
     { ...base, id: start, title: `start ${name}`, work: member.start, pivot: true, needs: [...needs, ...ready], after: turn.after },
-    ...chain(member.after ?? [], actionIds(member, 'after'), { needs: [start], after: [] }, vm),
+    ...memberActions(member, 'after', { needs: [start], after: [] }),
   ];
 }
 
+/** They belong to the way of the member, and have its scope. */
+export function memberActions<Work>(member: ActingMember<Work>, when: 'before' | 'after', first: Before): Step<Work>[] {
+  return chain(member[when] ?? [], actionIds(member, when), first, member.vm);
+}
+
 /** Each has a scope of its own: nothing that it did is undone with anything else. */
-function groupActions<Work>(group: Acting<Work>, index: number, when: 'before' | 'after', first: Before): Step<Work>[] {
+export function groupActions<Work>(group: Acting<Work>, index: number, when: 'before' | 'after', first: Before): Step<Work>[] {
   const actions = group[when] ?? [];
   const ids = actions.map((_action, place) => groupActionId(index, when, place));
   return chain(actions, ids, first, null);

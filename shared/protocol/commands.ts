@@ -34,7 +34,8 @@ const Host = z
 export const WaitCondition = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp'), host: Host, port: z.int().min(1).max(65_535) }),
   z.strictObject({ kind: z.literal('http'), url: z.url({ protocol: /^https?$/ }).max(2000), status: z.int().min(100).max(599) }),
-  z.strictObject({ kind: z.literal('guest'), guest: VmRef }),
+  /** `isTestCopy`: not this VM is meant, but its test copy. */
+  z.strictObject({ kind: z.literal('guest'), guest: VmRef, isTestCopy: z.literal(true).optional() }),
 ]);
 export type WaitCondition = z.infer<typeof WaitCondition>;
 

@@ -343,3 +343,33 @@ test('a plan may say how many of its VMs start at once on a host', async () => {
   }
   await world.finishes();
 });
+
+test('a drill runs the actions that name it and no other, and what they ask of a guest is asked of its test copy', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+  const plan = await world.planOf([
+    {
+      name: 'databases',
+      before: [{ ...tellTheBank, kinds: ['test'] }],
+      members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', name: 'guest of vm-1', kinds: ['test'], withinSeconds: 60 }] }],
+      after: [moveTheName, { ...moveTheName, name: 'check the copies', kinds: ['test'] }],
+    },
+    { name: 'front', members: [{ vm: 'vm-2' }] },
+  ]);
+  const drill = await world.drill(plan);
+  assert.equal(await stateOf(world, drill), 'waiting');
+  await world.decide(drill, await stepOf(world, drill, 'tell the bank'), 'confirm');
+  await world.settles(drill);
+  assert.equal(await stateOf(world, drill), 'succeeded');
+  assert.deepEqual(await begun(world, drill), [
+    'tell the bank',
+    'start the test copy of vm-1',
+    'guest of vm-1',
+    'check the copies',
+    'start the test copy of vm-2',
+  ]);
+  const told = JSON.parse(world.site('slough').scripts.ran[0]?.input ?? '');
+  assert.deepEqual([told.kind, told.vms[0].name, told.vms[0].activeSite], ['test', 'vm-1 - Test', 'recovery']);
+  await world.cleanUp(drill);
+  await world.finishes();
+});
