@@ -22,7 +22,8 @@ import { type ActingParts, allVms, type ResolvedTarget, recordOf, type Side, sid
 const BEGIN_WITHIN_SECONDS = 3600;
 
 type SiteAction = Extract<PlanAction, { at?: unknown }>;
-type WaitAction = Exclude<PlanAction, { do: 'ask' } | { do: 'runScript' }>;
+type ScriptAction = Extract<PlanAction, { script: string }>;
+type WaitAction = Exclude<PlanAction, { do: 'ask' } | { script: string }>;
 type TargetRecord = Pick<JobInput, 'planName' | 'planVersion' | 'groups'>;
 
 export interface CompiledTarget<M> {
@@ -96,7 +97,7 @@ function workOf(action: PlanAction, subject: Subject, run: Run): ActionWork<Step
   if (at === null) return null;
   const common = { siteId: at.siteId, epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const { withinSeconds } = action;
-  if (action.do === 'runScript') {
+  if ('script' in action) {
     const args = { ...splitPin(action.script), context: contextOf(action, at.location, subject, run), withinSeconds };
     return { ...head, work: { ...common, kind: 'script.run', args } };
   }
@@ -118,17 +119,30 @@ function conditionOf(action: WaitAction, guest: Side, kind: FailoverKind): WaitC
   }
 }
 
-function contextOf({ name }: PlanAction, location: ActiveLocation, { vms, group }: Subject, { target, kind }: Run): ScriptContext {
+function contextOf(action: ScriptAction, location: ActiveLocation, { vms, group }: Subject, { target, kind }: Run): ScriptContext {
   const [first] = vms;
+  const direction = first === undefined ? 'toRecovery' : directionOf(first);
   return {
     plan: target.plan,
     kind,
-    direction: first === undefined ? 'toRecovery' : directionOf(first),
+    direction,
     group,
-    action: name,
+    action: action.name,
     location,
     vms: vms.map(({ vm, pairing }) => ({ id: vm.id, ref: { cloudId: pairing[location].cloudId, vmId: vm.vmId } })),
+    ...(action.parameters !== undefined && { parameters: action.parameters }),
+    ...(action.do === 'failOverChannel' && { channel: channelOf(action, kind, direction) }),
   };
+}
+
+/** The primary that an unplanned failover leaves cannot be asked, so its last changes may be lost. */
+function channelOf(
+  { channel, primary, recovery }: Extract<PlanAction, { do: 'failOverChannel' }>,
+  kind: FailoverKind,
+  way: FailoverDirection,
+) {
+  const [from, to] = way === 'toRecovery' ? [primary, recovery] : [recovery, primary];
+  return { name: channel, mode: kind === 'unplanned' ? ('forced' as const) : ('planned' as const), primary: from, secondary: to };
 }
 
 function guestSide(name: string | undefined, { vms: [first] }: Subject, run: Run): Side {

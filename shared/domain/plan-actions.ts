@@ -52,6 +52,12 @@ const PinnedScript = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(ps1|sh)@[0-9a-f]{64}$/, "'name.ps1@' and the SHA-256 of the script, 64 hex digits");
 
+/** Values for a script: they reach it as a part of its document, never as text of a command. */
+export const ScriptParameters = z
+  .record(z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, 'a name such as `zone`'), z.union([z.string().max(1000), z.number(), z.boolean()]))
+  .refine((all) => Object.keys(all).length <= 50, { error: 'has more than 50 values' });
+export type ScriptParameters = z.infer<typeof ScriptParameters>;
+
 /** Name and digest of a pinned script. */
 export function splitPin(pinned: string): { readonly name: string; readonly sha256: string } {
   const at = pinned.lastIndexOf('@');
@@ -82,6 +88,19 @@ export const PlanAction = z.discriminatedUnion('do', [
     ...where,
     withinSeconds,
     script: PinnedScript.meta({ description: 'a script in the folder of the site, with its digest: `name.ps1@sha256`' }),
+    parameters: ScriptParameters.optional(),
+  }),
+  /** Another channel of replication than Hyper-V Replica, such as SQL Server Always On, is failed over by a script that knows it. */
+  z.strictObject({
+    do: z.literal('failOverChannel'),
+    ...common,
+    ...where,
+    withinSeconds,
+    channel: Name.meta({ description: 'what fails over, by the name that its own world has for it: an availability group' }),
+    primary: Name.meta({ description: 'who has it at the primary site: a SQL Server instance' }),
+    recovery: Name.meta({ description: 'who has it at the recovery site' }),
+    script: PinnedScript,
+    parameters: ScriptParameters.optional(),
   }),
   z.strictObject({
     do: z.literal('waitForGuest'),
@@ -132,7 +151,7 @@ function ofList(acting: Acting, at: readonly (string | number)[], member: string
   return (['before', 'after'] as const).flatMap((when) =>
     (acting[when] ?? []).flatMap((action, index) => {
       const path = [...at, when, index];
-      return [...siteProblem(action, path), ...guestProblem(action, path, when, member, names)];
+      return [...siteProblem(action, path), ...drillProblem(action, path), ...guestProblem(action, path, when, member, names)];
     }),
   );
 }
@@ -192,6 +211,14 @@ function tooManyVms(group: ActingGroups[number], g: number): ActionProblem[] {
         : [],
     ),
   );
+}
+
+/** A channel has no test copy: production is in it. */
+function drillProblem(action: PlanAction, path: readonly (string | number)[]): ActionProblem[] {
+  if (action.do !== 'failOverChannel' || !action.kinds.includes('test')) return [];
+  return [
+    { path: [...path, 'kinds'], message: 'a drill does not fail a channel over: production is in it', allowed: 'planned, unplanned' },
+  ];
 }
 
 function guestProblem(

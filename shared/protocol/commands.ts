@@ -7,6 +7,7 @@
  * for last night must not start when the line comes back this morning.
  */
 import { z } from 'zod';
+import { ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
@@ -58,6 +59,16 @@ export const ScriptContext = z.strictObject({
   /** Which site of the pairing the agent is. */
   location: z.enum(['primary', 'recovery']),
   vms: z.array(z.strictObject({ id: ProtectedVmId, ref: VmRef })).max(SCRIPT_VMS_MOST),
+  parameters: ScriptParameters.optional(),
+  /** What fails over besides VMs: `primary` has it now, `secondary` takes over; forced where the primary cannot be asked. */
+  channel: z
+    .strictObject({
+      name: z.string().max(100),
+      mode: z.enum(['planned', 'forced']),
+      primary: z.string().max(100),
+      secondary: z.string().max(100),
+    })
+    .optional(),
 });
 export type ScriptContext = z.infer<typeof ScriptContext>;
 

@@ -339,7 +339,7 @@ test('a plan may say how many of its VMs start at once on a host', async () => {
   );
   for (const some of byHost.values()) {
     const moments = some.map(({ at }) => at).sort((a, b) => a - b);
-    for (const [index, at] of moments.entries()) assert.ok(index === 0 || at - (moments[index - 1] ?? 0) >= 20_000, `${moments}`);
+    for (const [index, at] of moments.entries()) assert.ok(index === 0 || at - (moments[index - 1] ?? 0) >= 20_000, moments.join());
   }
   await world.finishes();
 });
@@ -372,4 +372,36 @@ test('a drill runs the actions that name it and no other, and what they ask of a
   assert.deepEqual([told.kind, told.vms[0].name, told.vms[0].activeSite], ['test', 'vm-1 - Test', 'recovery']);
   await world.cleanUp(drill);
   await world.finishes();
+});
+
+test('a channel is failed over by its script: planned or forced, from whoever has it to the other side', async () => {
+  const world = await protectedWorld({ vms: 1 });
+  for (const site of ['reading', 'slough'] as const) world.site(site).scripts.entries.push({ name: 'Switch.ps1', sha256: digest('c') });
+  const channel = {
+    do: 'failOverChannel',
+    name: 'move the databases',
+    channel: 'shop-ag',
+    primary: 'SQL-R',
+    recovery: 'SQL-S',
+    script: `Switch.ps1@${digest('c')}`,
+    parameters: { waitSeconds: 60 },
+  } as const;
+  const plan = await world.planOf([{ name: 'all', before: [channel], members: [{ vm: 'vm-1' }] }]);
+  const toldAt = (site: 'reading' | 'slough') => JSON.parse(world.site(site).scripts.ran.at(-1)?.input ?? '');
+  assert.equal(await stateOf(world, await world.failOverAsPlanned(plan)), 'succeeded');
+  assert.deepEqual(toldAt('slough').channel, { name: 'shop-ag', mode: 'planned', primary: 'SQL-R', secondary: 'SQL-S' });
+  assert.deepEqual(toldAt('slough').parameters, { waitSeconds: 60 });
+
+  await world.commit();
+  await world.reverseReplication();
+  assert.equal(await stateOf(world, await world.failOverAsPlanned(plan, 'toPrimary')), 'succeeded');
+  assert.deepEqual(toldAt('reading').channel, { name: 'shop-ag', mode: 'planned', primary: 'SQL-S', secondary: 'SQL-R' });
+  await world.finishes();
+
+  const other = await protectedWorld({ vms: 1 });
+  other.site('slough').scripts.entries.push({ name: 'Switch.ps1', sha256: digest('c') });
+  other.goesDark('reading');
+  await other.failOver(await other.planOf([{ name: 'all', before: [channel], members: [{ vm: 'vm-1' }] }]));
+  assert.equal(JSON.parse(other.site('slough').scripts.ran[0]?.input ?? '').channel.mode, 'forced');
+  await other.finishes();
 });

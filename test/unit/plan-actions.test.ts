@@ -88,6 +88,18 @@ describe('actions in a plan', () => {
     ]);
   });
 
+  test('that fail a channel over have no place in a drill, and name their values plainly', () => {
+    const pinned = `Switch.ps1@${'a'.repeat(64)}`;
+    const channel = (rest: string) =>
+      plan.replace(
+        '{ do: ask, name: tell the bank, instruction: Call the bank. }',
+        `{ do: failOverChannel, name: ag, channel: shop, primary: A, recovery: B, script: '${pinned}', ${rest} }`,
+      );
+    assert.deepEqual(mistakesIn(channel('parameters: { waitSeconds: 60 }')), []);
+    assert.match(mistakesIn(channel('kinds: [test]'))[0] ?? '', /^5 .*kinds a drill does not fail a channel over/);
+    assert.match(mistakesIn(channel("parameters: { 'a b': 1 }"))[0] ?? '', /^5 groups\[0\]\.before\[0\]\.parameters/);
+  });
+
   test('with a password in their address are refused', () =>
     assert.match(mistakesIn(plan.replace('https://shop', 'https://kim:secret@shop'))[0] ?? '', /carries a user name or a password/));
 });
