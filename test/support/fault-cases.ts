@@ -1,12 +1,13 @@
 /** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { FailoverKind } from '../../shared/domain/plan-actions.ts';
 import type { JobId } from '../../shared/ids.ts';
 import type { FaultCase } from './operation-runs.ts';
 import { digest } from './test-scripts.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];
-export type CaseName = Kind | 'plannedFailoverWithActions' | 'unplannedFailoverWithActions';
+export type CaseName = Kind | 'plannedFailoverWithActions' | 'unplannedFailoverWithActions' | 'testFailoverWithActions';
 type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
 
 async function fresh(): Promise<Template> {
@@ -75,20 +76,21 @@ async function outOfStep(): Promise<Template> {
 }
 
 /** One action of each kind, before and after groups and members. */
+const kinds: FailoverKind[] = ['planned', 'unplanned', 'test'];
 const withActions = (world: World) =>
   world.planOf([
     {
       name: 'databases',
-      before: [{ do: 'ask', name: 'tell the bank', instruction: 'Call the bank.' }],
-      members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', name: 'the guest is up' }] }],
+      before: [{ do: 'ask', kinds, name: 'tell the bank', instruction: 'Call the bank.' }],
+      members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', kinds, name: 'the guest is up' }] }],
       after: [
-        { do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' },
-        { do: 'runScript', name: 'move the name', script: `Move-Name.ps1@${digest('a')}` },
+        { do: 'waitForTcp', kinds, name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' },
+        { do: 'runScript', kinds, name: 'move the name', script: `Move-Name.ps1@${digest('a')}` },
       ],
     },
     {
       name: 'front',
-      members: [{ vm: 'vm-2', before: [{ do: 'waitForHttp', name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }] }],
+      members: [{ vm: 'vm-2', before: [{ do: 'waitForHttp', kinds, name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }] }],
     },
   ]);
 
@@ -145,6 +147,11 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   testFailover: {
     template: async () => (await protectedPair()).asTemplate(),
     request: async (world) => world.requestFor('testFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  testFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: siteIsReady,
+    request: async (world) => world.requestFor('testFailover', await withActions(world)),
   },
   cleanUpTest: {
     template: async () => {
