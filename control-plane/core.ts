@@ -44,7 +44,11 @@ export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore
     random,
     log,
     dispatcher: { send: (siteId, commands) => hub.send(siteId, commands) },
-    presence: { isConnected: (siteId) => hub.isConnected(siteId), lastHeardAt: (siteId) => hub.lastHeardAt(siteId) },
+    presence: {
+      isConnected: (siteId) => hub.isConnected(siteId),
+      lastHeardAt: (siteId) => hub.lastHeardAt(siteId),
+      scriptsOf: (siteId) => hub.scriptsOf(siteId),
+    },
   });
   const hub = new Hub({ ...ports, work: operations });
   return {

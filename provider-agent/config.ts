@@ -23,6 +23,8 @@ const ConfigFile = z.strictObject({
       file: z.string().min(1).optional(),
     })
     .default({ level: 'info' }),
+  /** The folder with the scripts that plans may run here, beside this file unless absolute; left out: none is run. */
+  scripts: z.strictObject({ folder: z.string().min(1) }).optional(),
   inventoryEverySeconds: z.int().min(1).max(3600).default(5),
   fabricCallSeconds: z.int().min(1).max(86_400).default(300),
   fabricCallsAtOnce: z.int().min(1).max(1000).default(64),
@@ -41,6 +43,8 @@ export function agentPaths(dataDir: string) {
     journal: join(folder, 'agent.db'),
     site: join(folder, 'site.db'),
     egress: join(folder, 'egress'),
+    /** What scripts said, and copies of those that run. */
+    scripts: join(folder, 'scripts-work'),
     status: join(folder, 'status.json'),
   };
 }

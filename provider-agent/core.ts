@@ -8,13 +8,16 @@ import { type Clock, type Log, pause, type Random } from '../shared/ports.ts';
 import type { Verifier } from '../shared/protocol/envelope.ts';
 import { AgentChannel, type ChannelStatus } from './channel/channel.ts';
 import type { Dial } from './channel/link.ts';
-import type { EgressRecord } from './channel/session.ts';
+import type { EgressRecord, InventorySource } from './channel/session.ts';
 import { FabricCalls } from './commands/fabric-calls.ts';
 import type { HostCertificates } from './commands/handlers.ts';
 import { Lifeline } from './commands/lifeline.ts';
+import type { NetworkLooks } from './commands/network-looks.ts';
 import { CommandRunner } from './commands/runner.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { Observer } from './observe/observer.ts';
+import { ScriptsReport } from './observe/scripts-report.ts';
+import type { Scripts } from './scripts/scripts.ts';
 import type { Journal } from './state/journal.ts';
 
 export interface AgentCorePorts {
@@ -24,6 +27,8 @@ export interface AgentCorePorts {
   readonly fabric: Fabric;
   readonly verifier: Verifier;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
+  readonly scripts: Scripts;
   readonly dial: Dial;
   readonly egress: EgressRecord;
   readonly clock: Clock;
@@ -94,7 +99,7 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
 }
 
 function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Lifeline, clock: Clock) {
-  const { identity, agentVersion, journal, fabric, verifier, certificates, egress, dial, random, log } = ports;
+  const { identity, agentVersion, journal, fabric, verifier, certificates, network, scripts, egress, dial, random, log } = ports;
   const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
   const observer = new Observer({
     fabric: calls.limited(() => {}),
@@ -103,12 +108,19 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     everyMs: settings.inventoryEveryMs,
     onChanged: () => channel.inventoryChanged(),
   });
+  const held: Scripts = { list: () => life.hold(() => scripts.list()), run: (order) => life.hold(() => scripts.run(order)) };
+  const report = new ScriptsReport({ scripts: held, clock, log, onChanged: () => channel.inventoryChanged() });
   const runner = new CommandRunner({
     identity,
     verifier,
     journal,
     calls,
     certificates,
+    network: {
+      connects: (...args) => life.hold(() => network.connects(...args)),
+      httpStatus: (...args) => life.hold(() => network.httpStatus(...args)),
+    },
+    scripts: held,
     clock,
     random,
     log,
@@ -127,11 +139,29 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     log,
     intake: runner,
     outcomes: journal,
-    inventory: observer,
+    inventory: withScripts(observer, report),
     defer: (callback) => ports.defer(() => life.isCut || callback()),
     onStatus: (status) => ports.onStatus?.(status),
   });
   return { runner, channel };
+}
+
+/** What the site reports: its scripts, a short list, before its inventory, a long one. */
+function withScripts(observer: Observer, report: ScriptsReport): InventorySource {
+  return {
+    get digest() {
+      return observer.digest;
+    },
+    connected(inventory) {
+      report.connected();
+      observer.connected(inventory);
+    },
+    next: () => report.next() ?? observer.next(),
+    disconnected() {
+      report.disconnected();
+      observer.disconnected();
+    },
+  };
 }
 
 function forgetDaily(journal: Journal, clock: Clock, rememberMs: number, log: Log): void {

@@ -88,6 +88,17 @@ withData(program.command('status'))
     if (description.agentId === null) process.exitCode = 3;
   });
 
+withData(program.command('scripts'))
+  .description('list the scripts that plans may run here, as a plan names them: name@sha256')
+  .action(async (options: { data: string }) => {
+    const { readConfig } = await import('./config.ts');
+    const { scriptsOf } = await import('./run-agent.ts');
+    const paths = agentPaths(options.data);
+    const log = { info: () => {}, warn: (fields: object, text: string) => tellFault(fields, text), error: () => {} };
+    const scripts = await scriptsOf(await readConfig(paths), { ...surroundings(options.data), log }).list();
+    for (const { name, sha256 } of scripts) print(`${name}@${sha256}`);
+  });
+
 withData(program.command('egress'))
   .description('show every message that left this site, one JSON line each')
   .option('--day <yyyy-mm-dd>', 'only of this day (UTC)')
@@ -193,6 +204,13 @@ async function readLine(): Promise<string> {
     return line;
   }
   return '';
+}
+
+/** Why a script, or the folder, is not in the list. */
+function tellFault(fields: { script?: unknown; err?: unknown }, text: string): void {
+  const { script = '', err } = fields;
+  process.stderr.write(`${text}: ${String(script)} ${toFarshoreError(err).message}\n`);
+  process.exitCode = 1;
 }
 
 function readKeyFile(path: string): string {

@@ -7,10 +7,11 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { decodeText } from '../shared/decode-text.ts';
 import { FarshoreError } from '../shared/errors.ts';
-import { type Clock, isoMoment, type Random } from '../shared/ports.ts';
+import { type Clock, isoMoment, type Log, type Random } from '../shared/ports.ts';
 import type { ChannelStatus } from './channel/channel.ts';
 import { dialWebSocket, type WayOut, wayThroughProxy } from './channel/dial.ts';
 import { chooseProxy, type Environment } from './channel/proxy-choice.ts';
+import { networkLooks } from './commands/network-looks.ts';
 import { type AgentConfig, type AgentPaths, readConfig } from './config.ts';
 import { startAgentCore } from './core.ts';
 import { type Identity, loadIdentity } from './enroll/identity.ts';
@@ -20,6 +21,7 @@ import { Renewal } from './enroll/renewal.ts';
 import { SiteAuthority } from './enroll/site-authority.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { writeStatus } from './local/status-file.ts';
+import { ScriptFolder } from './scripts/script-folder.ts';
 import { lockDataFolder } from './state/data-lock.ts';
 import { EgressLedger } from './state/egress-ledger.ts';
 import { openJournal } from './state/sqlite-journal.ts';
@@ -82,6 +84,15 @@ export function openLedger({ days, megabytes }: AgentConfig['egress'], { paths, 
   return new EgressLedger({ folder: paths.egress, clock, days, totalBytes: megabytes * 1024 * 1024 });
 }
 
+export function scriptsOf(
+  config: AgentConfig,
+  ports: Pick<Surroundings, 'paths' | 'clock' | 'random'> & { readonly log: Log },
+): ScriptFolder {
+  const { paths, clock, random, log } = ports;
+  const folder = config.scripts === undefined ? null : resolve(paths.folder, config.scripts.folder);
+  return new ScriptFolder({ folder, workFolder: paths.scripts, clock, random, log });
+}
+
 interface Parts {
   readonly log: Logger;
   readonly fabric: Fabric;
@@ -103,6 +114,8 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
     journal: await openJournal(paths.journal, defer),
     verifier: new IssuerKeys(identity.issuerKeys),
     certificates: new SiteAuthority({ dataDir: paths.folder, siteId: identity.siteId, clock, random }),
+    network: networkLooks,
+    scripts: scriptsOf(config, { ...surroundings, log: parts.log }),
     dial: dialWebSocket(wayOut),
     settings: {
       inventoryEveryMs: config.inventoryEverySeconds * 1000,

@@ -85,6 +85,15 @@ export const errorCodes = {
   ERR_FABRIC_TIMEOUT: { http: 504, retryable: true, cause: 'The fabric did not answer within the time limit.', remedy: 'Look at the host; then retry.' },
   ERR_HOST_DOWN: { http: 502, retryable: true, cause: 'The host of the VM is down.', remedy: 'Bring the host back, or let the VM be placed on another.' },
 
+  // Actions of a plan
+  ERR_WAIT_TIMEOUT: { http: 504, retryable: false, cause: 'What was waited for did not come about within the time limit.', remedy: 'Look at the site what keeps it; then retry or skip.' },
+  ERR_SCRIPT_MISSING: { http: 404, retryable: false, cause: 'The scripts folder of the site holds no script of that name, or the agent has no scripts folder.', remedy: 'Put the script into the folder named in agent.yaml; then retry.' },
+  ERR_SCRIPT_CHANGED: { http: 409, retryable: false, cause: 'The script at the site is not the one that the plan was written for: its digest differs.', remedy: 'Look who changed it. Put the right one back, or apply the plan with the new digest.' },
+  ERR_SCRIPTS_UNSAFE: { http: 409, retryable: false, cause: 'Others than administrators may write to the scripts folder or to the script, so it was not run.', remedy: 'Let only administrators (root) own and write the folder, the script and all folders above; then retry.' },
+  ERR_SCRIPT_FAILED: { http: 409, retryable: false, cause: 'The script ended with an exit code other than 0, or could not be started.', remedy: 'Read its output at the site, under the reference named. Mend it, then retry or skip.' },
+  ERR_SCRIPT_TIMEOUT: { http: 504, retryable: false, cause: 'The script did not end within its time limit, and was ended with all that it had started.', remedy: 'Read its output at the site; look what it has done by then. Then retry or skip.' },
+  ERR_SCRIPT_UNKNOWN: { http: 409, retryable: false, cause: 'The agent went down while the script ran: whether it ended, and how, is not known. It was not run again.', remedy: 'Look at the site what it has done. Then retry, which runs it again, or skip.' },
+
   // Everything else
   ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone.', remedy: 'Mend what failed there and start the operation again.' },
   ERR_CANCELLED: { http: 409, retryable: false, cause: 'A person cancelled it.', remedy: 'Start it again if it is still wanted.' },
@@ -95,6 +104,9 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 export const ERROR_CODES = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
+
+/** What was done is not known, and must not be done again without a person who has looked. */
+export const isUnknownOutcome = (code: ErrorCode): boolean => code === 'ERR_SCRIPT_UNKNOWN';
 
 /** One mistake in something a person wrote: where it is, what is wrong, what is allowed. Lines and columns count from 1. */
 export interface Problem {

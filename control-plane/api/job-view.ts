@@ -42,7 +42,10 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
   const log = facts.map(({ fact }) => fact);
   const state = new RunState(graph, log);
   const histories = historiesOf(log);
-  const stepAnswer = ({ id, title }: Step<unknown>): StepAnswer => {
+  const comments = new Map(
+    log.flatMap((fact) => (fact.type === 'decided' && fact.decision === 'confirm' ? [[fact.step, fact.reason]] : [])),
+  );
+  const stepAnswer = ({ id, title, asks }: Step<unknown>): StepAnswer => {
     const view = state.view(id);
     const history = histories.get(id);
     const error = view?.error ?? null;
@@ -56,6 +59,8 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
       stage: stageOf(id),
       error: error && { ...error, cause: errorCodes[error.code].cause, remedy: errorCodes[error.code].remedy },
       waitsForPerson: state.waitsForPerson(id),
+      instruction: asks ?? null,
+      comment: comments.get(id) ?? null,
     };
   };
   return {
@@ -68,6 +73,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
         const known = member.vm === null ? undefined : names.get(member.vm);
         return {
           vm: member.vm,
+          isAction: member.action !== null,
           name: member.name === member.vm ? (known ?? member.name) : member.name,
           status: memberStatus(steps),
           steps,

@@ -11,7 +11,7 @@ import { PlanId } from '../../shared/ids.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 import { countMembers, findPlan, namedVms, readPlan, summaryOf, userNames } from './plan-reader.ts';
 
-export function planHandlers({ store, clock, random }: ApiPorts): Handlers<keyof typeof planRoutes> {
+export function planHandlers({ store, presence, clock, random }: ApiPorts): Handlers<keyof typeof planRoutes> {
   return {
     async listPlans({ caller }) {
       const users = await userNames(store, caller.vaultId);
@@ -19,8 +19,9 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<keyof
     },
 
     async checkPlan({ caller, body }) {
-      const plan = await readPlan(store, caller.vaultId, body);
-      return { name: plan.name, groups: plan.groups.length, members: countMembers(plan) };
+      const notes: string[] = [];
+      const plan = await readPlan(store, caller.vaultId, body, { notes, presence });
+      return { name: plan.name, groups: plan.groups.length, members: countMembers(plan), notes };
     },
 
     async getPlan({ caller, params, query }) {
@@ -30,7 +31,7 @@ export function planHandlers({ store, clock, random }: ApiPorts): Handlers<keyof
 
     async savePlan({ caller, params, body }) {
       const { vaultId } = caller;
-      const document = await readPlan(store, vaultId, body, params.plan);
+      const document = await readPlan(store, vaultId, body, { name: params.plan });
       const newest = await store.wishes.findPlan(vaultId, document.name);
       const isChanged = newest === null || JSON.stringify(newest.document) !== JSON.stringify(document);
       const plan = isChanged

@@ -4,12 +4,15 @@
  */
 import type { RouteAnswerGiven } from '../../shared/api/routes.ts';
 import { readDocument } from '../../shared/document.ts';
-import { type NamedVm, resolveMembers } from '../../shared/domain/plan-members.ts';
-import { hasReadableMembers, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import { type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-actions.ts';
+import { type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
+import { hasReadableActions, hasReadableMembers, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
+import type { Presence } from '../operations/operations.ts';
 import type { CloudRef, Plan, Store } from '../store/store.ts';
+import { checkScripts, type SitesOf } from './plan-scripts.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
 
 const MAX_LENGTH = { maxLength: 1024 * 1024 };
@@ -26,10 +29,25 @@ export interface PlanText {
   readonly fileName: string;
 }
 
-/** Throws ERR_DOCUMENT_INVALID with every mistake. `name`: what the plan has to be called. */
-export async function readPlan(store: Store, vaultId: VaultId, { text, fileName }: PlanText, name?: string): Promise<RecoveryPlan> {
+export interface PlanReading {
+  /** What the plan has to be called. */
+  readonly name?: string;
+  /** With it the scripts of the sites are looked at too, which may change after a plan was saved; what cannot be looked at is noted. */
+  readonly notes?: string[];
+  readonly presence?: Presence;
+}
+
+/** Throws ERR_DOCUMENT_INVALID with every mistake. */
+export async function readPlan(
+  store: Store,
+  vaultId: VaultId,
+  { text, fileName }: PlanText,
+  { name, notes, presence }: PlanReading = {},
+): Promise<RecoveryPlan> {
   const vms = await namedVms(store, vaultId);
   const unprotected = await unprotectedVms(store, vaultId);
+  const sitesOf = await pairedSites(store, vaultId);
+  const siteNames = new Map((await store.sites.list(vaultId)).map((site) => [site.id, site.name]));
   const KnownPlan = RecoveryPlan.superRefine(
     (plan, context) => {
       if (name !== undefined && plan.name !== name) {
@@ -52,6 +70,19 @@ export async function readPlan(store: Store, vaultId: VaultId, { text, fileName 
       }
     },
     { when: ({ value }) => hasReadableMembers(value) },
+  ).superRefine(
+    (plan, context) => {
+      const { members } = resolveMembers(plan, vms);
+      const problems = [...severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf))];
+      if (notes !== undefined && presence !== undefined) {
+        const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => siteNames.get(id) ?? id });
+        notes.push(...scripts.notes);
+        problems.push(...scripts.problems);
+      }
+      for (const { path, message, allowed } of problems)
+        context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
+    },
+    { when: ({ value }) => hasReadableActions(value) },
   );
   return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
 }
@@ -63,6 +94,20 @@ export async function namedVms(store: Store, vaultId: VaultId): Promise<NamedVm[
   return (await store.promises.protectedVms(vaultId)).map(({ id, name, pairingId }) => {
     const primary = primaries.get(pairingId);
     return { id, name, cloudName: primary === undefined ? '' : names.cloud(primary) };
+  });
+}
+
+async function pairedSites(store: Store, vaultId: VaultId): Promise<SitesOf> {
+  const pairings = new Map((await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
+  return new Map((await store.promises.protectedVms(vaultId)).map(({ id, pairingId }) => [id, pairings.get(pairingId)]));
+}
+
+function siteCounts({ groups }: RecoveryPlan, members: readonly ResolvedMember[], sitesOf: SitesOf): SiteCounts {
+  const byGroup = Map.groupBy(members, ({ group }) => group);
+  return groups.map((_group, index) => {
+    const pairings = (byGroup.get(index) ?? []).flatMap(({ vmId }) => sitesOf.get(vmId) ?? []);
+    const count = (side: 'primary' | 'recovery') => new Set(pairings.map((pairing) => pairing[side].siteId)).size;
+    return { primary: count('primary'), recovery: count('recovery') };
   });
 }
 

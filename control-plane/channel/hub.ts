@@ -12,7 +12,7 @@ import { limits, RateLimit } from '../../shared/protocol/limits.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Store } from '../store/store.ts';
 import { closeCodes, type Link, type LinkEvents } from './link.ts';
-import { type AdmittedAgent, type AgentWork, type IntakeLimits, Session } from './session.ts';
+import { type AdmittedAgent, type AgentWork, type IntakeLimits, Session, type SiteScript } from './session.ts';
 
 export interface HubParts {
   readonly store: Pick<Store, 'enrolment' | 'sites' | 'observations'>;
@@ -100,6 +100,12 @@ export class Hub {
   /** When the agent of the site was last heard; null if never since the start of this process. */
   lastHeardAt(siteId: SiteId): number | null {
     return this.#heardAt.get(siteId) ?? null;
+  }
+
+  /** The scripts that plans may run at the site, as its agent has told; null while it is not connected. */
+  scriptsOf(siteId: SiteId): readonly SiteScript[] | null {
+    const session = this.#sessions.get(siteId);
+    return session?.isUp ? session.scripts : null;
   }
 
   /** Ends the session of a revoked agent at once, and lets none begin. That the store knows is the caller's part, and first. */

@@ -60,6 +60,8 @@ export interface SessionPorts {
   onEnded(): void;
 }
 
+export type SiteScript = Extract<AgentMessage, { type: 'scripts.changed' }>['scripts'][number];
+
 const HELLO_WITHIN_MS = 10_000;
 /** More than this many pings without an answer: the peer is dead. */
 const SILENT_HEARTBEATS = 2.5;
@@ -74,6 +76,8 @@ type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export class Session implements LinkEvents {
   readonly agent: AdmittedAgent;
+  /** What it has told of the scripts of its site; none until then. */
+  scripts: readonly SiteScript[] = [];
   readonly #ports: SessionPorts;
   readonly #inventory: InventoryIntake;
   #commands: CommandQueue | null = null;
@@ -171,6 +175,9 @@ export class Session implements LinkEvents {
         return log.error({ ...this.agent, code: message.code }, 'agent refused an envelope');
       case 'inventory.changed':
         return this.#inventory.take(message, bytes);
+      case 'scripts.changed':
+        this.scripts = message.scripts;
+        return;
     }
   }
 

@@ -11,13 +11,13 @@ Exit codes:
   2    a mistake in the command line or in a file, or a name that is not there
   3    not signed in, or not allowed
   4    the job completed with failures
-  5    the job is parked: it waits for a person
+  5    the job waits for a person: to confirm what was asked, or to decide what failed
   6    the control plane cannot be reached
   130  you stopped watching (Ctrl-C); the job goes on`;
 
 export function exitCodeOfJob(state: JobState): number {
   if (state === 'completedWithFailures') return EXIT.withFailures;
-  if (state === 'parked') return EXIT.parked;
+  if (state === 'parked' || state === 'waiting') return EXIT.parked;
   return state === 'failed' || state === 'cancelled' ? EXIT.failed : EXIT.ok;
 }
 

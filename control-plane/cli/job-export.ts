@@ -3,6 +3,7 @@
  * about the job tells of are taken along, so that a job that still runs is exported as it was at one moment.
  */
 import type { JobDetailAnswer, StepAnswer, StoredFactAnswer } from '../../shared/api/jobs.ts';
+import type { Decision } from '../../shared/engine/facts.ts';
 import type { StepId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { csvText } from './csv.ts';
@@ -10,7 +11,7 @@ import { csvText } from './csv.ts';
 export interface ExportedDecision {
   readonly at: string;
   readonly by: string;
-  readonly what: 'retry' | 'skip' | 'cancel' | 'giveUp';
+  readonly what: Decision | 'cancel' | 'giveUp';
   /** Null: of the job as a whole. */
   readonly step: StepId | null;
   readonly reason: string;

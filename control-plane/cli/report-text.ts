@@ -24,6 +24,7 @@ export function reportText(report: ReportAnswer, output: Output): string {
   const lines = [colors.bold(`Report: ${jobTitle(job)}`), ...facts.map(([name, words]) => `  ${colors.dim(name.padEnd(13))} ${words}`), ''];
   lines.push(hasMoved ? failoverTable(report.vms, output) : plainTable(report.vms, output));
   for (const vm of report.vms) lines.push(...failureLines(vm, output));
+  if (report.actions.length > 0) lines.push('', ...actionLines(report, output));
   if (report.leftOut.length > 0)
     lines.push('', 'Left out:', ...report.leftOut.map(({ name, reason }) => `  ${plain(name)}: ${plain(reason)}`));
   if (report.decisions.length > 0)
@@ -98,6 +99,18 @@ function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): stri
   return table(['  VM', 'GROUP', 'OUTCOME', 'RTO', 'RPO', 'RECOVERY POINT', 'GUEST ANSWERS'], rows, '  no VMs', colors) + more(vms.length);
 }
 
+function actionLines({ actions }: ReportAnswer, output: Output): string[] {
+  const rows = actions.map(({ group, member, name, when, outcome, beganAt, endedAt, confirmed, script }) => [
+    `  ${plain(name)}`,
+    `${when} ${plain(member ?? group)}`,
+    `${outcomeWords[outcome]}${script?.exitCode == null ? '' : `, exit code ${script.exitCode}`}`,
+    beganAt === null || endedAt === null ? '-' : duration((Date.parse(endedAt) - Date.parse(beganAt)) / 1000),
+    confirmed === null ? '' : `${plain(confirmed.by)}: ${plain(confirmed.comment)}`,
+  ]);
+  const failures = actions.flatMap((action) => failureLines(action, output));
+  return [table(['  ACTION', 'WHERE', 'OUTCOME', 'TOOK', 'CONFIRMED BY'], rows, '', output.colors), ...failures];
+}
+
 function plainTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
   const rows = vms
     .slice(0, MOST_ROWS)
@@ -109,7 +122,7 @@ function more(count: number): string {
   return count > MOST_ROWS ? `\n  and ${count - MOST_ROWS} more; --json has them all` : '';
 }
 
-function failureLines(vm: VmReportAnswer, { colors }: Output): string[] {
+function failureLines(vm: Pick<VmReportAnswer, 'name' | 'outcome' | 'failures'>, { colors }: Output): string[] {
   if (vm.outcome === 'succeeded') return [];
   return vm.failures
     .filter(({ isFinal }) => isFinal)

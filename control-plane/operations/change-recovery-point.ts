@@ -6,7 +6,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { type Compile, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
@@ -27,7 +27,7 @@ export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async 
 };
 
 function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step<StepWork>[] {
-  const { vm, guestAnswersWithinSeconds } = member;
+  const { vm } = member;
   const { id, name } = vm;
   const { siteId, ref } = sidesOf(member).target;
   const work = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
@@ -72,7 +72,7 @@ function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step
       work: {
         ...work,
         kind: 'vm.start',
-        args: { vm: ref, guestAnswersWithinSeconds },
+        args: startArgs(member, ref),
         vm: { id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
       },
       needs: [again],

@@ -1,6 +1,7 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
 import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
+import type { PlanAction } from '../../shared/domain/plan-actions.ts';
 import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
@@ -38,16 +39,24 @@ export type Compile<K extends JobKind> = (request: OperationRequestOf<K>, actor:
 /** One compiler for every kind that can be asked for: a missing one does not compile. */
 export type Compilers = { readonly [K in OperationRequest['kind']]: Compile<K> };
 
+/** Actions as the plan has them, for all kinds and directions. */
+export interface ActingParts {
+  readonly before?: readonly PlanAction[] | undefined;
+  readonly after?: readonly PlanAction[] | undefined;
+}
+
 /** A plan's member, or a VM asked for by itself, with the pairing it belongs to. */
-export interface TargetVm {
+export interface TargetVm extends ActingParts {
   readonly vm: ProtectedVm;
   readonly pairing: Pairing;
   readonly guestAnswersWithinSeconds: number;
   /** Members of the plan that have to have started before it. */
   readonly dependsOn: readonly ProtectedVmId[];
+  /** How many VMs of the plan may start at once on a host. */
+  readonly startsPerHost?: number;
 }
 
-export interface TargetGroup {
+export interface TargetGroup extends ActingParts {
   readonly name: string;
   readonly vms: readonly TargetVm[];
 }
@@ -56,6 +65,8 @@ export interface ResolvedTarget {
   readonly title: string;
   readonly plan: Pick<Plan, 'name' | 'version' | 'approval' | 'document'> | null;
   readonly groups: readonly TargetGroup[];
+  /** Every member by its name in the plan, also where it is left out of the run. */
+  readonly byWrittenName: ReadonlyMap<string, TargetVm>;
 }
 
 const GUEST_DEFAULT_SECONDS = 300;
@@ -72,25 +83,29 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
   if ('plan' in target) {
     const plan = await store.wishes.findPlan(actor.vaultId, target.plan, target.version);
     if (!plan) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such plan, or not in that version');
-    const groups = await membersOf(plan.document, actor, store, pairings);
     const only = target.only && new Set(target.only);
-    return {
-      title: plan.name,
-      plan,
-      groups: groups.map((group) => ({
-        ...group,
-        vms: group.vms
-          .filter(({ vm }) => only?.has(vm.id) ?? true)
-          .map(({ vm, seconds, dependsOn }) => withPairing(vm, seconds, dependsOn)),
-      })),
-    };
+    const byWrittenName = new Map<string, TargetVm>();
+    const { startsPerHost } = plan.document;
+    const limit = startsPerHost === undefined ? {} : { startsPerHost };
+    const groups = (await membersOf(plan.document, actor, store, pairings)).map((group) => ({
+      ...group,
+      vms: group.vms
+        .filter(({ vm }) => only?.has(vm.id) ?? true)
+        .map(({ vm, seconds, dependsOn, written }): TargetVm => {
+          const member = { ...withPairing(vm, seconds, dependsOn), ...limit, before: written?.before, after: written?.after };
+          if (written) byWrittenName.set(written.vm, member);
+          return member;
+        }),
+    }));
+    return { title: plan.name, plan, groups, byWrittenName };
   }
   const vms = await store.promises.protectedVms(actor.vaultId, { ids: target.vms });
   const known = new Map(vms.map((vm) => [vm.id, vm]));
   const missing = target.vms.filter((id) => !known.has(id)).map((id): Problem => ({ message: `there is no protected VM ${id}` }));
   if (missing.length > 0) throw new FarshoreError('ERR_NOT_FOUND', 'not every VM asked for is protected', { problems: missing });
   const title = vms.length === 1 ? (vms[0]?.name ?? '') : `${vms.length} VMs`;
-  return { title, plan: null, groups: [{ name: title, vms: [...known.values()].map((vm) => withPairing(vm, GUEST_DEFAULT_SECONDS)) }] };
+  const groups = [{ name: title, vms: [...known.values()].map((vm) => withPairing(vm, GUEST_DEFAULT_SECONDS)) }];
+  return { title, plan: null, groups, byWrittenName: new Map() };
 }
 
 async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairings: ReadonlyMap<PairingId, Pairing>) {
@@ -112,9 +127,11 @@ async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairing
   const byGroup = Map.groupBy(members, ({ group }) => group);
   return plan.groups.map((group, index) => ({
     name: group.name,
-    vms: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn }) => {
+    before: group.before,
+    after: group.after,
+    vms: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn, index: place }) => {
       const vm = known.get(vmId);
-      return vm ? [{ vm, seconds: guestAnswersWithinSeconds, dependsOn }] : [];
+      return vm ? [{ vm, seconds: guestAnswersWithinSeconds, dependsOn, written: group.members[place] }] : [];
     }),
   }));
 }
@@ -169,6 +186,11 @@ export async function resolveAllowed(
     ports,
   );
   return { target, members };
+}
+
+/** What its start is given, wherever it comes up. */
+export function startArgs({ guestAnswersWithinSeconds, startsPerHost }: TargetVm, ref: VmRef) {
+  return { vm: ref, guestAnswersWithinSeconds, ...(startsPerHost !== undefined && { startsPerHost }) };
 }
 
 /** Throws ERR_AGENT_OFFLINE naming each site that an operation needs and whose agent is not connected. */

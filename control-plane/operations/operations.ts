@@ -3,6 +3,7 @@
  * `runner.ts` is behind it. The channel in turn asks for what it needs in its own words (channel/hub.ts).
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { Decision } from '../../shared/engine/facts.ts';
 import type { JobId, SiteId, StepId, VaultId } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
@@ -17,7 +18,7 @@ export interface Actor {
 export interface Operations {
   /** Compiles, claims and starts. Durable when it resolves. `isNew` is false for a repeat of the same request. */
   start(request: OperationRequest, actor: Actor): Promise<{ readonly job: Job; readonly isNew: boolean }>;
-  decide(actor: Actor, job: JobId, step: StepId, decision: 'retry' | 'skip', reason: string): Promise<void>;
+  decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
   /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it. */
   giveUp(actor: Actor, job: JobId, site: SiteId, reason: string): Promise<void>;
@@ -36,4 +37,6 @@ export interface Presence {
   isConnected(siteId: SiteId): boolean;
   /** When the agent of the site was last heard; null since the start of this process if never. */
   lastHeardAt(siteId: SiteId): number | null;
+  /** The scripts that plans may run at the site; null while its agent is not connected. */
+  scriptsOf(siteId: SiteId): readonly { readonly name: string; readonly sha256: string }[] | null;
 }

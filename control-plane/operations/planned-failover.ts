@@ -6,7 +6,8 @@ import { compilePlannedFailover as compileGraph, lookAtSourceOf, type PlannedWor
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import { allVms, type Compile, recordOf, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import { allVms, type Compile, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import { compileActions } from './plan-actions.ts';
 import { failoverWork } from './unplanned-failover.ts';
 
 /** Guests of earlier groups may take long to shut down; a failover asked for in the evening must not start in the morning. */
@@ -23,19 +24,20 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
     actor,
     ports,
   );
+  const { groups, record } = compileActions(chosen, 'planned', plannedWork);
   return {
     target: target.title,
     input: {
       target: request.target,
       direction: request.direction,
-      ...recordOf(chosen),
+      ...record,
       skipped,
       approval,
       commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
       reason: request.reason,
     },
     graph: compileGraph(
-      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map(plannedWork) })),
+      groups,
       request.direction === 'toRecovery' ? { source: 'primary', target: 'recovery' } : { source: 'recovery', target: 'primary' },
     ),
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),

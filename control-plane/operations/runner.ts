@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { StepOutcome } from '../../shared/engine/engine.ts';
+import type { Decision } from '../../shared/engine/facts.ts';
 import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/ports.ts';
@@ -136,7 +137,7 @@ export class OperationRunner implements Operations {
     return { job: stored, isNew: true };
   }
 
-  async decide(actor: Actor, id: JobId, step: StepId, decision: 'retry' | 'skip', reason: string): Promise<void> {
+  async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
     await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
   }
 
@@ -188,6 +189,7 @@ export class OperationRunner implements Operations {
   async #outcomeOf({ command, siteId }: OpenCommand, outcome: Outcome): Promise<StepOutcome> {
     if (outcome.status !== 'done') return { ok: false, error: { code: outcome.code, logRef: outcome.logRef } };
     if (outcome.kind !== command.command.kind) return { ok: false, error: { code: 'ERR_COMMAND_MISMATCH', logRef: '' } };
+    if (outcome.kind === 'script.run') return scriptOutcome(outcome.result as ResultOf<'script.run'>);
     if (outcome.kind !== 'hosts.requestAuthority') return { ok: true, result: outcome.result };
     try {
       // Signed once and kept with the outcome, so that every delivery of what follows carries the same certificate.
@@ -288,6 +290,13 @@ export class OperationRunner implements Operations {
     if (!run) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the job is ${job.state}: there is nothing left to decide`);
     return run;
   }
+}
+
+/** The agent has run it to its end; what the exit code means is decided here. */
+function scriptOutcome(result: ResultOf<'script.run'>): StepOutcome {
+  const { exitCode, outputRef } = result;
+  if (exitCode === 0) return { ok: true, result };
+  return { ok: false, error: { code: 'ERR_SCRIPT_FAILED', logRef: outputRef, exitCode } };
 }
 
 function sameRequest(known: Job, requestDigest: string): Job {

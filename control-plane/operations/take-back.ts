@@ -7,7 +7,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, recordOf, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { type Compile, recordOf, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
@@ -37,7 +37,7 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
 };
 
 function takeBackSteps(member: TargetVm, gate: readonly StepId[], runs: ReadonlySet<ProtectedVmId>): Step<StepWork>[] {
-  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const { vm, dependsOn } = member;
   const started = dependsOn.filter((other) => runs.has(other)).map((other) => stepOf('start', other));
   const { id, name } = vm;
   const common = { epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
@@ -74,7 +74,7 @@ function takeBackSteps(member: TargetVm, gate: readonly StepId[], runs: Readonly
       work: {
         ...atSource,
         kind: 'vm.start',
-        args: { vm: source.ref, guestAnswersWithinSeconds },
+        args: startArgs(member, source.ref),
         vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverUndone' } },
       },
       needs: [release, ...started],

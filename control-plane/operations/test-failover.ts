@@ -9,23 +9,20 @@ import { compileDrill, type DrillWork } from '../../shared/domain/drill-graph.ts
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { NetworkId, SiteId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, type CompilePorts, recordOf, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { type Compile, type CompilePorts, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
+import { compileActions } from './plan-actions.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileTestFailover: Compile<'testFailover'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'testFailover', ['target'], actor, ports);
   const networkAt = await networksOf(request.network, members, actor, ports);
+  const { groups, record } = compileActions(target, 'test', (member) => drillWork(member, request, networkAt.get(siteOf(member)) ?? null));
   return {
     target: target.title,
-    input: { target: request.target, ...recordOf(target), recoveryPoint: request.recoveryPoint, network: request.network },
-    graph: compileDrill(
-      target.groups.map(({ name, vms }) => ({
-        name,
-        members: vms.map((member) => drillWork(member, request, networkAt.get(siteOf(member)) ?? null)),
-      })),
-    ),
+    input: { target: request.target, ...record, recoveryPoint: request.recoveryPoint, network: request.network },
+    graph: compileDrill(groups),
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], drill: null })),
     newVms: [],
   };

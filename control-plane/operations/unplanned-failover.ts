@@ -15,13 +15,14 @@ import {
   allVms,
   type Compile,
   type CompilePorts,
-  recordOf,
   refuseUnlessConnected,
   resolveTarget,
   sidesOf,
+  startArgs,
   type TargetVm,
 } from './compile.ts';
 import type { Actor } from './operations.ts';
+import { compileActions } from './plan-actions.ts';
 
 /** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
 const AGENTS_RETURN_WITHIN_MS = 75_000;
@@ -40,12 +41,13 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
+  const { groups, record } = compileActions(chosen, 'unplanned', (member) => failoverWork(member, request.recoveryPoint));
   return {
     target: target.title,
     input: {
       target: request.target,
       direction: request.direction,
-      ...recordOf(chosen),
+      ...record,
       skipped,
       approval,
       commitWithinMinutes: target.plan?.document.commitWithinMinutes ?? null,
@@ -53,9 +55,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       outageAt: await lastSign(primarySites, actor, ports),
       recoveryPoint: request.recoveryPoint,
     },
-    graph: compileFailover(
-      chosen.groups.map(({ name, vms }) => ({ name, members: vms.map((member) => failoverWork(member, request.recoveryPoint)) })),
-    ),
+    graph: compileFailover(groups),
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };
@@ -63,7 +63,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
 
 /** How one VM comes up at the target, and is taken back as long as it has not been started. */
 export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, guestAnswersWithinSeconds, dependsOn } = member;
+  const { vm, dependsOn } = member;
   const { siteId, ref } = sidesOf(member).target;
   const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   return {
@@ -80,7 +80,7 @@ export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoic
     start: {
       ...common,
       kind: 'vm.start',
-      args: { vm: ref, guestAnswersWithinSeconds },
+      args: startArgs(member, ref),
       // Whoever skips the start has taken the VM into their own hands there.
       vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
     },

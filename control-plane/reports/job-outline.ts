@@ -1,16 +1,18 @@
 /**
- * A job as its members: groups as the plan has them, and under each member the steps that are about it. Gates have no work
- * and are left out. Pure.
+ * A job as its members: groups as the plan has them, under each member the steps that are about it, and its actions where the
+ * plan has them. Gates have no work and are left out. Pure.
  */
-import { JobInput } from '../../shared/api/job-input.ts';
-import type { Graph, Step } from '../../shared/engine/graph.ts';
-import { ProtectedVmId } from '../../shared/ids.ts';
+import { type ActionRecord, JobInput } from '../../shared/api/job-input.ts';
+import { type Graph, isGate, type Step } from '../../shared/engine/graph.ts';
+import { ProtectedVmId, type StepId } from '../../shared/ids.ts';
 import type { Job } from '../store/store.ts';
 
 export interface OutlineMember {
-  /** Null: it is no VM, but a side of a pairing. */
+  /** Null: it is no VM, but a side of a pairing or an action. */
   readonly vm: ProtectedVmId | null;
   readonly name: string;
+  /** Null: it is no action. */
+  readonly action: ActionRecord | null;
   readonly steps: readonly Step<unknown>[];
 }
 
@@ -27,20 +29,29 @@ export interface JobOutline {
 export function outlineOf(job: Pick<Job, 'target' | 'input'>, graph: Graph<unknown>): JobOutline {
   const input = JobInput.safeParse(job.input).data ?? {};
   const steps = Map.groupBy(
-    graph.steps.filter(({ work }) => work !== undefined),
+    graph.steps.filter((step) => !isGate(step) && step.aside === undefined),
     (step) => subjectOf(step),
   );
-  const named = input.groups ?? (input.vms === undefined ? [] : [{ name: job.target, members: input.vms }]);
-  const groups: OutlineGroup[] = named.map(({ name, members }) => ({
-    name,
-    members: members.map((member) => ({ ...member, steps: steps.get(member.vm) ?? [] })),
-  }));
+  const asides = new Map(graph.steps.flatMap((step) => (step.aside === undefined ? [] : [[step.id, step] as const])));
+  const named = input.groups ?? (input.vms === undefined ? [] : [{ name: job.target, members: input.vms, actions: [] }]);
+  const groups: OutlineGroup[] = named.map(({ name, members, actions = [] }) => {
+    const rowsOf = (when: 'before' | 'after' | null, member?: string) =>
+      actions.filter((action) => action.member === member && (when ?? action.when) === action.when).map((action) => rowOf(action, asides));
+    const own = members.flatMap((member) => [{ ...member, action: null, steps: steps.get(member.vm) ?? [] }, ...rowsOf(null, member.name)]);
+    return { name, members: [...rowsOf('before'), ...own, ...rowsOf('after')] };
+  });
   for (const { members } of named) for (const { vm } of members) steps.delete(vm);
   const others = [...steps].map(
-    ([subject, own]): OutlineMember => ({ vm: ProtectedVmId.safeParse(subject).data ?? null, name: subject, steps: own }),
+    ([subject, own]): OutlineMember => ({ vm: ProtectedVmId.safeParse(subject).data ?? null, name: subject, action: null, steps: own }),
   );
   if (others.length > 0) groups.push({ name: job.target, members: others });
   return { input, groups };
+}
+
+function rowOf(action: ActionRecord, asides: ReadonlyMap<StepId, Step<unknown>>): OutlineMember {
+  const step = asides.get(action.step);
+  const name = action.member === undefined ? action.name : `${action.member}: ${action.name}`;
+  return { vm: null, name, action, steps: step ? [step] : [] };
 }
 
 /** Step ids end in what they are about: `start/<protected VM>`, `prepare/recovery`. */

@@ -3,10 +3,10 @@
  * recompute every number. Times of the job are by the clock of the control plane; what a site measured is named so.
  */
 
-import type { JobInput } from '../../shared/api/job-input.ts';
+import type { ActionRecord, JobInput } from '../../shared/api/job-input.ts';
 import { isMeasured, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
-import type { ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
+import type { ActionReportAnswer, ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
 import { errorCodes } from '../../shared/errors.ts';
@@ -39,7 +39,8 @@ export function buildReport(parts: ReportParts): ReportAnswer {
   const { input, groups } = outlineOf(job, graph);
   const log = facts.map(({ fact }) => fact);
   const evidence: Evidence = { ...parts, input, state: new RunState(graph, log), histories: historiesOf(log) };
-  const vms = groups.flatMap((group) => group.members.map((member) => memberReport(member, group.name, evidence)));
+  const rows = groups.flatMap(({ name, members }) => members.map((member) => ({ group: name, member })));
+  const vms = rows.flatMap(({ group, member }) => (member.action === null ? [memberReport(member, group, evidence)] : []));
   const leftOut = input.skipped ?? [];
   const { id, kind, target, state, startedBy } = job;
   return {
@@ -51,6 +52,7 @@ export function buildReport(parts: ReportParts): ReportAnswer {
     rpoFrom: rpoFrom(kind, input),
     total: totalOf(vms, leftOut.length, evidence),
     vms,
+    actions: rows.flatMap(({ group, member }) => (member.action === null ? [] : [actionReport(member, member.action, group, evidence)])),
     leftOut,
     decisions: decisionsOf(parts.facts),
     facts: { count: facts.length, lastSeq: facts.at(-1)?.seq ?? 0 },
@@ -111,6 +113,40 @@ function memberReport(member: OutlineMember, group: string, evidence: Evidence):
   };
 }
 
+function actionReport(row: OutlineMember, action: ActionRecord, group: string, evidence: Evidence): ActionReportAnswer {
+  const { name, when, member = null, step } = action;
+  const history = evidence.histories.get(step);
+  const waited = history?.forPerson.filter(({ to }) => Number.isFinite(to)) ?? [];
+  const by = evidence.facts.findLast(({ fact }) => fact.type === 'decided' && fact.decision === 'confirm' && fact.step === step)?.fact;
+  return {
+    group,
+    member,
+    name,
+    when,
+    outcome: outcomes[statusOf(row, evidence)],
+    beganAt: moment(history?.firstStartedAt ?? null),
+    endedAt: moment(history?.endedAt ?? null),
+    personSeconds: seconds(waited.reduce((sum, { from, to }) => sum + to - from, 0)),
+    script: scriptOf(row.steps, history),
+    confirmed: by?.type === 'decided' ? { at: isoMoment(by.at), by: by.by, comment: by.reason } : null,
+    failures: row.steps.flatMap((one) => failuresOf(one, history)),
+  };
+}
+
+/** What is known of it when it has ended: a failed one has its exit code. */
+function scriptOf([step]: readonly Step<unknown>[], history: StepHistory | undefined): ActionReportAnswer['script'] {
+  const work = step?.work as { kind?: unknown; args?: { name?: string; sha256?: string } } | undefined;
+  const last = history?.atSite.at(-1);
+  if (work?.kind !== 'script.run' || last === undefined || !Number.isFinite(last.to)) return null;
+  const result = commands['script.run'].result.safeParse(history?.result).data;
+  return {
+    name: work.args?.name ?? '',
+    sha256: work.args?.sha256 ?? '',
+    exitCode: result?.exitCode ?? history?.failures.at(-1)?.error.exitCode ?? null,
+    seconds: result === undefined ? seconds(last.to - last.from) : seconds(result.durationMs),
+  };
+}
+
 function statusOf({ steps }: OutlineMember, { state }: Evidence): MemberStatus {
   return memberStatus(
     steps.map(({ id }) => {
@@ -133,9 +169,9 @@ function resultOf<K extends 'failover.execute' | 'failover.prepare' | 'vm.start'
 type ResultFor<K extends keyof typeof commands> = ReturnType<(typeof commands)[K]['result']['parse']>;
 
 function failuresOf({ id, title }: Step<unknown>, history: StepHistory | undefined): VmReportAnswer['failures'] {
-  return (history?.failures ?? []).map(({ at, error: { code, logRef }, isFinal }) => {
+  return (history?.failures ?? []).map(({ at, error: { code, logRef, exitCode }, isFinal }) => {
     const { cause, remedy } = errorCodes[code];
-    return { step: id, title, at: isoMoment(at), isFinal, code, cause, remedy, logRef };
+    return { step: id, title, at: isoMoment(at), isFinal, code, cause, remedy, logRef, ...(exitCode !== undefined && { exitCode }) };
   });
 }
 

@@ -26,7 +26,7 @@ export interface StepHistory {
   readonly failures: readonly StepFailure[];
   /** A site had it in hand. */
   readonly atSite: readonly Attempt[];
-  /** From a failure until a person decided it. */
+  /** From a failure, or from the asking, until a person decided it. */
   readonly forPerson: readonly Interval[];
 }
 
@@ -38,6 +38,8 @@ interface Draft {
   failures: StepFailure[];
   atSite: { from: number; to: number; result: unknown }[];
   forPerson: Interval[];
+  /** Since when a person is asked. */
+  askedAt: number | null;
 }
 
 export function historiesOf(facts: Iterable<Fact>): ReadonlyMap<StepId, StepHistory> {
@@ -45,13 +47,24 @@ export function historiesOf(facts: Iterable<Fact>): ReadonlyMap<StepId, StepHist
   const draftOf = (step: StepId): Draft => {
     const known = drafts.get(step);
     if (known) return known;
-    const fresh: Draft = { firstStartedAt: null, endedAt: null, doneAt: null, result: undefined, failures: [], atSite: [], forPerson: [] };
+    const fresh: Draft = {
+      firstStartedAt: null,
+      endedAt: null,
+      doneAt: null,
+      result: undefined,
+      failures: [],
+      atSite: [],
+      forPerson: [],
+      askedAt: null,
+    };
     drafts.set(step, fresh);
     return fresh;
   };
   for (const fact of facts) {
     if ('step' in fact) fold(draftOf(fact.step), fact);
   }
+  for (const { askedAt, forPerson } of drafts.values())
+    if (askedAt !== null) forPerson.push({ from: askedAt, to: Number.POSITIVE_INFINITY });
   return drafts;
 }
 
@@ -62,6 +75,11 @@ function fold(draft: Draft, fact: Extract<Fact, { step: StepId }>): void {
       draft.firstStartedAt ??= fact.at;
       draft.endedAt = null;
       draft.atSite.push({ from: fact.at, to: Number.POSITIVE_INFINITY, result: undefined });
+      return;
+    case 'asked':
+      draft.firstStartedAt ??= fact.at;
+      draft.endedAt = null;
+      draft.askedAt = fact.at;
       return;
     case 'done':
       draft.doneAt = fact.at;
@@ -75,8 +93,15 @@ function fold(draft: Draft, fact: Extract<Fact, { step: StepId }>): void {
       draft.failures.push({ at: fact.at, error: fact.error, isFinal: !fact.retry });
       return settle(draft, fact.at);
     case 'decided':
-      if (draft.endedAt !== null) draft.forPerson.push({ from: draft.endedAt, to: fact.at });
+      return decide(draft, fact.at);
   }
+}
+
+function decide(draft: Draft, at: number): void {
+  const from = draft.askedAt ?? draft.endedAt;
+  if (from !== null) draft.forPerson.push({ from, to: at });
+  if (draft.askedAt !== null) draft.endedAt = at;
+  draft.askedAt = null;
 }
 
 function settle(draft: Draft, at: number, result?: unknown): void {

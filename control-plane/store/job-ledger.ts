@@ -151,7 +151,8 @@ export class JobLedger {
     let { lastSeq, state, endedAt } = job;
     if (endedAt !== null && facts.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${job.id} has ended`);
     for (const fact of facts) {
-      if (fact.type === 'parked') state = 'parked';
+      if (fact.type === 'parked' || fact.type === 'waiting') state = fact.type;
+      if (fact.type === 'cancelled' && state === 'waiting') state = 'inProgress';
       if (fact.type === 'decided') state = 'inProgress';
       if (fact.type === 'ended') ({ state, at: endedAt } = fact);
       this.facts.push({ jobId: job.id, seq: ++lastSeq, fact });

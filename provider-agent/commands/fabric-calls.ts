@@ -38,6 +38,8 @@ export class FabricCalls {
       readInventory: (cursor) => read(() => fabric.readInventory(cursor)),
       findVm: (ref) => read(() => fabric.findVm(ref)),
       recoveryPoints: (ref) => read(() => fabric.recoveryPoints(ref)),
+      hostOf: (ref) => read(() => fabric.hostOf(ref)),
+      addressesOf: (ref) => read(() => fabric.addressesOf(ref)),
       guestAnswers: (ref) => read(() => fabric.guestAnswers(ref)),
       findTestCopy: (ref) => read(() => fabric.findTestCopy(ref)),
       networkExposure: (id) => read(() => fabric.networkExposure(id)),

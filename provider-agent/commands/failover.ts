@@ -2,7 +2,7 @@
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
+import type { RecoveryPointChoice, ResultOf } from '../../shared/protocol/commands.ts';
 import type { RecoveryPoint, VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, poll, reach, wrongState } from './reach.ts';
@@ -68,17 +68,10 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     return {};
   },
 
-  async 'vm.start'({ vm: ref, guestAnswersWithinSeconds }, context) {
-    context.progress('starting');
-    await raiseEpoch(ref, context);
-    await poll(
-      context,
-      async () => ((await findExisting(ref, context)).power === 'starting' ? null : true),
-      context.clock.now() + STARTING_MS,
-    );
-    await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);
-    const runningAt = isoMoment(context.clock.now());
-    return { runningAt, answeredAt: await guestAnswer(ref, guestAnswersWithinSeconds, context) };
+  async 'vm.start'({ vm: ref, guestAnswersWithinSeconds, startsPerHost }, context) {
+    const start = () => startVm(ref, guestAnswersWithinSeconds, context);
+    const host = startsPerHost === undefined ? null : await context.fabric.hostOf(ref);
+    return startsPerHost === undefined || host === null ? start() : context.turns.run(host, startsPerHost, start);
   },
 };
 
@@ -93,6 +86,20 @@ export async function guestAnswer(ref: VmRef, withinSeconds: number, context: Ha
 }
 
 const pointResult = ({ id, at }: RecoveryPoint) => ({ recoveryPointId: id, recoveryPointAt: isoMoment(at) });
+
+/** Its epoch is written first, then it is started, and its guest is waited for. */
+async function startVm(ref: VmRef, guestAnswersWithinSeconds: number, context: HandlerContext): Promise<ResultOf<'vm.start'>> {
+  context.progress('starting');
+  await raiseEpoch(ref, context);
+  await poll(
+    context,
+    async () => ((await findExisting(ref, context)).power === 'starting' ? null : true),
+    context.clock.now() + STARTING_MS,
+  );
+  await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);
+  const runningAt = isoMoment(context.clock.now());
+  return { runningAt, answeredAt: await guestAnswer(ref, guestAnswersWithinSeconds, context) };
+}
 
 function isFailedOver(vm: VmView): boolean {
   return vm.replication.state === 'failedOverWaitingCompletion' || vm.replication.state === 'failedOver';

@@ -7,6 +7,9 @@
 import type { Clock } from '../../shared/ports.ts';
 import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
+import type { Scripts } from '../scripts/scripts.ts';
+import type { NetworkLooks } from './network-looks.ts';
+import type { StartTurns } from './start-turns.ts';
 
 /** The site's own replication authority: it issues the certificates of its hosts, whose names stay at the site. */
 export interface HostCertificates {
@@ -23,6 +26,11 @@ export interface HandlerContext {
   readonly act: Act;
   readonly clock: Clock;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
+  readonly turns: StartTurns;
+  readonly scripts: Pick<Scripts, 'run'>;
+  /** It was begun in an earlier life of the agent, and what became of that is not known. */
+  readonly isResumed: boolean;
   /** Tells how far the command is; may be lost. */
   progress(stage: Stage): void;
 }

@@ -14,6 +14,7 @@ import { type Command, commands, type Stage } from '../../shared/protocol/comman
 import type { Outcome } from '../../shared/protocol/egress.ts';
 import { type Envelope, openEnvelope, type SignedEnvelope, type Verifier } from '../../shared/protocol/envelope.ts';
 import { limits } from '../../shared/protocol/limits.ts';
+import type { Scripts } from '../scripts/scripts.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
 import { drillHandlers } from './drill.ts';
 import type { FabricCalls } from './fabric-calls.ts';
@@ -21,9 +22,13 @@ import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
 import { hostsHandlers } from './hosts.ts';
 import { Lanes } from './lanes.ts';
+import type { NetworkLooks } from './network-looks.ts';
 import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';
 import { reversalHandlers } from './reversal.ts';
+import { scriptHandlers } from './script-run.ts';
+import { StartTurns } from './start-turns.ts';
+import { waitHandlers } from './waits.ts';
 
 const handlers: Handlers = {
   ...hostsHandlers,
@@ -32,6 +37,8 @@ const handlers: Handlers = {
   ...failoverHandlers,
   ...plannedFailoverHandlers,
   ...drillHandlers,
+  ...waitHandlers,
+  ...scriptHandlers,
 };
 
 export interface RunnerPorts {
@@ -40,6 +47,8 @@ export interface RunnerPorts {
   readonly journal: Journal;
   readonly calls: FabricCalls;
   readonly certificates: HostCertificates;
+  readonly network: NetworkLooks;
+  readonly scripts: Pick<Scripts, 'run'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -61,6 +70,7 @@ export class CommandRunner {
   readonly #ports: RunnerPorts;
   readonly #running = new Map<CommandId, Running>();
   readonly #lanes = new Lanes();
+  readonly #turns = new StartTurns();
   #lastSequence: number;
   #isStopping = false;
 
@@ -146,7 +156,7 @@ export class CommandRunner {
       return ending;
     }
     await journal.begin(order, sequence);
-    return this.#act(order, () => {});
+    return this.#act(order, false, () => {});
   }
 
   /** Begun in an earlier life, and its end is not known. */
@@ -155,7 +165,7 @@ export class CommandRunner {
     this.#ports.log.info({ commandId: order.commandId, kind: order.command.kind }, 'command resumed');
     const stale = await this.#staleEpoch(order).catch(toFarshoreError);
     if (stale !== null) return this.#conclude(order, this.#unsuccessful('failed', order, stale));
-    return this.#act(order, () => {
+    return this.#act(order, true, () => {
       if (clock.now() > order.deadline)
         throw new FarshoreError('ERR_COMMAND_EXPIRED', 'resumed past its deadline: nothing more is done for it');
     });
@@ -174,14 +184,18 @@ export class CommandRunner {
     return epoch < highest ? new FarshoreError('ERR_EPOCH_STALE', `the command has epoch ${epoch}, this site has seen ${highest}`) : null;
   }
 
-  async #act(order: Order, mayAct: () => void): Promise<Ending> {
-    const { calls, certificates, clock, onProgress } = this.#ports;
+  async #act(order: Order, isResumed: boolean, mayAct: () => void): Promise<Ending> {
+    const { calls, certificates, network, scripts, clock, onProgress } = this.#ports;
     const { command, commandId, epoch } = order;
     const context: HandlerContext = {
       fabric: calls.limited(mayAct),
       act: { commandId, epoch },
       clock,
       certificates,
+      network,
+      scripts,
+      turns: this.#turns,
+      isResumed,
       progress: (stage) => onProgress(commandId, stage),
     };
     // The schema tied args to kind when the envelope was opened; the compiler cannot follow that through the lookup.
@@ -242,7 +256,9 @@ function vmOf({ args }: Command): VmRef | null {
   return 'vm' in args ? args.vm : null;
 }
 
-function laneOf({ vm, command }: Order): string {
+function laneOf({ vm, command, commandId }: Order): string {
+  // Who waits holds nobody up; nor does a script.
+  if (command.kind === 'wait.until' || command.kind === 'script.run') return commandId;
   if (vm !== null) return `${vm.cloudId}/${vm.vmId}`;
   return 'cloudId' in command.args ? `cloud/${command.args.cloudId}` : 'site';
 }

@@ -213,6 +213,10 @@ export interface Fabric {
   stopVm(ref: VmRef, act: Act): Promise<void>;
   /** Off -> running. A VM that runs is an error. */
   startVm(ref: VmRef, act: Act): Promise<void>;
+  /** The host that the VM stands on; null where the fabric does not say. It never leaves the site. */
+  hostOf(ref: VmRef): Promise<string | null>;
+  /** Addresses that the VM has, or gets when it is started; none where the fabric knows of none. They never leave the site. */
+  addressesOf(ref: VmRef): Promise<readonly string[]>;
   /** Whether the guest answers now. */
   guestAnswers(ref: VmRef): Promise<boolean>;
   /** Stores the epoch with the VM itself (an SCVMM custom property). Never lowers it. */

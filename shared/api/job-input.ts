@@ -4,16 +4,26 @@
  */
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
-import { JobId, ProtectedVmId } from '../ids.ts';
+import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { PrimaryEvidence } from './operations.ts';
 import { RunApproval } from './run-approval.ts';
 
 const Member = z.object({ vm: ProtectedVmId, name: z.string() });
 
+/** An action that the plan asked for in this run; with `member` it is at that one, else at the group. */
+export const ActionRecord = z.object({
+  step: StepId,
+  name: z.string(),
+  when: z.enum(['before', 'after']),
+  onFailure: z.enum(['stop', 'continue']),
+  member: z.string().optional(),
+});
+export type ActionRecord = z.infer<typeof ActionRecord>;
+
 export const JobInput = z.object({
   planName: z.string().nullish(),
   planVersion: z.int().nullish(),
-  groups: z.array(z.object({ name: z.string(), members: z.array(Member) })).optional(),
+  groups: z.array(z.object({ name: z.string(), members: z.array(Member), actions: z.array(ActionRecord).optional() })).optional(),
   /** Members of a job without groups. */
   vms: z.array(Member).optional(),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })).optional(),

@@ -3,7 +3,7 @@
  * behind a step stay inside.
  */
 import { z } from 'zod';
-import { Fact, JobState } from '../engine/facts.ts';
+import { Decision, Fact, JobState } from '../engine/facts.ts';
 import { ERROR_CODES } from '../errors.ts';
 import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
@@ -52,6 +52,7 @@ export const StepFault = z
     cause: z.string(),
     remedy: z.string(),
     logRef: z.string().meta({ description: 'where the log of the agent tells more' }),
+    exitCode: z.int().optional().meta({ description: 'of a script that failed; its output is kept at the site' }),
   })
   .meta({ id: 'StepFault' });
 export type StepFault = z.infer<typeof StepFault>;
@@ -68,7 +69,9 @@ export const StepAnswer = z
     endedAt: Moment.nullable(),
     stage: Stage.nullable().meta({ description: 'how far it is, while it runs' }),
     error: StepFault.nullable(),
-    waitsForPerson: z.boolean().meta({ description: 'decide it: retry or skip' }),
+    waitsForPerson: z.boolean().meta({ description: 'decide it: confirm or skip what was asked, retry or skip what failed' }),
+    instruction: z.string().nullable().meta({ description: 'what a person is asked to do and to confirm; null: it is not for a person' }),
+    comment: z.string().nullable().meta({ description: 'what the person said who confirmed it' }),
   })
   .meta({ id: 'Step' });
 export type StepAnswer = z.infer<typeof StepAnswer>;
@@ -80,6 +83,7 @@ export const MemberAnswer = z
   .object({
     vm: ProtectedVmId.nullable().meta({ description: 'null: the member is no VM' }),
     name: z.string(),
+    isAction: z.boolean().meta({ description: 'it is an action that the plan has before or after a group or a member' }),
     status: z.enum(MEMBER_STATUSES),
     steps: z.array(StepAnswer),
   })
@@ -113,6 +117,10 @@ export const StoredFactAnswer = z
   .meta({ id: 'StoredFact' });
 export type StoredFactAnswer = z.infer<typeof StoredFactAnswer>;
 
-export const DecisionBody = z.strictObject({ step: StepId, decision: z.enum(['retry', 'skip']), reason: Reason });
+export const DecisionBody = z.strictObject({
+  step: StepId,
+  decision: Decision,
+  reason: Reason.meta({ description: 'why; with confirm: the comment' }),
+});
 export const GiveUpBody = z.strictObject({ site: SiteId, reason: Reason });
 export const CancelBody = z.strictObject({ reason: Reason });

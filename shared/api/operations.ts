@@ -1,6 +1,7 @@
 /** What a client may ask to be run. It chooses the id, so a repeated request is the same job and never a second one. */
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
+import { FailoverDirection } from '../domain/plan-actions.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
 import { RecoveryPointChoice } from '../protocol/commands.ts';
@@ -19,8 +20,8 @@ export const Target = z.union([
 export type Target = z.infer<typeof Target>;
 
 /** Which way VMs are failed over; those that replicate the other way are left out, so that a plan never moves in two directions. */
-export const Direction = z.enum(['toRecovery', 'toPrimary']);
-export type Direction = z.infer<typeof Direction>;
+export const Direction = FailoverDirection;
+export type Direction = FailoverDirection;
 
 /**
  * Why it is safe to start the VMs elsewhere: the site is `unreachable` (the control plane checks that its agent is gone), or

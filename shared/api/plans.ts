@@ -39,7 +39,12 @@ export const SavedPlanAnswer = PlanSummary.extend({
 }).meta({ id: 'SavedPlan' });
 
 export const PlanCheckAnswer = z
-  .object({ name: z.string(), groups: z.int(), members: z.int() })
+  .object({
+    name: z.string(),
+    groups: z.int(),
+    members: z.int(),
+    notes: z.array(z.string()).meta({ description: 'what could not be checked now, in words' }),
+  })
   .meta({ id: 'PlanCheck', description: 'the document has no mistakes' });
 
 export const ResolvedPlanAnswer = z

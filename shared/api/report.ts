@@ -3,7 +3,7 @@
  * It can be recomputed from the log of facts and the job's own record alone.
  */
 import { z } from 'zod';
-import { JobState } from '../engine/facts.ts';
+import { Decision, JobState } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { Moment, Name } from './fields.ts';
 import { JOB_KINDS, StepFault } from './jobs.ts';
@@ -46,6 +46,29 @@ export const VmReportAnswer = z.object({
 });
 export type VmReportAnswer = z.infer<typeof VmReportAnswer>;
 
+export const ActionReportAnswer = z.object({
+  group: z.string(),
+  member: z.string().nullable().meta({ description: 'null: it is at the group' }),
+  name: z.string(),
+  when: z.enum(['before', 'after']),
+  outcome: VmReportAnswer.shape.outcome,
+  beganAt: Moment.nullable(),
+  endedAt: Moment.nullable(),
+  personSeconds: Seconds.meta({ description: 'how long a person was waited for' }),
+  script: z
+    .object({
+      name: z.string(),
+      sha256: z.string(),
+      exitCode: z.int().nullable().meta({ description: 'null: it was not run to its end, or that is not known' }),
+      seconds: Seconds,
+    })
+    .nullable()
+    .meta({ description: 'null: it is no script, or was not run' }),
+  confirmed: z.object({ at: Moment, by: z.string(), comment: z.string() }).nullable(),
+  failures: VmReportAnswer.shape.failures,
+});
+export type ActionReportAnswer = z.infer<typeof ActionReportAnswer>;
+
 export const ReportAnswer = z
   .object({
     job: z.object({
@@ -79,13 +102,14 @@ export const ReportAnswer = z
       split: TimeSplit.nullable(),
     }),
     vms: z.array(VmReportAnswer),
+    actions: z.array(ActionReportAnswer),
     leftOut: z.array(z.object({ name: z.string(), reason: z.string() })),
     decisions: z.array(
       z.object({
         at: Moment,
         by: z.string(),
         reason: z.string(),
-        what: z.enum(['retry', 'skip', 'cancel', 'giveUp']),
+        what: z.enum([...Decision.options, 'cancel', 'giveUp']),
         step: StepId.nullable(),
       }),
     ),

@@ -4,13 +4,13 @@
  * never holds a VM that a real failover may need.
  *
  * Test copies are made all at once and started group by group. Who depends on another starts after it, whether that came up or
- * not: only what is past a pivot may be needed, and a drill is there to find out.
+ * not: only what is past a pivot may be needed, and a drill is there to find out. Actions that name the drill run as they do in a failover.
  */
 import type { Graph, Step } from '../engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../ids.ts';
-import { stepOf } from './plan-compiler.ts';
+import { type Acting, actionIds, type Before, endOf, groupActions, memberActions, stepOf } from './plan-compiler.ts';
 
-export interface DrillWork<Work> {
+export interface DrillWork<Work> extends Acting<Work> {
   readonly vm: ProtectedVmId;
   readonly name: string;
   readonly look: Work;
@@ -23,7 +23,7 @@ export interface DrillWork<Work> {
   readonly dependsOn: readonly ProtectedVmId[];
 }
 
-export interface DrillGroup<Work> {
+export interface DrillGroup<Work> extends Acting<Work> {
   readonly name: string;
   readonly members: readonly DrillWork<Work>[];
 }
@@ -34,38 +34,51 @@ const ATTEMPTS = 3;
 export const copyStepOf = (vm: ProtectedVmId): StepId => stepOf('copy', vm);
 
 export function compileDrill<Work>(groups: readonly DrillGroup<Work>[]): Graph<Work> {
-  const runs = new Set(groups.flatMap(({ members }) => members.map(({ vm }) => vm)));
+  const ends = new Map(groups.flatMap(({ members }) => members.map((member) => [member.vm, endOf(member)] as const)));
   const steps: Step<Work>[] = [];
   let gate: StepId[] = [];
-  groups.forEach(({ name, members }, index) => {
-    for (const member of members) steps.push(...memberSteps(member, gate, runs));
+  /** The last action of a group so far: whatever comes later in the plan needs it. */
+  let needs: StepId[] = [];
+  const add = (some: readonly Step<Work>[]) => {
+    steps.push(...some);
+    needs = some.length > 0 ? some.slice(-1).map(({ id }) => id) : needs;
+  };
+  groups.forEach((group, index) => {
+    const { name, members } = group;
+    add(groupActions(group, index, 'before', { needs, after: [...gate, ...members.map(({ vm }) => copyStepOf(vm))] }));
+    for (const member of members) steps.push(...memberSteps(member, { needs, after: gate }, ends));
     const id = StepId.parse(`group/${index + 1}`);
-    const after = [...gate, ...members.map(({ vm }) => stepOf('start', vm))];
+    const after = [...gate, ...members.flatMap((member) => [stepOf('start', member.vm), ...actionIds(member, 'after')])];
     steps.push({ id, title: `group ${name} has started`, needs: [], after, scope: id });
     gate = [id];
+    add(groupActions(group, index, 'after', { needs, after: gate }));
   });
   return { steps };
 }
 
-function memberSteps<Work>(member: DrillWork<Work>, gate: readonly StepId[], runs: ReadonlySet<ProtectedVmId>): Step<Work>[] {
+function memberSteps<Work>(member: DrillWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {
   const { vm, name, dependsOn } = member;
   const base = { scope: vm, attempts: ATTEMPTS, after: [] };
   const [look, copy, connect] = [stepOf('look', vm), copyStepOf(vm), stepOf('connect', vm)];
   const undo = member.cleanUp === null ? {} : { undo: member.cleanUp };
-  const before = dependsOn.filter((other) => runs.has(other)).map((other) => stepOf('start', other));
+  const after = [...turn.after, ...dependsOn.flatMap((other) => ends.get(other) ?? [])];
+  const needs = [member.connect === null ? copy : connect, ...turn.needs];
+  const before = memberActions(member, 'before', { needs, after });
   return [
     { ...base, id: look, title: `look at the replica of ${name}`, work: member.look, looksOnly: true, needs: [] },
     { ...base, id: copy, title: `make the test copy of ${name}`, work: member.copy, ...undo, needs: [look] },
     ...(member.connect === null
       ? []
       : [{ ...base, id: connect, title: `connect the test copy of ${name} to the drill network`, work: member.connect, needs: [copy] }]),
+    ...before,
     {
       ...base,
       id: stepOf('start', vm),
       title: `start the test copy of ${name}`,
       work: member.start,
-      needs: [member.connect === null ? copy : connect],
-      after: [...gate, ...before],
+      needs: [...needs, ...before.slice(-1).map(({ id }) => id)],
+      after,
     },
+    ...memberActions(member, 'after', { needs: [stepOf('start', vm)], after: [] }),
   ];
 }

@@ -1,15 +1,29 @@
 /**
  * Turns groups of members into a graph of steps. Pure, and blind to what a step does: the operation says which work brings
- * a member up in two parts, one that starts nothing (`prepare`) and one that does (`start`).
+ * a member up in two parts, one that starts nothing (`prepare`) and one that does (`start`), and what its actions do.
  *
  * All members are prepared at once, since that disturbs nobody; they are started group by group. A group starts when
  * every member of the one before has settled, so a member that failed does not hold up the others. Only those that depend
  * on it are held up: a member starts after the ones it depends on have started well.
+ *
+ * Actions of one list run one after the other. Those of a group hold up all that comes after them in the plan; those of a
+ * member are a part of its own way, so they hold up the member and whoever depends on it.
  */
 import type { Graph, Step } from '../engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../ids.ts';
 
-export interface MemberWork<Work> {
+/** An action: `work` for a site, or `asks` for a person. */
+export type ActionWork<Work> = Pick<Step<Work>, 'work' | 'asks' | 'looksOnly' | 'delaySeconds'> & {
+  readonly name: string;
+  readonly onFailure: 'stop' | 'continue';
+};
+
+export interface Acting<Work> {
+  readonly before?: readonly ActionWork<Work>[];
+  readonly after?: readonly ActionWork<Work>[];
+}
+
+export interface MemberWork<Work> extends Acting<Work> {
   readonly vm: ProtectedVmId;
   readonly name: string;
   readonly prepare: Work;
@@ -19,7 +33,7 @@ export interface MemberWork<Work> {
   readonly dependsOn?: readonly ProtectedVmId[];
 }
 
-export interface CompiledGroup<Work> {
+export interface CompiledGroup<Work> extends Acting<Work> {
   readonly name: string;
   readonly members: readonly MemberWork<Work>[];
 }
@@ -29,35 +43,80 @@ const ATTEMPTS = 3;
 
 export const stepOf = (part: string, vm: string): StepId => StepId.parse(`${part}/${vm}`);
 
+/** Places count from 0, in the plan and in the list of actions. */
+export const groupActionId = (group: number, when: 'before' | 'after', index: number): StepId =>
+  StepId.parse(`action/group-${group + 1}/${when}-${index + 1}`);
+export const memberActionId = (vm: string, when: 'before' | 'after', index: number): StepId => stepOf(`action/${when}-${index + 1}`, vm);
+
+/** What has to come before: done, or only settled. */
+export type Before = Pick<Step<unknown>, 'needs' | 'after'>;
+
 export function compileFailover<Work>(groups: readonly CompiledGroup<Work>[]): Graph<Work> {
   const steps: Step<Work>[] = [];
-  const runs = new Set(groups.flatMap((group) => group.members.map(({ vm }) => vm)));
+  const ends = new Map(groups.flatMap(({ members }) => members.map((member) => [member.vm, endOf(member)] as const)));
   let gate: StepId[] = [];
+  /** The last action of a group so far: whatever comes later in the plan needs it. */
+  let needs: StepId[] = [];
+  const add = (some: readonly Step<Work>[]) => {
+    steps.push(...some);
+    needs = some.length > 0 ? some.slice(-1).map(({ id }) => id) : needs;
+  };
   groups.forEach((group, index) => {
-    for (const member of group.members) steps.push(...memberSteps(member, gate, runs));
+    const prepared = group.members.map(({ vm }) => stepOf('failover', vm));
+    add(groupActions(group, index, 'before', { needs, after: [...gate, ...prepared] }));
+    for (const member of group.members) steps.push(...memberSteps(member, { needs, after: gate }, ends));
     const id = StepId.parse(`group/${index + 1}`);
-    const after = group.members.map((member) => stepOf('start', member.vm));
+    const after = group.members.flatMap((member) => [stepOf('start', member.vm), ...actionIds(member, 'after')]);
     // Without the gate before it, a group whose members are all skipped would open the way for the next.
     steps.push({ id, title: `group ${group.name} has started`, needs: [], after: [...gate, ...after], scope: id });
     gate = [id];
+    add(groupActions(group, index, 'after', { needs, after: gate }));
   });
   return { steps };
 }
 
-function memberSteps<Work>(member: MemberWork<Work>, after: readonly StepId[], runs: ReadonlySet<ProtectedVmId>): Step<Work>[] {
-  const failover = stepOf('failover', member.vm);
-  const base = { scope: member.vm, attempts: ATTEMPTS };
-  const started = (member.dependsOn ?? []).filter((vm) => runs.has(vm)).map((vm) => stepOf('start', vm));
+type ActingMember<Work> = Acting<Work> & { readonly vm: ProtectedVmId };
+
+export const actionIds = ({ vm, ...member }: ActingMember<unknown>, when: 'before' | 'after'): StepId[] =>
+  (member[when] ?? []).map((_action, index) => memberActionId(vm, when, index));
+
+/** When it is done the member serves: whoever depends on the member needs it. */
+export const endOf = (member: ActingMember<unknown>): StepId => actionIds(member, 'after').at(-1) ?? stepOf('start', member.vm);
+
+function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {
+  const { vm, name } = member;
+  const [failover, start] = [stepOf('failover', vm), stepOf('start', vm)];
+  const base = { scope: vm, attempts: ATTEMPTS };
+  const needs = [failover, ...turn.needs, ...(member.dependsOn ?? []).flatMap((other) => ends.get(other) ?? [])];
+  const before = memberActions(member, 'before', { needs, after: turn.after });
+  const ready = before.slice(-1).map(({ id }) => id);
   return [
-    { ...base, id: failover, title: `fail over ${member.name}`, work: member.prepare, undo: member.takeBack, needs: [], after: [] },
-    {
-      ...base,
-      id: stepOf('start', member.vm),
-      title: `start ${member.name}`,
-      work: member.start,
-      pivot: true,
-      needs: [failover, ...started],
-      after,
-    },
+    { ...base, id: failover, title: `fail over ${name}`, work: member.prepare, undo: member.takeBack, needs: [], after: [] },
+    ...before,
+    { ...base, id: start, title: `start ${name}`, work: member.start, pivot: true, needs: [...needs, ...ready], after: turn.after },
+    ...memberActions(member, 'after', { needs: [start], after: [] }),
   ];
+}
+
+/** They belong to the way of the member, and have its scope. */
+export function memberActions<Work>(member: ActingMember<Work>, when: 'before' | 'after', first: Before): Step<Work>[] {
+  return chain(member[when] ?? [], actionIds(member, when), first, member.vm);
+}
+
+/** Each has a scope of its own: nothing that it did is undone with anything else. */
+export function groupActions<Work>(group: Acting<Work>, index: number, when: 'before' | 'after', first: Before): Step<Work>[] {
+  const actions = group[when] ?? [];
+  const ids = actions.map((_action, place) => groupActionId(index, when, place));
+  return chain(actions, ids, first, null);
+}
+
+function chain<Work>(actions: readonly ActionWork<Work>[], ids: readonly StepId[], first: Before, scope: string | null): Step<Work>[] {
+  let before = first;
+  return actions.flatMap(({ name, onFailure, ...does }, index) => {
+    const id = ids[index];
+    if (id === undefined) return [];
+    const step: Step<Work> = { ...does, id, title: name, ...before, scope: scope ?? id, aside: onFailure };
+    before = { needs: [id], after: [] };
+    return [step];
+  });
 }

@@ -3,7 +3,7 @@
  * shut down before all have been looked at, guests go down in the reverse order of their start, and none starts at the other
  * side before every member has moved; until then all members fall together, so an application is never left in two halves.
  */
-import type { Graph, Step } from '../engine/graph.ts';
+import { type Graph, isGate, type Step } from '../engine/graph.ts';
 import { StepId } from '../ids.ts';
 import { type CompiledGroup, compileFailover, type MemberWork, stepOf } from './plan-compiler.ts';
 
@@ -52,7 +52,7 @@ export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>
         'every member has moved',
         members.map(({ vm }) => stepOf('failover', vm)),
       ),
-      ...steps.map((step) => waitFor(step)),
+      ...steps.map(waitFor),
     ],
   };
 }
@@ -88,8 +88,9 @@ function shutDowns<Work>(groups: readonly PlannedGroup<Work>[], goesDownAfter: R
 }
 
 function waitFor<Work>(step: Step<Work>): Step<Work> {
-  if (step.work === undefined) return step;
-  if (step.pivot) return { ...step, after: [MOVED, ...step.after] };
+  if (isGate(step)) return step;
+  // What an action does stays, so it waits as a start does until nobody is taken back any more.
+  if (step.pivot || step.aside) return { ...step, after: [MOVED, ...step.after] };
   return { ...step, needs: [stepOf('shut-down', step.scope), ...step.needs] };
 }
 

@@ -3,6 +3,7 @@
  * an API document; members are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
  */
 import { z } from 'zod';
+import { actionProblems, PlanActions } from './plan-actions.ts';
 import { dependencyProblems } from './plan-dependencies.ts';
 
 const Name = z.string().trim().min(1).max(100);
@@ -21,12 +22,16 @@ export const PlanMember = z.strictObject({
     .max(3600)
     .optional()
     .meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
+  before: PlanActions.optional().meta({ description: 'actions before it is started, one after the other' }),
+  after: PlanActions.optional().meta({ description: 'actions after it has started well' }),
 });
 export type PlanMember = z.infer<typeof PlanMember>;
 
 export const PlanGroup = z.strictObject({
   name: Name,
+  before: PlanActions.optional().meta({ description: 'actions before its members are started, one after the other' }),
   members: z.array(PlanMember).min(1).max(10_000),
+  after: PlanActions.optional().meta({ description: 'actions after all its members have started' }),
 });
 export type PlanGroup = z.infer<typeof PlanGroup>;
 
@@ -38,6 +43,12 @@ export const RecoveryPlan = z
     commitWithinMinutes: z.int().min(1).max(43_200).optional().meta({
       description: 'a failover that is not committed so many minutes after its end is taken back by itself; never, where it is left out',
     }),
+    startsPerHost: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .meta({ description: 'how many of its VMs may start at once on one host; left out: as many as a group has' }),
     groups: z.array(PlanGroup).min(1).max(1_000),
   })
   .superRefine(
@@ -72,6 +83,13 @@ export const RecoveryPlan = z
       }
     },
     { when: ({ value, issues }) => issues.length === 0 || hasReadableMembers(value) },
+  )
+  .superRefine(
+    (plan, context) => {
+      for (const { path, message, allowed } of actionProblems(plan.groups))
+        context.addIssue({ code: 'custom', path: [...path], message, ...(allowed !== undefined && { params: { allowed } }) });
+    },
+    { when: ({ value }) => hasReadableActions(value) },
   );
 export type RecoveryPlan = z.infer<typeof RecoveryPlan>;
 
@@ -80,5 +98,12 @@ export function hasReadableMembers(value: unknown): value is Pick<RecoveryPlan, 
   return ReadablePlan.safeParse(value).success;
 }
 
+/** Whether the actions can be held against what the plan and the vault have, although other fields are wrong. */
+export function hasReadableActions(value: unknown): value is Pick<RecoveryPlan, 'groups'> {
+  return ReadableGroups.safeParse(value).success;
+}
+
+/** Groups without a mistake of their own, whatever else is wrong. */
+const ReadableGroups = z.object({ groups: z.array(PlanGroup) });
 const ReadableMember = z.object({ vm: z.string(), dependsOn: z.array(z.string()).optional() });
 const ReadablePlan = z.object({ groups: z.array(z.object({ name: z.string(), members: z.array(ReadableMember) })) });

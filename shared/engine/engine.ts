@@ -8,7 +8,7 @@
 import { type ErrorCode, errorCodes, FarshoreError } from '../errors.ts';
 import type { StepId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
-import type { Fact, StepError } from './facts.ts';
+import type { Decision, Fact, StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
 import { GroupCommit } from './group-commit.ts';
 import { RunState } from './run-state.ts';
@@ -53,16 +53,19 @@ export class Engine<Work> {
   /** The writing of all that was folded in so far. */
   #written: Promise<void> = Promise.resolve();
 
-  constructor(graph: Graph<Work>, log: Iterable<Fact>, ports: EnginePorts<Work>) {
+  readonly #beganAt: number;
+
+  constructor(graph: Graph<Work>, log: readonly Fact[], ports: EnginePorts<Work>) {
     this.state = new RunState(graph, log);
     this.#ports = ports;
+    this.#beganAt = log[0]?.at ?? ports.clock.now();
   }
 
   /** Hands out again what the log says is under way, and goes on. Resolves when what follows from it is durable. */
   async resume(): Promise<void> {
     const open: Assignment<Work>[] = [];
     for (const { step, status, attempt } of this.state.views()) {
-      if (status === 'running') open.push({ step, direction: 'do', attempt });
+      if (status === 'running' && step.work !== undefined) open.push({ step, direction: 'do', attempt });
       if (status === 'undoing') open.push({ step, direction: 'undo', attempt });
     }
     if (open.length > 0) this.#ports.dispatch(open);
@@ -80,9 +83,15 @@ export class Engine<Work> {
     await this.#advance([this.#factOf(view.step, direction, attempt, outcome)]);
   }
 
-  /** A person decides a step that waits for them. Throws ERR_OPERATION_NOT_ALLOWED when it does not. */
-  async decide(id: StepId, decision: 'retry' | 'skip', by: string, reason: string): Promise<void> {
+  /** A person decides a step that waits for them. Throws ERR_OPERATION_NOT_ALLOWED when it does not, or not for this. */
+  async decide(id: StepId, decision: Decision, by: string, reason: string): Promise<void> {
     if (!this.state.waitsForPerson(id)) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
+    const isAsked = this.state.view(id)?.status === 'running';
+    if (decision === (isAsked ? 'retry' : 'confirm'))
+      throw new FarshoreError(
+        'ERR_OPERATION_NOT_ALLOWED',
+        `step ${id} ${isAsked ? 'is confirmed or skipped' : 'is tried again or skipped'}`,
+      );
     if (decision === 'retry') this.#distances.set(id, 'over');
     const direction = this.state.view(id)?.status === 'undoFailed' ? 'undo' : 'do';
     await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason }]);
@@ -124,8 +133,9 @@ export class Engine<Work> {
     for (const fact of facts) this.state.apply(fact);
     const assignments = this.#startReady(facts);
     const verdict = this.state.verdict();
-    if (verdict === 'parked' && this.state.state !== 'parked') this.#note(facts, { type: 'parked', at: this.#now() });
-    else if (verdict !== null && verdict !== 'parked') this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
+    if (verdict === 'parked' || verdict === 'waiting') {
+      if (this.state.state !== verdict) this.#note(facts, { type: verdict, at: this.#now() });
+    } else if (verdict !== null) this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
     if (facts.length === 0) return;
     this.#written = this.#commit.add(facts);
     await this.#written;
@@ -150,26 +160,35 @@ export class Engine<Work> {
     const start = (step: Step<Work>, direction: Direction) => {
       const earlier = this.state.view(step.id)?.attempt ?? 0;
       const isRepeat = direction === 'do' ? earlier > 0 : this.state.view(step.id)?.status === 'undoFailed';
-      if (isRepeat && this.#mustWait(step.id, earlier)) return;
+      // The second and later attempts keep a growing distance, which begins when the step is first found ready again.
+      const wait = isRepeat ? Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (earlier - 1)) : this.#delayOf(step, direction);
+      if (this.#mustWait(step.id, wait)) return;
       const attempt = direction === 'do' || isRepeat ? earlier + 1 : 1;
-      this.#note(facts, { type: direction === 'do' ? 'started' : 'undoStarted', at: this.#now(), step: step.id, attempt });
-      assignments.push({ step, direction, attempt });
+      const begun = step.work === undefined ? 'asked' : 'started';
+      this.#note(facts, { type: direction === 'do' ? begun : 'undoStarted', at: this.#now(), step: step.id, attempt });
+      if (direction === 'undo' || begun === 'started') assignments.push({ step, direction, attempt });
     };
     for (const step of this.state.ready()) start(step, 'do');
     for (const step of this.state.undoable()) start(step, 'undo');
     return assignments;
   }
 
-  /** The second and later attempts keep a growing distance, which begins when the step is first found ready again. */
-  #mustWait(id: StepId, attempts: number): boolean {
+  /** What is left of the time that it is held back: by the log, so that a restart does not begin it anew. */
+  #delayOf({ id, delaySeconds = 0 }: Step<Work>, direction: Direction): number {
+    if (direction === 'undo' || delaySeconds === 0) return 0;
+    return (this.state.readyAt(id) ?? this.#beganAt) + delaySeconds * 1000 - this.#now();
+  }
+
+  #mustWait(id: StepId, waitMs: number): boolean {
     const distance = this.#distances.get(id);
     if (distance === 'over') {
       this.#distances.delete(id);
       return false;
     }
+    if (waitMs <= 0) return false;
     this.state.hold(id, true);
     if (distance) return true;
-    const cancel = this.#ports.clock.after(Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (attempts - 1)), () => {
+    const cancel = this.#ports.clock.after(waitMs, () => {
       this.#distances.set(id, 'over');
       this.state.hold(id, false);
       this.#advance([]).catch(() => {}); // onHalted has told the owner
@@ -207,5 +226,5 @@ function halted(): FarshoreError {
 }
 
 function isOver(state: RunState<unknown>): boolean {
-  return state.state !== 'inProgress' && state.state !== 'parked';
+  return state.state !== 'inProgress' && state.state !== 'parked' && state.state !== 'waiting';
 }

@@ -10,14 +10,20 @@ const StepError = z.strictObject({
   code: z.enum(ERROR_CODES),
   /** Where the log of the agent tells more; empty where there is no more. */
   logRef: z.string().max(36),
+  /** Of a script that ended with another one than 0. */
+  exitCode: z.int().optional(),
 });
 export type StepError = z.infer<typeof StepError>;
 
 export const JobEnd = z.enum(['succeeded', 'completedWithFailures', 'failed', 'cancelled']);
 export type JobEnd = z.infer<typeof JobEnd>;
 
-export const JobState = z.enum(['inProgress', 'parked', ...JobEnd.options]);
+export const JobState = z.enum(['inProgress', 'waiting', 'parked', ...JobEnd.options]);
 export type JobState = z.infer<typeof JobState>;
+
+/** What a person may decide about a step that waits for them. */
+export const Decision = z.enum(['retry', 'skip', 'confirm']);
+export type Decision = z.infer<typeof Decision>;
 
 const at = { at: z.int().min(0) };
 const attempt = z.int().min(1);
@@ -26,19 +32,23 @@ const attempt = z.int().min(1);
 export const Fact = z.discriminatedUnion('type', [
   /** The step is handed out. Nothing is sent before this is durable. */
   z.strictObject({ ...at, type: z.literal('started'), step: StepId, attempt }),
+  /** A person is asked to do the step and to confirm it. */
+  z.strictObject({ ...at, type: z.literal('asked'), step: StepId, attempt }),
   z.strictObject({ ...at, type: z.literal('done'), step: StepId, attempt, result: z.unknown() }),
   /** `retry`: it will be tried again by itself. */
   z.strictObject({ ...at, type: z.literal('failed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),
   z.strictObject({ ...at, type: z.literal('undoStarted'), step: StepId, attempt }),
   z.strictObject({ ...at, type: z.literal('undone'), step: StepId, attempt }),
   z.strictObject({ ...at, type: z.literal('undoFailed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),
-  /** Nothing more can be done without a person. */
+  /** Nothing goes on until a person confirms what was asked. */
+  z.strictObject({ ...at, type: z.literal('waiting') }),
+  /** Nothing more can be done without a person, because something failed. */
   z.strictObject({ ...at, type: z.literal('parked') }),
-  /** A person decided a step that waits for them, or cancelled the job. */
+  /** A person decided a step that waits for them; `confirm` is of one that was asked, and its reason is the comment. */
   z.strictObject({
     ...at,
     type: z.literal('decided'),
-    decision: z.enum(['retry', 'skip']),
+    decision: Decision,
     step: StepId,
     /** Whether its work or its undoing waited. */
     direction: z.enum(['do', 'undo']),

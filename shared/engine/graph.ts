@@ -13,8 +13,10 @@ export interface Step<Work> {
   readonly id: StepId;
   /** What a person reads in the progress view. */
   readonly title: string;
-  /** Absent: a gate, which settles by itself when all before it have settled. */
+  /** What is handed out. Without it and without `asks`: a gate, which settles by itself when all before it have settled. */
   readonly work?: Work;
+  /** In place of `work`: what a person is asked to do. It is done when a person confirms it with a comment. */
+  readonly asks?: string;
   /** Safe to run when `work` never started or stopped half way. Absent: there is nothing to undo. */
   readonly undo?: Work;
   /** It only looks: when it fails it has changed nothing, and its undo, if any, is for what came after it. */
@@ -31,6 +33,13 @@ export interface Step<Work> {
   readonly skipEndsScope?: boolean;
   /** How often it is tried while its failures are retryable; 1 when absent. */
   readonly attempts?: number;
+  /** How long it is held back before its first attempt, from the moment all before it allow it. */
+  readonly delaySeconds?: number;
+  /**
+   * It stands beside what is undone: what it did stays. `stop`: it fails as any step does until the first pivot of all is begun, and
+   * waits for a person from then on. `continue`: when it fails, those that need it go on as if it were done.
+   */
+  readonly aside?: 'stop' | 'continue';
 }
 
 export interface Graph<Work> {
@@ -38,6 +47,9 @@ export interface Graph<Work> {
   readonly together?: true;
   readonly steps: readonly Step<Work>[];
 }
+
+/** Whether it settles by itself: nobody does anything for it. */
+export const isGate = ({ work, asks }: Pick<Step<unknown>, 'work' | 'asks'>): boolean => work === undefined && asks === undefined;
 
 /**
  * Throws ERR_INTERNAL with every mistake of the graph: ids used twice, unknown predecessors, cycles. Compilers make

@@ -1,6 +1,7 @@
 /** What RunState folds the facts into: a node for each step, and scopes that stand or fall together. */
+import { isUnknownOutcome } from '../errors.ts';
 import type { StepError } from './facts.ts';
-import type { Step } from './graph.ts';
+import { isGate, type Step } from './graph.ts';
 
 /** `blocked`: it never starts, because its scope failed before it could. */
 export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
@@ -25,6 +26,8 @@ export interface Node<Work> {
   attempt: number;
   result: unknown;
   error: StepError | null;
+  /** The moment of the fact that let it start; null: nothing had to come before it. */
+  readyAt: number | null;
   /** Its followers were told that it has settled. */
   isSettled: boolean;
 }
@@ -51,14 +54,30 @@ export function newNode<Work>(step: Step<Work>, scope: Scope<Work>): Node<Work> 
     attempt: 0,
     result: undefined,
     error: null,
+    readyAt: null,
     isSettled: false,
   };
 }
 
+/** It was tried and failed, and those that need it go on as if it were done. What it did must be known for that. */
+export function isPassedOver({ status, step, attempt, error }: Node<unknown>): boolean {
+  return status === 'failed' && step.aside === 'continue' && attempt > 0 && error !== null && !isUnknownOutcome(error.code);
+}
+
+/** A person was asked to do it, and has not answered. */
+export function isAsked({ status, step }: Node<unknown>): boolean {
+  return status === 'running' && step.asks !== undefined;
+}
+
 export function hasWork(scope: Scope<unknown>): boolean {
-  return scope.nodes.some(({ step }) => step.work !== undefined);
+  return scope.nodes.some(({ step }) => !isGate(step));
+}
+
+/** It does something that is not beside the point: a job of which only the rest was done has failed. */
+export function isOfTheMatter(scope: Scope<unknown>): boolean {
+  return scope.nodes.some(({ step }) => !isGate(step) && step.aside === undefined);
 }
 
 export function isOver(scope: Scope<unknown>): boolean {
-  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped');
+  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
 }

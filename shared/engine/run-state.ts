@@ -2,11 +2,23 @@
  * Where a job stands: its graph and the facts so far, folded. Pure: it decides nothing by itself and writes nothing.
  * Each fact costs time in proportion to the steps it touches, so a job of ten thousand VMs stays quick.
  */
+import { isUnknownOutcome } from '../errors.ts';
 import type { StepId } from '../ids.ts';
 import type { Fact, JobEnd, JobState, StepError } from './facts.ts';
-import type { Graph, Step } from './graph.ts';
+import { type Graph, isGate, type Step } from './graph.ts';
 import { NextSteps } from './next-steps.ts';
-import { hasWork, isOver, type Node, newNode, type Scope, type StepStatus, type StepView } from './run-nodes.ts';
+import {
+  hasWork,
+  isAsked,
+  isOfTheMatter,
+  isOver,
+  isPassedOver,
+  type Node,
+  newNode,
+  type Scope,
+  type StepStatus,
+  type StepView,
+} from './run-nodes.ts';
 
 /** A person's word that an executor will not answer. */
 export interface GivenUp {
@@ -24,6 +36,12 @@ export class RunState<Work> {
   /** With one scope all fall, until the first pivot is begun; once they have fallen there is nobody left to take along. */
   #together: boolean;
   #running = 0;
+  /** Of those that run, the ones that wait for a person's confirmation. */
+  #asked = 0;
+  /** A pivot of any scope was begun. */
+  #isPastPivot = false;
+  /** The moment of the fact that is folded in. */
+  #now: number | null = null;
   #state: JobState = 'inProgress';
   #isCancelled = false;
   readonly #givenUp = new Map<string, GivenUp>();
@@ -69,11 +87,17 @@ export class RunState<Work> {
     return this.#nodes.get(id)?.scope.status === 'active';
   }
 
-  /** Whether a person has to decide the step: its work failed past the pivot, or its undo failed for good. */
+  /** When the step was let start, by the facts; null where nothing had to come before it. */
+  readyAt(id: StepId): number | null {
+    return this.#nodes.get(id)?.readyAt ?? null;
+  }
+
+  /** Whether a person has to decide the step: it is asked of them, its work failed where it is not undone, or its undo failed for good. */
   waitsForPerson(id: StepId): boolean {
     const node = this.#nodes.get(id);
     if (!node) return false;
-    return node.status === 'failed' ? node.scope.status === 'stuck' : node.status === 'undoFailed' && node.scope.status === 'undoStuck';
+    if (node.status === 'failed') return node.scope.status === 'stuck' && !isPassedOver(node);
+    return isAsked(node) || (node.status === 'undoFailed' && node.scope.status === 'undoStuck');
   }
 
   /** Who decided that the executor will not answer, and why; undefined while it is waited for. */
@@ -87,33 +111,38 @@ export class RunState<Work> {
   }
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
-  verdict(): JobEnd | 'parked' | null {
-    if (this.#running > 0 || this.#next.count > 0) return null;
-    let done = 0;
-    let lost = 0;
+  verdict(): JobEnd | 'parked' | 'waiting' | null {
+    if (this.#running > this.#asked || this.#next.count > 0) return null;
+    let [done, lost, isFlawed, isHeld] = [0, 0, false, false];
     for (const scope of this.#scopes.values()) {
-      // An active scope with a step still waiting waits for one that is stuck.
-      if (scope.status === 'stuck' || scope.status === 'undoStuck' || scope.nodes.some((node) => node.status === 'waiting'))
-        return 'parked';
+      if (scope.status === 'stuck' || scope.status === 'undoStuck') return 'parked';
+      // An active scope with a step still waiting waits for one that is stuck, or for a person.
+      isHeld ||= scope.nodes.some((node) => node.status === 'waiting');
+      isFlawed ||= scope.nodes.some(isPassedOver);
       if (!hasWork(scope)) continue;
       if (scope.status === 'undone' || scope.nodes.some((node) => node.status === 'skipped')) lost++;
-      else done++;
+      else if (isOfTheMatter(scope)) done++;
     }
+    if (this.#asked > 0) return 'waiting';
+    if (isHeld) return 'parked';
     if (this.#isCancelled && lost > 0) return 'cancelled';
-    if (lost === 0) return 'succeeded';
+    if (lost === 0) return isFlawed ? 'completedWithFailures' : 'succeeded';
     return done === 0 ? 'failed' : 'completedWithFailures';
   }
 
   apply(fact: Fact): void {
+    this.#now = fact.at;
     switch (fact.type) {
       case 'cancelled':
         this.#isCancelled = true;
+        if (this.#state === 'waiting') this.#state = 'inProgress';
         return this.#failAll();
       case 'givenUp':
         this.#givenUp.set(fact.executor, fact);
         return;
       case 'parked':
-        this.#state = 'parked';
+      case 'waiting':
+        this.#state = fact.type;
         return;
       case 'ended':
         this.#state = fact.state;
@@ -123,16 +152,13 @@ export class RunState<Work> {
     if (!node) return;
     switch (fact.type) {
       case 'started':
+      case 'asked':
         return this.#begin(node, 'running', fact.attempt);
       case 'undoStarted':
         return this.#begin(node, 'undoing', fact.attempt);
       case 'done':
         node.result = fact.result;
-        node.error = null;
-        this.#end(node, 'done');
-        node.scope.acted.push(node);
-        this.#meet(node);
-        return this.#unwind(node.scope);
+        return this.#done(node);
       case 'failed':
         return this.#fail(node, fact.error, fact.retry);
       case 'undone':
@@ -145,6 +171,8 @@ export class RunState<Work> {
         return;
       case 'decided':
         this.#state = 'inProgress';
+        if (!this.waitsForPerson(fact.step)) return;
+        if (fact.decision === 'confirm') return this.#done(node);
         return fact.decision === 'retry' ? this.#retry(node) : this.#skip(node);
     }
   }
@@ -171,16 +199,27 @@ export class RunState<Work> {
     node.attempt = attempt;
     node.scope.running++;
     this.#running++;
+    if (isAsked(node)) this.#asked++;
     if (status === 'running' && node.step.pivot) {
       node.scope.isPastPivot = true;
+      this.#isPastPivot = true;
       this.#together = false;
     }
   }
 
   #end(node: Node<Work>, status: StepStatus): void {
+    if (isAsked(node)) this.#asked--;
     node.status = status;
     node.scope.running--;
     this.#running--;
+  }
+
+  #done(node: Node<Work>): void {
+    node.error = null;
+    this.#end(node, 'done');
+    node.scope.acted.push(node);
+    this.#meet(node);
+    this.#unwind(node.scope);
   }
 
   #fail(node: Node<Work>, error: StepError, retry: boolean): void {
@@ -194,23 +233,31 @@ export class RunState<Work> {
     // What it did before it failed is not known, so an undo begins with it.
     node.status = 'failed';
     if (!node.step.looksOnly) scope.acted.push(node);
-    if (scope.status === 'active') this.#failScope(scope);
-    if (this.#together) this.#failAll();
+    if (isPassedOver(node)) this.#meet(node);
+    else if (scope.status === 'active') this.#fallBecauseOf(node, error);
     this.#settle(node);
     this.#unwind(scope);
+  }
+
+  /** What it did may be unknown, which nobody can undo; and past the first pivot what stands beside the undoing waits for a person. */
+  #fallBecauseOf({ scope, step }: Node<Work>, { code }: StepError): void {
+    const waits = isUnknownOutcome(code) || (step.aside !== undefined && this.#isPastPivot);
+    this.#failScope(scope, waits ? 'stuck' : fallen(scope));
+    if (this.#together && !waits) this.#failAll();
   }
 
   /** What is past its pivot runs to its end, and gates keep the order among that. */
   #failAll(): void {
     this.#together = false;
     for (const scope of this.#scopes.values()) {
-      if (scope.status === 'active' && !scope.isPastPivot && !isOver(scope) && hasWork(scope)) this.#failScope(scope);
+      const stands = scope.status !== 'active' && scope.status !== 'stuck';
+      if (!stands && !scope.isPastPivot && !isOver(scope) && hasWork(scope)) this.#failScope(scope, 'unwinding');
     }
   }
 
   /** With it fall the scopes that need it, and those that need them. A work list, because such a chain may be long. */
-  #failScope(first: Scope<Work>): void {
-    first.status = fallen(first);
+  #failScope(first: Scope<Work>, to: 'stuck' | 'unwinding'): void {
+    first.status = to;
     const failing = [first];
     for (const scope of failing) {
       this.#close(scope);
@@ -225,6 +272,8 @@ export class RunState<Work> {
   #close(scope: Scope<Work>): void {
     for (const node of scope.nodes) {
       this.#next.remove(node);
+      // Nobody is asked any more; nothing has to be waited for.
+      if (isAsked(node)) this.#end(node, 'blocked');
       if (node.status !== 'waiting') continue;
       // One that was to be tried again has been tried: what it did is not known, so it is undone like one that failed for good.
       const wasTried = node.attempt > 0 && scope.status === 'unwinding';
@@ -242,7 +291,7 @@ export class RunState<Work> {
         return;
       }
       scope.acted.pop();
-      if (last.status === 'done') last.status = 'undone';
+      if (last.status === 'done' && last.step.aside === undefined) last.status = 'undone';
     }
     scope.status = 'undone';
   }
@@ -255,7 +304,6 @@ export class RunState<Work> {
   }
 
   #retry(node: Node<Work>): void {
-    if (!this.waitsForPerson(node.step.id)) return;
     if (node.status === 'undoFailed') {
       node.scope.status = 'unwinding';
       this.#undoable.add(node);
@@ -267,11 +315,11 @@ export class RunState<Work> {
   }
 
   #skip(node: Node<Work>): void {
-    if (!this.waitsForPerson(node.step.id)) return;
     if (node.status === 'undoFailed') {
       node.scope.status = 'unwinding';
       this.#wasUndone(node, 'skipped');
     } else {
+      if (isAsked(node)) this.#end(node, 'skipped');
       node.status = 'skipped';
       if (node.step.skipEndsScope) this.#giveUp(node.scope);
       this.#reopen(node);
@@ -291,7 +339,7 @@ export class RunState<Work> {
   /** A decided scope goes on, unless another of its steps still waits for a person. */
   #reopen({ scope, step }: Node<Work>): void {
     scope.acted.splice(0, scope.acted.length, ...scope.acted.filter((node) => node.step !== step));
-    if (scope.nodes.some((node) => node.status === 'failed')) return;
+    if (scope.nodes.some((node) => node.status === 'failed' && !isPassedOver(node))) return;
     scope.status = 'active';
     for (const node of scope.nodes) if (node.status === 'blocked') node.status = 'waiting';
     this.#release(scope.nodes);
@@ -330,7 +378,8 @@ export class RunState<Work> {
     const queue = [...candidates];
     for (const node of queue) {
       if (node.status !== 'waiting' || node.needsLeft > 0 || node.afterLeft > 0 || node.scope.status !== 'active') continue;
-      if (node.step.work !== undefined) {
+      if (!isGate(node.step)) {
+        node.readyAt ??= this.#now;
         this.#ready.add(node);
         continue;
       }

@@ -7,8 +7,9 @@
  * for last night must not start when the line comes back this morning.
  */
 import { z } from 'zod';
+import { ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
-import { CloudId, NetworkId, PairingId, SiteId, VmRef } from '../ids.ts';
+import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
 const Moment = z.iso.datetime();
 const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
@@ -24,6 +25,52 @@ export const RecoveryPointChoice = z.discriminatedUnion('choose', [
   z.strictObject({ choose: z.literal('given'), id: z.string().max(100) }),
 ]);
 export type RecoveryPointChoice = z.infer<typeof RecoveryPointChoice>;
+
+const Host = z
+  .string()
+  .max(253)
+  .regex(/^[A-Za-z0-9._:-]+$/);
+
+/** What a plan waits for; a guest is named by where it stands at the site that is asked. */
+export const WaitCondition = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('tcp'), host: Host, port: z.int().min(1).max(65_535) }),
+  z.strictObject({ kind: z.literal('http'), url: z.url({ protocol: /^https?$/ }).max(2000), status: z.int().min(100).max(599) }),
+  /** `isTestCopy`: not this VM is meant, but its test copy. */
+  z.strictObject({ kind: z.literal('guest'), guest: VmRef, isTestCopy: z.literal(true).optional() }),
+]);
+export type WaitCondition = z.infer<typeof WaitCondition>;
+
+const Digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const ScriptName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
+
+/** How many VMs a script is told of at most: its command has to fit into a message. */
+export const SCRIPT_VMS_MOST = 1_000;
+
+/**
+ * What a script is told of the failover it is a part of. The agent adds what only its site knows: the names and addresses of the VMs
+ * there, and whether they run.
+ */
+export const ScriptContext = z.strictObject({
+  plan: z.strictObject({ name: z.string().max(100), version: z.int().min(1) }).nullable(),
+  kind: z.enum(['planned', 'unplanned', 'test']),
+  direction: z.enum(['toRecovery', 'toPrimary']),
+  group: z.string().max(100),
+  action: z.string().max(100),
+  /** Which site of the pairing the agent is. */
+  location: z.enum(['primary', 'recovery']),
+  vms: z.array(z.strictObject({ id: ProtectedVmId, ref: VmRef })).max(SCRIPT_VMS_MOST),
+  parameters: ScriptParameters.optional(),
+  /** What fails over besides VMs: `primary` has it now, `secondary` takes over; forced where the primary cannot be asked. */
+  channel: z
+    .strictObject({
+      name: z.string().max(100),
+      mode: z.enum(['planned', 'forced']),
+      primary: z.string().max(100),
+      secondary: z.string().max(100),
+    })
+    .optional(),
+});
+export type ScriptContext = z.infer<typeof ScriptContext>;
 
 const nothing = z.strictObject({});
 
@@ -156,8 +203,29 @@ export const commands = {
   },
   /** Recovery: start the VM and wait until its guest answers. This is the activation. */
   'vm.start': {
-    args: z.strictObject({ vm: VmRef, guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    args: z.strictObject({
+      vm: VmRef,
+      guestAnswersWithinSeconds: z.int().min(0).max(3600),
+      /** How many may start at once on the host where it stands; absent: as many as come. */
+      startsPerHost: z.int().min(1).max(1000).optional(),
+    }),
     result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
+  },
+  /** Either side, looks only: until it is so, or the time is over. */
+  'wait.until': {
+    args: z.strictObject({ condition: WaitCondition, withinSeconds: z.int().min(1).max(86_400) }),
+    result: z.strictObject({ metAt: Moment }),
+  },
+  /** Either side: run a script of the site, once. It has ended when this is answered, well or not: the exit code says. */
+  'script.run': {
+    args: z.strictObject({ name: ScriptName, sha256: Digest, context: ScriptContext, withinSeconds: z.int().min(1).max(86_400) }),
+    result: z.strictObject({
+      exitCode: z.int().min(-2_147_483_648).max(4_294_967_295),
+      durationMs: z.int().min(0),
+      sha256: Digest,
+      /** Where the site keeps what it said. */
+      outputRef: z.string().regex(/^[0-9a-f-]{0,36}$/),
+    }),
   },
   /** Recovery: give up the other recovery points. */
   'failover.commit': {
@@ -213,6 +281,8 @@ export const Stage = z.enum([
   'checkingNetwork',
   'starting',
   'waitingForGuest',
+  'waitingForCondition',
+  'runningScript',
   'cleaningUp',
   'reversing',
 ]);

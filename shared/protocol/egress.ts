@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { ERROR_CODES, FarshoreError } from '../errors.ts';
 import { AgentId, CloudId, CommandId, NetworkId, VmRef } from '../ids.ts';
-import { COMMAND_KINDS, type CommandKind, commands, type ResultOf, Stage } from './commands.ts';
+import { COMMAND_KINDS, type CommandKind, commands, type ResultOf, ScriptName, Stage } from './commands.ts';
 import { limits } from './limits.ts';
 
 const Moment = z.iso.datetime();
@@ -129,6 +129,19 @@ export const AgentMessage = z.discriminatedUnion('type', [
       digest: Digest.nullable().meta({ description: 'digest over the whole inventory, to notice drift' }),
     })
     .meta({ description: 'what changed in the inventory and in replication since the last report' }),
+  z
+    .strictObject({
+      type: z.literal('scripts.changed'),
+      scripts: z
+        .array(
+          z.strictObject({
+            name: ScriptName.meta({ description: 'file name of a script in the scripts folder of the site' }),
+            sha256: Digest.meta({ description: 'digest of its bytes' }),
+          }),
+        )
+        .max(limits.scriptsPerMessage),
+    })
+    .meta({ description: 'which scripts plans may run at the site: all of them, after a connect and when they change' }),
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

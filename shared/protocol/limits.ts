@@ -17,6 +17,8 @@ export const limits = {
   bytesAtOnce: 64 * 1024 * 1024,
   /** VMs named in one inventory or replication message. */
   vmsPerMessage: 500,
+  /** Scripts that a site may have. */
+  scriptsPerMessage: 500,
   /** Commands that the control plane keeps open at one agent. */
   openCommands: 20_000,
 } as const;

@@ -18,6 +18,8 @@ import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { TestFabric } from '../support/agent-fabric.ts';
 import { replica } from '../support/agent-world.ts';
 import { type HubWorldOf, makeHubWorldOn, verifierOf } from '../support/hub-world.ts';
+import { TestNetwork } from '../support/test-network.ts';
+import { TestScripts } from '../support/test-scripts.ts';
 import { until } from '../support/until.ts';
 
 interface Enrolled {
@@ -118,6 +120,8 @@ test('a real agent over mutual TLS is greeted and its inventory stored', async (
     journal: await openJournal(join(world.folder, 'agent.db'), setImmediate),
     fabric,
     verifier: verifierOf(world.issuer),
+    network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial: dialWebSocket(() => ({
       ...agent,

@@ -9,6 +9,9 @@ test('every kind of operation that can be asked for has a file here that hurts i
   const kinds = OperationRequest.options.map((option) => option.shape.kind.value).sort();
   const texts = readdirSync(import.meta.dirname).map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'));
   const hurt = texts.flatMap((text) => /hurtEverywhere\('(\w+)'\)/.exec(text)?.[1] ?? []).sort();
-  assert.deepEqual(hurt, kinds);
-  assert.deepEqual(Object.keys(faultCases).sort(), kinds);
+  assert.deepEqual(hurt, Object.keys(faultCases).sort());
+  assert.deepEqual(
+    kinds.filter((kind) => !hurt.includes(kind)),
+    [],
+  );
 });

@@ -18,6 +18,8 @@ import { TestFabric } from '../support/agent-fabric.ts';
 import { AgentServer } from '../support/agent-server.ts';
 import { agentId, keyPair, replica, startCommand, vaultId } from '../support/agent-world.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
+import { TestNetwork } from '../support/test-network.ts';
+import { TestScripts } from '../support/test-scripts.ts';
 import { until } from '../support/until.ts';
 
 interface Agent {
@@ -44,6 +46,8 @@ async function startAgent(t: TestContext, wayOut: () => WayOut): Promise<Agent> 
     journal: await openJournal(join(folder, 'agent.db'), setImmediate),
     fabric,
     verifier: keys.verifier,
+    network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial: dialWebSocket(wayOut),
     egress: { note: () => {} },

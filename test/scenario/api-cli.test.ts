@@ -149,6 +149,31 @@ describe('the command line', () => {
     assert.equal(run.stdout, '');
   });
 
+  it('finds a script that a site does not have, or has with another digest, and says which site it could not ask', async (t) => {
+    const { world, slough, plan } = await protectedShop(t);
+    const script = (pinned: string) =>
+      PLAN.replace(
+        '- name: web\n',
+        `- name: web\n    after: [{ do: runScript, name: go, script: '${pinned}', directions: [toRecovery] }]\n`,
+      );
+    const validate = async (pinned: string) => {
+      await writeFile(plan, script(pinned));
+      return world.cli(['plans', 'validate', plan]);
+    };
+    const [right, wrong] = ['a'.repeat(64), 'b'.repeat(64)];
+    assert.match((await validate(`Move.ps1@${right}`)).stderr, /shop\.yaml:6:.*Slough has no script 'Move\.ps1'.*agent\.yaml/);
+    world.scripts.set(slough.id, [{ name: 'Move.ps1', sha256: right }]);
+    assert.match((await validate(`Mov.ps1@${right}`)).stderr, /did you mean 'Move\.ps1'/);
+    const changed = await validate(`Move.ps1@${wrong}`);
+    assert.deepEqual([changed.code, changed.stderr.includes(`Move.ps1@${right}`)], [2, true], changed.stderr);
+    assert.match((await validate('Move.ps1')).stderr, /64 hex digits/);
+    assert.equal((await validate(`Move.ps1@${right}`)).code, 0);
+    world.goDark(slough);
+    const unasked = await validate(`Move.ps1@${right}`);
+    assert.equal(unasked.code, 0, unasked.stderr);
+    assert.match(unasked.stdout, /agent of Slough is not connected: its scripts were not checked/);
+  });
+
   it('ends with 5 and says what to decide when the job waits for a person, and with 0 when it was retried', async (t) => {
     const { world, reading } = await protectedShop(t);
     world.goDark(reading);
@@ -172,6 +197,29 @@ describe('the command line', () => {
     assert.equal(others.code, 0, others.stderr);
     const end = await world.cli(['jobs', 'show', job, '--follow']);
     assert.equal(end.code, 0, end.stdout + end.stderr);
+  });
+
+  it('says what a plan asks of a person, takes the answer with a comment, and has it in the report', async (t) => {
+    const { world, plan } = await protectedShop(t);
+    const asking = PLAN.replace(
+      '- name: web\n',
+      '- name: web\n    before: [{ do: ask, name: tell the bank, instruction: Call the bank. }]\n',
+    );
+    await writeFile(plan, asking);
+    assert.equal((await world.cli(['plans', 'apply', plan])).code, 0);
+    const failover = await world.cli(['failover', '--kind', 'planned', '--plan', 'shop', '--reason', 'works']);
+    assert.equal(failover.code, 5, failover.stdout + failover.stderr);
+    assert.match(failover.stdout, /The plan asks you: Call the bank\./);
+    const [, job = ''] = /farshore jobs confirm (\S+) 'tell the bank' --comment/.exec(failover.stdout) ?? [];
+    const retried = await world.cli(['jobs', 'retry', job, '--all', '--reason', 'x']);
+    assert.equal(retried.code, 2, 'there is nothing to try again');
+    const other = await world.cli(['jobs', 'confirm', job, 'tell the bnk', '--comment', 'told']);
+    assert.match(other.stderr, /did you mean 'tell the bank'/);
+    const confirmed = await world.cli(['jobs', 'confirm', job, 'tell the bank', '--comment', 'Ms Hill knows']);
+    assert.equal(confirmed.code, 0, confirmed.stderr);
+    assert.equal((await world.cli(['jobs', 'show', job, '--follow'])).code, 0);
+    assert.match((await world.cli(['report', job])).stdout, /tell the bank +before web +succeeded .*kim: Ms Hill knows/);
+    assert.equal((await world.cli(['jobs', 'confirm', job, '--comment', 'again'])).code, 1, 'once');
   });
 
   it('ends with 4 when some VMs failed, and says which and why', async (t) => {

@@ -18,7 +18,16 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 
-type Read = 'readInventory' | 'findVm' | 'recoveryPoints' | 'findTestCopy' | 'networkExposure' | 'replicationHosts' | 'guestAnswers';
+type Read =
+  | 'readInventory'
+  | 'findVm'
+  | 'recoveryPoints'
+  | 'findTestCopy'
+  | 'networkExposure'
+  | 'replicationHosts'
+  | 'addressesOf'
+  | 'hostOf'
+  | 'guestAnswers';
 type Mutation = Exclude<keyof Fabric, Read | 'close'>;
 export type Fault = 'failsBefore' | 'failsAfter' | 'hangs' | 'hangsAfter' | 'lies';
 
@@ -118,6 +127,15 @@ export class TestFabric implements Fabric {
 
   async replicationHosts() {
     return [{ host: 'CANARY-host1', dnsNames: ['CANARY-host1.corp.example'] }];
+  }
+
+  /** VMs of even number stand on one host, the others on another. */
+  async hostOf({ vmId }: VmRef): Promise<string> {
+    return `host-${Number(vmId.at(-1)) % 2}`;
+  }
+
+  async addressesOf(): Promise<readonly string[]> {
+    return ['10.2.0.1'];
   }
 
   async guestAnswers(): Promise<boolean> {

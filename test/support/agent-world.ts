@@ -20,6 +20,8 @@ import { type CloudMessage, encodeCloudMessage, readAgentMessage } from '../../s
 import { VirtualClock } from './agent-clock.ts';
 import { TestFabric } from './agent-fabric.ts';
 import { SeededRandom } from './seeded-random.ts';
+import { TestNetwork } from './test-network.ts';
+import { TestScripts } from './test-scripts.ts';
 
 export const agentId = 'a0000000-0000-4000-8000-000000000001' as AgentId;
 export const vaultId = 'b0000000-0000-4000-8000-000000000001' as VaultId;
@@ -67,6 +69,8 @@ export interface WorldOptions {
 export class AgentWorld {
   readonly clock: VirtualClock;
   readonly fabric = new TestFabric();
+  readonly network = new TestNetwork();
+  readonly scripts = new TestScripts();
   readonly keys = keyPair();
   readonly received: AgentMessage[] = [];
   readonly sentTexts: string[] = [];
@@ -122,6 +126,8 @@ export class AgentWorld {
       journal: this.#journal,
       fabric: this.#options.site?.fabric ?? this.fabric,
       verifier: this.keys.verifier,
+      network: this.network,
+      scripts: this.scripts,
       certificates: {
         requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n',
         issueHostCertificates: async (_authority, _root, hosts) =>

@@ -52,6 +52,7 @@ export class ApiWorld {
   readonly logged: { readonly fields: object; readonly text: string }[] = [];
   readonly connected = new Set<SiteId>();
   readonly heardAt = new Map<SiteId, number>();
+  readonly scripts = new Map<SiteId, { name: string; sha256: string }[]>();
   readonly revoked: string[] = [];
   /** How each command ends; null: not yet. */
   answers: (command: CommandToSend) => Outcome | null = succeed;
@@ -146,7 +147,11 @@ export class ApiWorld {
   }
 
   get presence() {
-    return { isConnected: (id: SiteId) => this.connected.has(id), lastHeardAt: (id: SiteId) => this.heardAt.get(id) ?? null };
+    return {
+      isConnected: (id: SiteId) => this.connected.has(id),
+      lastHeardAt: (id: SiteId) => this.heardAt.get(id) ?? null,
+      scriptsOf: (id: SiteId) => (this.connected.has(id) ? (this.scripts.get(id) ?? []) : null),
+    };
   }
 
   get log(): Log {

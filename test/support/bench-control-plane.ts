@@ -91,7 +91,7 @@ function withoutChannel(parts: Parts, vaults: readonly LoadedVault[]) {
   const timesOf = new Map(vaults.map((vault) => [vault.recoverySite, vault]));
   const operations: OperationRunner = new OperationRunner({
     ...parts,
-    presence: { isConnected: () => true, lastHeardAt: () => clock.now() },
+    presence: { isConnected: () => true, lastHeardAt: () => clock.now(), scriptsOf: () => null },
     dispatcher: {
       send(siteId, commands) {
         const { millisecondsOf = () => 0, fails = () => false } = timesOf.get(siteId) ?? {};

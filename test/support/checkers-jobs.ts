@@ -1,7 +1,8 @@
 /** Invariants about jobs: what was acknowledged is there, what is done was written first, steps keep their order and their number. */
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
-import type { Graph, Step } from '../../shared/engine/graph.ts';
+import { type Graph, isGate, type Step } from '../../shared/engine/graph.ts';
+import { isUnknownOutcome } from '../../shared/errors.ts';
 import { commandsIn, confirmedIn, outcomesIn, type TraceEvent } from './trace.ts';
 
 /** Repeating these leaves the same state. */
@@ -132,7 +133,7 @@ function noteFact(jobId: string, fact: Fact, started: Set<string>, settled: Set<
 
 interface JobFold {
   readonly steps: ReadonlyMap<string, Step<unknown>>;
-  readonly status: Map<string, 'running' | 'failed' | 'done' | 'skipped' | 'undoing' | 'undone'>;
+  readonly status: Map<string, 'running' | 'failed' | 'passedOver' | 'done' | 'skipped' | 'undoing' | 'undone'>;
   readonly pastPivot: Set<string>;
   readonly attempts: Map<string, number>;
 }
@@ -150,7 +151,7 @@ export function order(trace: readonly TraceEvent[]): string[] {
   foldJobs(trace, (job, fact, jobId) => {
     const step = job.steps.get(fact.step);
     if (!step) return void found.push(`job ${jobId} has a fact about ${fact.step}, which is not in its graph`);
-    if (fact.type === 'started') {
+    if (fact.type === 'started' || fact.type === 'asked') {
       for (const id of step.needs) if (!isMet(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} was done`);
       for (const id of step.after) if (!isSettled(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} had settled`);
     }
@@ -174,7 +175,7 @@ export function boundedRetries(trace: readonly TraceEvent[]): string[] {
     const key = `${jobId}/${fact.step}/${fact.type === 'undoStarted' || (fact.type === 'decided' && fact.direction === 'undo') ? 'undo' : 'do'}`;
     const left = budget.get(key) ?? most;
     if (fact.type === 'decided') budget.set(key, Math.max(left, 0) + 1);
-    if (fact.type !== 'started' && fact.type !== 'undoStarted') return;
+    if (fact.type !== 'started' && fact.type !== 'asked' && fact.type !== 'undoStarted') return;
     if (left <= 0) found.push(`${key} was begun more often than the ${most} times it may`);
     budget.set(key, left - 1);
   });
@@ -204,13 +205,14 @@ function fold(job: JobFold, fact: StepFact): void {
   if (!step) return;
   switch (fact.type) {
     case 'started':
+    case 'asked':
       job.status.set(step.id, 'running');
       if (step.pivot) job.pastPivot.add(step.scope);
       return;
     case 'done':
       return void job.status.set(step.id, 'done');
     case 'failed':
-      return void job.status.set(step.id, 'failed');
+      return void job.status.set(step.id, step.aside === 'continue' && !isUnknownOutcome(fact.error.code) ? 'passedOver' : 'failed');
     case 'undoStarted':
       return void job.status.set(step.id, 'undoing');
     case 'undone':
@@ -218,6 +220,7 @@ function fold(job: JobFold, fact: StepFact): void {
     case 'undoFailed':
       return;
     case 'decided':
+      if (fact.decision === 'confirm') job.status.set(step.id, 'done');
       if (fact.decision === 'skip') job.status.set(step.id, fact.direction === 'do' ? 'skipped' : 'undone');
   }
 }
@@ -240,18 +243,16 @@ function hasActed(job: JobFold, step: Step<unknown>): boolean {
 function isMet(job: JobFold, id: string): boolean {
   const step = job.steps.get(id);
   if (!step) return false;
-  if (step.work === undefined)
-    return step.needs.every((before) => isMet(job, before)) && step.after.every((before) => isSettled(job, before));
+  if (isGate(step)) return step.needs.every((before) => isMet(job, before)) && step.after.every((before) => isSettled(job, before));
   const status = job.status.get(id);
-  return status === 'done' || status === 'skipped';
+  return status === 'done' || status === 'skipped' || status === 'passedOver';
 }
 
 /** Well or not: a step whose scope failed before it could begin has settled too. */
 function isSettled(job: JobFold, id: string): boolean {
   const step = job.steps.get(id);
   if (!step) return false;
-  if (step.work === undefined)
-    return step.needs.every((before) => isSettled(job, before)) && step.after.every((before) => isSettled(job, before));
+  if (isGate(step)) return step.needs.every((before) => isSettled(job, before)) && step.after.every((before) => isSettled(job, before));
   const status = job.status.get(id);
   if (status !== undefined && status !== 'running') return true;
   const scope = [...job.steps.values()].filter((other) => other.scope === step.scope);
@@ -261,7 +262,7 @@ function isSettled(job: JobFold, id: string): boolean {
 /** every-job-ends: once faults stop, each job has ended or waits visibly for a person. */
 export function everyJobEnds(trace: readonly TraceEvent[]): string[] {
   if (!trace.some(({ type }) => type === 'finished')) return [];
-  const state = new Map<string, 'open' | 'ended' | 'parked'>();
+  const state = new Map<string, 'open' | 'ended' | 'parked' | 'waiting'>();
   for (const event of trace) {
     if (event.type === 'restored') {
       state.clear();
@@ -271,8 +272,8 @@ export function everyJobEnds(trace: readonly TraceEvent[]): string[] {
     if (event.type !== 'facts') continue;
     for (const fact of event.facts) {
       if (fact.type === 'ended') state.set(event.jobId, 'ended');
-      if (fact.type === 'parked') state.set(event.jobId, 'parked');
-      if (fact.type === 'decided') state.set(event.jobId, 'open');
+      if (fact.type === 'parked' || fact.type === 'waiting') state.set(event.jobId, fact.type);
+      if (fact.type === 'decided' || (fact.type === 'cancelled' && state.get(event.jobId) === 'waiting')) state.set(event.jobId, 'open');
     }
   }
   return [...state].flatMap(([id, now]) => (now === 'open' ? [`job ${id} has neither ended nor been parked`] : []));

@@ -3,6 +3,7 @@
  * a good run. They know the protocol and the table of facts, and nothing of how the product keeps its promises.
  */
 
+import { actionOnce, stopHolds } from './checkers-actions.ts';
 import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
@@ -22,6 +23,8 @@ export const checkers = {
   'written-first': writtenFirst,
   order,
   'bounded-retries': boundedRetries,
+  'action-once': actionOnce,
+  'stop-holds': stopHolds,
   'every-job-ends': everyJobEnds,
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,

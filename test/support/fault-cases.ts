@@ -1,10 +1,13 @@
 /** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { FailoverKind } from '../../shared/domain/plan-actions.ts';
 import type { JobId } from '../../shared/ids.ts';
 import type { FaultCase } from './operation-runs.ts';
+import { digest } from './test-scripts.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];
+export type CaseName = Kind | 'plannedFailoverWithActions' | 'unplannedFailoverWithActions' | 'testFailoverWithActions';
 type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
 
 async function fresh(): Promise<Template> {
@@ -72,7 +75,32 @@ async function outOfStep(): Promise<Template> {
   return world.asTemplate();
 }
 
-export const faultCases: { readonly [K in Kind]: Case } = {
+/** One action of each kind, before and after groups and members. */
+const kinds: FailoverKind[] = ['planned', 'unplanned', 'test'];
+const withActions = (world: World) =>
+  world.planOf([
+    {
+      name: 'databases',
+      before: [{ do: 'ask', kinds, name: 'tell the bank', instruction: 'Call the bank.' }],
+      members: [{ vm: 'vm-1', after: [{ do: 'waitForGuest', kinds, name: 'the guest is up' }] }],
+      after: [
+        { do: 'waitForTcp', kinds, name: 'SQL answers', host: 'sql', port: 1433, onFailure: 'continue' },
+        { do: 'runScript', kinds, name: 'move the name', script: `Move-Name.ps1@${digest('a')}` },
+      ],
+    },
+    {
+      name: 'front',
+      members: [{ vm: 'vm-2', before: [{ do: 'waitForHttp', kinds, name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }] }],
+    },
+  ]);
+
+function siteIsReady(world: World): void {
+  world.site('slough').network.open.add('sql:1433');
+  world.site('slough').network.statuses.set('http://shop/', 200);
+  world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+}
+
+export const faultCases: { readonly [K in CaseName]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
   changePairing: {
     template: async () => (await protectedPair()).asTemplate(),
@@ -88,6 +116,19 @@ export const faultCases: { readonly [K in Kind]: Case } = {
   plannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),
     request: async (world) => world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  plannedFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: siteIsReady,
+    request: async (world) => world.requestFor('plannedFailover', await withActions(world)),
+  },
+  unplannedFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: (world) => {
+      siteIsReady(world);
+      world.goesDark('reading');
+    },
+    request: async (world) => world.requestFor('unplannedFailover', await withActions(world)),
   },
   takeBack: {
     template: failedOver,
@@ -107,6 +148,11 @@ export const faultCases: { readonly [K in Kind]: Case } = {
     template: async () => (await protectedPair()).asTemplate(),
     request: async (world) => world.requestFor('testFailover', await world.plan([['vm-1'], ['vm-2']])),
   },
+  testFailoverWithActions: {
+    template: async () => (await protectedPair()).asTemplate(),
+    before: siteIsReady,
+    request: async (world) => world.requestFor('testFailover', await withActions(world)),
+  },
   cleanUpTest: {
     template: async () => {
       const world = await protectedPair();
@@ -118,7 +164,7 @@ export const faultCases: { readonly [K in Kind]: Case } = {
   unprotect: { template: async () => (await protectedPair()).asTemplate(), request: (world) => world.requestFor('unprotect') },
 };
 
-export async function faultCase(kind: Kind): Promise<FaultCase> {
-  const { template, ...rest } = faultCases[kind];
-  return { kind, template: await template(), ...rest };
+export async function faultCase(name: CaseName): Promise<FaultCase> {
+  const { template, ...rest } = faultCases[name];
+  return { kind: name.replace(/WithActions$/, '') as Kind, template: await template(), ...rest };
 }

@@ -25,6 +25,8 @@ import { TestFabric } from './agent-fabric.ts';
 import { startCommand } from './agent-world.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { makeStoreWorld, type StoreWorld } from './store-world.ts';
+import { TestNetwork } from './test-network.ts';
+import { TestScripts } from './test-scripts.ts';
 
 export class TestWork implements AgentWork {
   open: CommandToSend[] = [];
@@ -230,6 +232,8 @@ export async function joinAgent(t: TestContext, world: HubWorld, agent: Admitted
     journal: await openJournal(join(world.folder, `${agent.agentId}.db`), setImmediate),
     fabric,
     verifier: verifierOf(world.issuer),
+    network: new TestNetwork(),
+    scripts: new TestScripts(),
     certificates: { requestCsr: async () => '', issueHostCertificates: async () => [] },
     dial,
     egress: { note: () => {} },

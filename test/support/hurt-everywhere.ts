@@ -2,8 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import type { OperationRequest } from '../../shared/api/operations.ts';
-import { faultCase } from './fault-cases.ts';
+import { type CaseName, faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
   endsCleanlyWhereverACallFails,
@@ -31,7 +30,7 @@ const hurts: readonly (readonly [title: string, hurt: (operation: FaultCase) => 
   ['may be cancelled after any entry of its log, and leaves every VM done or as before', mayBeCancelledAnywhere],
 ];
 
-export function hurtEverywhere(kind: OperationRequest['kind']): void {
+export function hurtEverywhere(kind: CaseName): void {
   describe(kind, () => {
     let operation: FaultCase;
     let all = 0;

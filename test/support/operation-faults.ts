@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { JobId } from '../../shared/ids.ts';
-import { type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
+import { askedSteps, type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
 import { assertSame, calmRun, type FaultCase, finished, type Run, settledRun } from './operation-runs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { commandsIn } from './trace.ts';
@@ -225,7 +225,17 @@ async function undoIsTakenBackTo(operation: FaultCase, call: Call, when: When, u
 }
 
 async function decideAll({ world, job }: Run, decision: 'retry' | 'skip'): Promise<Picture> {
-  for (let picture = await pictureOf(world, job); picture.state === 'parked'; picture = await pictureOf(world, job)) {
+  for (
+    let picture = await pictureOf(world, job);
+    picture.state === 'parked' || picture.state === 'waiting';
+    picture = await pictureOf(world, job)
+  ) {
+    const [asked] = await askedSteps(world, job);
+    if (asked !== undefined) {
+      await world.answers(job, asked.step, asked.answer);
+      await world.settles(job);
+      continue;
+    }
     const [stuck] = await waitingSteps(world, job);
     assert.ok(stuck !== undefined, 'a job that is parked has a step that waits for a person');
     await world.decide(job, stuck, decision);

@@ -1,7 +1,8 @@
 /** How everything stands, without the moments and the number of attempts: what has to be equal however a run was hurt. */
 import type { Fact } from '../../shared/engine/facts.ts';
-import type { Step } from '../../shared/engine/graph.ts';
+import { isGate, type Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
+import { isUnknownOutcome } from '../../shared/errors.ts';
 import type { JobId, VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { SiteName, World } from './world.ts';
@@ -38,7 +39,7 @@ export async function pictureOf(world: World, id: JobId | null): Promise<Picture
   return {
     state: stored.job.state,
     steps: Object.fromEntries([...run.views()].map(({ step, status }) => [nameStep(world, step.id), status])),
-    scopes: [...new Set(graph.steps.filter(({ work }) => work !== undefined).map(({ scope }) => nameScope(world, scope)))],
+    scopes: [...new Set(graph.steps.filter((step) => !isGate(step)).map(({ scope }) => nameScope(world, scope)))],
     fallsTogether: graph.together === true && !hasBegunPivot(graph.steps, stored.facts),
     things,
     failures: failuresOf(graph.steps, stored.facts).map((failure) => ({
@@ -132,6 +133,23 @@ export async function waitingSteps(world: World, id: JobId): Promise<string[]> {
   if (stored === null) return [];
   const run = new RunState(await world.graph(id), stored.facts);
   return [...run.views()].flatMap(({ step }) => (run.waitsForPerson(step.id) ? [step.id] : []));
+}
+
+export interface AskedStep {
+  readonly step: string;
+  readonly answer: 'confirm' | 'retry';
+}
+
+/** Steps that wait for a person although nothing is wrong: one is to be confirmed, or what became of it is not known. */
+export async function askedSteps(world: World, id: JobId): Promise<AskedStep[]> {
+  const stored = await world.job(id);
+  if (stored === null) return [];
+  const run = new RunState(await world.graph(id), stored.facts);
+  return [...run.views()].flatMap(({ step, status, error }): AskedStep[] => {
+    if (!run.waitsForPerson(step.id)) return [];
+    if (status === 'running') return [{ step: step.id, answer: 'confirm' }];
+    return error !== null && isUnknownOutcome(error.code) ? [{ step: step.id, answer: 'retry' }] : [];
+  });
 }
 
 /** `thing`, with the field as it is in `other`: an epoch that was decided stays decided when its failover is undone. */

@@ -33,7 +33,9 @@ export type ScenarioName =
   | 'taking back is skipped'
   | 'failed back'
   | 'drill calls fail'
-  | 'drill on an open network';
+  | 'drill on an open network'
+  | 'action fails'
+  | 'agent dies in a script';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -44,9 +46,23 @@ const egress = 'shared/protocol/egress.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
   {
+    name: 'stop-goes-on',
+    what: 'a plan goes on although an action with `stop` has failed',
+    edits: [{ file: 'shared/engine/run-nodes.ts', from: "step.aside === 'continue' &&", to: 'step.aside !== undefined &&' }],
+    scenario: 'action fails',
+    invariant: 'stop-holds',
+  },
+  {
+    name: 'script-run-again',
+    what: 'a script that an agent had begun when it died is run again by the next one',
+    edits: [{ file: 'provider-agent/commands/script-run.ts', from: 'if (handler.isResumed) throw', to: 'if (name === null) throw' }],
+    scenario: 'agent dies in a script',
+    invariant: 'action-once',
+  },
+  {
     name: 'members-fall-alone',
     what: 'a planned failover goes on with the others when one member cannot be moved, and leaves the application in two halves',
-    edits: [{ file: runState, from: 'if (this.#together) this.#failAll();', to: '' }],
+    edits: [{ file: runState, from: 'if (this.#together && !waits) this.#failAll();', to: '' }],
     scenario: 'planned calls fail',
     invariant: 'clean-undo',
   },
@@ -80,7 +96,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'no-fence',
     what: 'a VM is started without its epoch written to it first',
-    edits: [{ file: failover, from: '    await raiseEpoch(ref, context);\n', to: '' }],
+    edits: [{ file: failover, from: '  await raiseEpoch(ref, context);\n', to: '' }],
     scenario: 'agent dies',
     invariant: 'epoch-order',
   },

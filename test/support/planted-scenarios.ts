@@ -13,6 +13,7 @@ import {
 } from './operation-faults.ts';
 import type { FaultCase } from './operation-runs.ts';
 import type { ScenarioName } from './planted-bugs.ts';
+import { digest } from './test-scripts.ts';
 import { World, type WorldOptions } from './world.ts';
 import { siteIdOf } from './world-core.ts';
 import type { Place } from './world-places.ts';
@@ -42,6 +43,8 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
+  'action fails': nothingStartsAfterAFailedAction,
+  'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
 };
 
 /** Two sites, a pairing, protected VMs. */
@@ -141,6 +144,50 @@ export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promis
   const { hurts } = world.places;
   await world.finishes();
   assert.equal(hurts, 1, 'the write failed');
+}
+
+/** The first VM runs, and what the plan waits for before the second one never comes about. */
+export async function nothingStartsAfterAFailedAction(): Promise<void> {
+  const world = await protectedWorld();
+  const wait = { do: 'waitForTcp', name: 'SQL answers', host: 'sql', port: 1433, withinSeconds: 30 } as const;
+  const plan = await world.planOf([
+    { name: 'databases', members: [{ vm: 'vm-1' }], after: [wait] },
+    { name: 'front', members: [{ vm: 'vm-2' }] },
+  ]);
+  const job = await world.ask(await world.requestFor('plannedFailover', plan));
+  await world.settles(job);
+  const state = (await world.job(job))?.job.state;
+  await world.finishes();
+  assert.equal(state, 'parked');
+}
+
+/** The agent dies just when the script has done its work, and cannot know that. */
+export async function aScriptOfUnknownOutcomeWaitsForAPerson(): Promise<void> {
+  const world = await protectedWorld();
+  const { scripts } = world.site('slough');
+  scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+  const move = { do: 'runScript', name: 'move the name', script: `Move-Name.ps1@${digest('a')}`, onFailure: 'continue' } as const;
+  const plan = await world.planOf([
+    { name: 'databases', before: [move], members: [{ vm: 'vm-1' }] },
+    { name: 'front', members: [{ vm: 'vm-2' }] },
+  ]);
+  const request = await world.requestFor('plannedFailover', plan);
+  const isScript = (place: Place) => place.kind === 'effect' && place.what.startsWith('script');
+  world.places.hurtWhere(isScript, () => {
+    world.agentCrashes('slough');
+    return 'dies';
+  });
+  const job = await world.ask(request);
+  await world.settles(job);
+  await world.everythingIsBack();
+  await world.settles(job);
+  const stored = await world.job(job);
+  const { hurts } = world.places;
+  await world.finishes();
+  assert.equal(hurts, 1, 'the agent died');
+  assert.equal(stored?.job.state, 'parked');
+  assert.equal(stored?.facts.filter((fact) => fact.type === 'failed' && fact.error.code === 'ERR_SCRIPT_UNKNOWN').length, 1);
+  assert.deepEqual([scripts.ran.length, stored?.facts.some((fact) => 'step' in fact && fact.step.startsWith('start/'))], [1, false]);
 }
 
 if (import.meta.main) {

@@ -46,6 +46,8 @@ export type TraceEvent = { readonly at: number } & (
     }
   /** A task of the site that had its effect. */
   | { readonly type: 'effect'; readonly site: SiteId; readonly task: TaskEntry }
+  /** A script was run at the site. */
+  | { readonly type: 'script'; readonly site: SiteId; readonly commandId: string; readonly name: string; readonly sha256: string }
   | { readonly type: 'power'; readonly site: SiteId; readonly change: PowerChange }
   /** The test copies at a site, whenever that has changed. */
   | { readonly type: 'copies'; readonly site: SiteId; readonly copies: readonly SeenCopy[] }
@@ -71,6 +73,8 @@ export class Trace {
   /** Jobs that have neither ended nor wait for a person, and all that were ever opened. */
   readonly open = new Set<JobId>();
   readonly opened = new Set<JobId>();
+  /** Those that wait for a person to confirm what was asked: a cancel makes them go on, as a decision does. */
+  readonly #waiting = new Set<JobId>();
 
   constructor(now: () => number, earlier: readonly TraceEvent[] = []) {
     this.#now = now;
@@ -92,8 +96,11 @@ export class Trace {
     }
     if (event.type !== 'facts') return;
     for (const { type } of event.facts) {
-      if (type === 'ended' || type === 'parked') this.open.delete(event.jobId);
-      if (type === 'decided') this.open.add(event.jobId);
+      if (type === 'ended' || type === 'parked' || type === 'waiting') this.open.delete(event.jobId);
+      const goesOn = type === 'decided' || (type === 'cancelled' && this.#waiting.has(event.jobId));
+      if (goesOn) this.open.add(event.jobId);
+      if (type === 'waiting') this.#waiting.add(event.jobId);
+      if (goesOn) this.#waiting.delete(event.jobId);
     }
   }
 }

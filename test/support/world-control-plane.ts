@@ -55,7 +55,11 @@ export class ControlPlaneLife {
       random,
       log,
       bell,
-      presence: { isConnected: (site) => this.hub.isConnected(site), lastHeardAt: (site) => this.hub.lastHeardAt(site) },
+      presence: {
+        isConnected: (site) => this.hub.isConnected(site),
+        lastHeardAt: (site) => this.hub.lastHeardAt(site),
+        scriptsOf: (site) => this.hub.scriptsOf(site),
+      },
       dispatcher: {
         send: (site, commands) => {
           for (let i = 0; i < deliveries(); i++) this.hub.send(site, commands);

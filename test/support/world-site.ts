@@ -17,6 +17,8 @@ import type { Clock, Log, Random } from '../../shared/ports.ts';
 import type { Verifier } from '../../shared/protocol/envelope.ts';
 import { withWrites } from './agent-journal.ts';
 import { CANARY } from './checkers-metadata.ts';
+import { TestNetwork } from './test-network.ts';
+import { type RunScript, TestScripts } from './test-scripts.ts';
 import type { Trace } from './trace.ts';
 import type { Places } from './world-places.ts';
 
@@ -43,6 +45,8 @@ const noted = ['begin', 'refuse', 'conclude', 'confirm', 'sawSequence'] as const
 export class WorldSite {
   readonly ports: WorldSitePorts;
   readonly fabric: SimulatedSite;
+  readonly network = new TestNetwork();
+  readonly scripts: TestScripts;
   #core: AgentCore | null = null;
   #journal: Journal | null = null;
   #tasksSeen = new Set<number>();
@@ -60,6 +64,7 @@ export class WorldSite {
   private constructor(ports: WorldSitePorts, fabric: SimulatedSite) {
     this.ports = ports;
     this.fabric = fabric;
+    this.scripts = new TestScripts((order) => this.#script(order));
     const known = ports.trace.events.filter((event) => 'site' in event && event.site === ports.id);
     for (const event of known) if (event.type === 'effect') this.#tasksSeen.add(event.task.seq);
     this.#powerSeen = known.filter((event) => event.type === 'power').length;
@@ -82,6 +87,8 @@ export class WorldSite {
       journal: this.#watched(opened),
       fabric: this.#watchedFabric(),
       verifier,
+      network: this.network,
+      scripts: this.scripts,
       certificates: {
         requestCsr: async () => '-----BEGIN CERTIFICATE REQUEST-----\n',
         issueHostCertificates: async (_authority, _root, hosts) =>
@@ -170,6 +177,13 @@ export class WorldSite {
     const { commandId, epoch, vm } = first as Parameters<Journal['begin']>[0];
     if (write === 'refuse') this.#concluded.add(commandId);
     trace.note({ type: 'journal', site: id, write: write === 'begin' ? 'began' : 'refused', commandId, epoch, vm });
+  }
+
+  /** A script has its effect at once; an agent that dies then never hears of it. */
+  async #script({ name, sha256, commandId }: RunScript): Promise<void> {
+    const { trace, places, id, name: site } = this.ports;
+    trace.note({ type: 'script', site: id, commandId, name, sha256 });
+    await places.pass({ kind: 'effect', site, what: `script ${name}` });
   }
 
   /** The fabric as it is, with each mutation in the trace; its errors name what must stay at the site. */

@@ -4,11 +4,13 @@
  * ends with `finishes`, which holds all of it against the invariants: a run without its checkers counts as no run.
  */
 
+import type { z } from 'zod';
 import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
 import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import type { DrillOutcome } from '../../shared/domain/drill.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';
-import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import type { Decision } from '../../shared/engine/facts.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
@@ -21,6 +23,8 @@ export type { SiteName, Template, WorldOptions };
 const actor = { vaultId, name: 'operator' };
 
 const DARK_AFTER_MS = 10_000;
+/** A job whose log could not be written is loaded anew within this time. */
+const REST_MS = 3_000;
 
 export class World extends WorldCore {
   #ids = 0;
@@ -169,16 +173,19 @@ export class World extends WorldCore {
     dependsOn: Readonly<Record<string, readonly string[]>> = {},
     settings: Pick<RecoveryPlan, 'commitWithinMinutes'> = {},
   ): Promise<Target> {
-    const id = PlanId.parse(uuidOf(`plan ${this.#ids++}`));
-    const document = {
-      name: `plan ${this.#ids}`,
-      guestAnswersWithinSeconds: 60,
-      ...settings,
-      groups: groups.map((vms, index) => ({
+    return this.planOf(
+      groups.map((vms, index) => ({
         name: `group ${index + 1}`,
         members: vms.map((vm) => ({ vm, dependsOn: [...(dependsOn[vm] ?? [])] })),
       })),
-    };
+      settings,
+    );
+  }
+
+  /** Saves a plan with the groups as its document has them. */
+  async planOf(groups: z.input<typeof RecoveryPlan>['groups'], over: Partial<z.input<typeof RecoveryPlan>> = {}): Promise<Target> {
+    const id = PlanId.parse(uuidOf(`plan ${this.#ids++}`));
+    const document = RecoveryPlan.parse({ name: `plan ${this.#ids}`, guestAnswersWithinSeconds: 60, ...over, groups });
     await this.controlPlane.store.wishes.savePlan({
       id,
       vaultId,
@@ -193,7 +200,7 @@ export class World extends WorldCore {
   /** The host of a VM dies at the site, and is back a minute later. */
   async hostOfCrashes(name: SiteName, vmId: VmId): Promise<void> {
     const cloudId = this.definition(name).clouds[0]?.id as CloudId;
-    const host = Number(this.site(name).fabric.hostOf({ cloudId, vmId })?.at(-1));
+    const host = Number((await this.site(name).fabric.hostOf({ cloudId, vmId }))?.at(-1));
     this.hostDies(name, host);
     await this.clock.advance(60_000);
     this.hostReturns(name, host);
@@ -271,12 +278,23 @@ export class World extends WorldCore {
     return this.#done(await this.ask(await this.requestFor('unprotect', target)));
   }
 
-  decide(job: JobId, step: string, decision: 'retry' | 'skip'): Promise<void> {
+  decide(job: JobId, step: string, decision: Decision): Promise<void> {
     return this.controlPlane.runner.decide(actor, job, step as never, decision, 'I have looked');
   }
 
   giveUp(job: JobId, site: SiteName): Promise<void> {
     return this.controlPlane.runner.giveUp(actor, job, siteIdOf(site), 'it will not come back');
+  }
+
+  /** Decides it, or dies with the control plane, or is told that it cannot be kept now: whoever answers looks again. */
+  async answers(job: JobId, step: string, decision: Decision): Promise<void> {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    this.decide(job, step, decision).then(settle, settle);
+    await this.clock.advanceUntil(() => isSettled || !this.isControlPlaneUp);
+    if (this.isControlPlaneUp) await this.clock.advance(REST_MS);
   }
 
   cancel(job: JobId): Promise<void> {

@@ -34,8 +34,11 @@ const testCopy = (over: Partial<TestCopyView> = {}): TestCopyView => ({
   ...over,
 });
 
-/** Every command the protocol has, and a site it can be run on. */
-const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { kind: K }>['args'] } } = {
+/** Whether it ran cannot be looked at: `agent-scripts.test.ts` has its crashes. */
+type Unlooked = 'script.run';
+
+/** Every other command the protocol has, and a site it can be run on. */
+const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Extract<Command, { kind: K }>['args'] } } = {
   'hosts.requestAuthority': { args: { pairingId }, before: inState('replica', 'replicating') },
   'hosts.prepare': {
     args: {
@@ -83,6 +86,10 @@ const cases: { [K in CommandKind]: Case & { readonly args: Extract<Command, { ki
   },
   'failover.cancel': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'vm.start': { args: { vm: ref, guestAnswersWithinSeconds: 60 }, before: inState('replica', 'failedOverWaitingCompletion') },
+  'wait.until': {
+    args: { condition: { kind: 'guest', guest: ref }, withinSeconds: 60 },
+    before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }),
+  },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'drill.admit': {
     args: { vm: ref, recoveryPoint: { choose: 'latest' }, network: drillNetwork },
@@ -109,7 +116,7 @@ interface Crash {
 
 async function run(
   t: Parameters<typeof AgentWorld.make>[0],
-  kind: CommandKind,
+  kind: Exclude<CommandKind, Unlooked>,
   crash: Crash | null,
   fabricFault: keyof Fabric | null = null,
 ) {
@@ -156,7 +163,7 @@ async function run(
   return { world, outcome, found, calls: world.fabric.calls.map(({ call }) => call) };
 }
 
-for (const kind of Object.keys(cases) as CommandKind[]) {
+for (const kind of Object.keys(cases) as Exclude<CommandKind, Unlooked>[]) {
   test(`${kind} ends the same with a crash at any journal write or fabric call as with none`, async (t) => {
     const undisturbed = await run(t, kind, null);
     assert.equal(undisturbed.outcome.status, 'done', JSON.stringify(undisturbed.world.logged.at(-1)));

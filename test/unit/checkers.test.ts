@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { NewJob } from '../../control-plane/store/store.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { VmEvent } from '../../shared/domain/protected-vm.ts';
+import type { StepId } from '../../shared/ids.ts';
 import { checkers, type Invariant, violationsOf } from '../support/checkers.ts';
 import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
 import {
@@ -56,6 +57,24 @@ const evidence = (input: unknown) =>
     },
   } as TraceEvent);
 
+/** The good run as that of a plan with two actions before its group, which go as told. */
+const withActions = (...went: Parameters<typeof facts>): TraceEvent[] => {
+  const input = {
+    primary: { evidence: 'unreachable', reason: 'it burns' },
+    groups: [
+      {
+        name: 'g',
+        members: [],
+        actions: [first, second].map((step) => ({ step, name: 'look', when: 'before', onFailure: 'stop' })),
+      },
+    ],
+  };
+  const run = evidence(input);
+  return run.toSpliced(at(run, isFinished), 0, facts(...went));
+};
+const [first, second] = ['action/group-1/before-1' as StepId, 'action/group-1/before-2' as StepId];
+const failed = { type: 'failed', at: 0, step: first, attempt: 1, error: { code: 'ERR_WAIT_TIMEOUT', logRef: '' }, retry: false } as const;
+
 const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
   'single-activation': [
     ['started without a reason on record while it runs at its primary', evidence({})],
@@ -101,6 +120,8 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ['started before what it needs', withMore(facts(fact.started(start)), isLike(facts(fact.started(prepare))))],
     ['undone past its pivot', withMore(facts(fact.undoStarted(prepare)), isFinished)],
   ],
+  'action-once': [['begun again, and nobody said so', withActions(fact.started(first), fact.started(first, 2))]],
+  'stop-holds': [['one starts after one before it has failed', withActions(fact.started(first), failed, fact.started(second))]],
   'bounded-retries': [['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)]],
   'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
   'drill-isolated': [

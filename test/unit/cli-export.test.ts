@@ -30,6 +30,8 @@ function jobNamed(name: string): JobDetailAnswer {
       stage: null,
       error,
       waitsForPerson: true,
+      instruction: null,
+      comment: null,
     },
   ];
   return {
@@ -46,7 +48,7 @@ function jobNamed(name: string): JobDetailAnswer {
     approval: null,
     reason: null,
     takesItselfBackAt: null,
-    groups: [{ name, members: [{ vm: null, name, status: 'waitsForPerson', steps }] }],
+    groups: [{ name, members: [{ vm: null, name, isAction: false, status: 'waitsForPerson', steps }] }],
   };
 }
 

@@ -39,8 +39,11 @@ function detail(groups: number, members: number): JobDetailAnswer {
         return {
           vm,
           name: `vm-${g}-${m}`,
+          isAction: false,
           status: 'waiting' as const,
-          steps: [{ ...step, startedAt: null, endedAt: null, stage: null, error: null, waitsForPerson: false }],
+          steps: [
+            { ...step, startedAt: null, endedAt: null, stage: null, error: null, waitsForPerson: false, instruction: null, comment: null },
+          ],
         };
       }),
     })),

@@ -80,7 +80,7 @@ test('an operation that lies reports success and has no effect', async () => {
 
 test('VMs of a dead host fail every operation, and are off and out of step when it returns', async () => {
   const { pair, refs } = await replicating();
-  const host = pair.primary.hostOf(refs.atPrimary) ?? '';
+  const host = (await pair.primary.hostOf(refs.atPrimary)) ?? '';
   const id = pair.primary.faults.order({ kind: 'hostDies', host });
   assert.deepEqual(firedKinds(pair.primary), ['hostDies']);
   const view = await pair.primary.findVm(refs.atPrimary);
@@ -173,7 +173,7 @@ test('another process orders a fault at a site that runs', async () => {
   const file = join(folder, 'p.db');
   const pair = await openPair({ databaseFiles: [file, ':memory:'] });
   const { atPrimary } = refsOf(pair);
-  const host = pair.primary.hostOf(atPrimary) ?? '';
+  const host = (await pair.primary.hostOf(atPrimary)) ?? '';
   const order: FaultOrder = { kind: 'hostDies', host };
   const desk = pathToFileURL(join(import.meta.dirname, '../../provider-agent/fabric/simulated/fault-desk.ts')).href;
   const program = `import { orderFault } from ${JSON.stringify(desk)}; orderFault(process.argv[1], JSON.parse(process.argv[2]));`;

@@ -69,7 +69,10 @@ export function addJobCommands(tree: Tree, program: Command): void {
         if (options.all === members.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'name the members (VMs), or say --all');
         const client = session.client();
         const jobId = await findJob(client, wanted);
-        const waiting = waitingSteps(await client.call('getJob', { params: { jobId } }));
+        // What was asked of a person has not failed: there is nothing to try again.
+        const waiting = waitingSteps(await client.call('getJob', { params: { jobId } })).filter(
+          ({ isAsked }) => decision === 'skip' || !isAsked,
+        );
         if (waiting.length === 0) throw new FarshoreError('ERR_NOT_FOUND', `nothing in job ${jobId} waits for a person`);
         const chosen = options.all
           ? waiting
@@ -86,6 +89,24 @@ export function addJobCommands(tree: Tree, program: Command): void {
       },
     });
   }
+  addLeaf(tree, jobs, {
+    usage: 'confirm <job> [step]',
+    about: 'say that what the plan asked of a person is done, with a comment; the step by name or id, where more than one waits',
+    examples: [
+      'farshore jobs confirm latest --comment "the bank is told"',
+      'farshore jobs confirm 7b8e5d7a "tell the bank" --comment "done"',
+    ],
+    configure: (command) => command.requiredOption('--comment <text>', 'what was done or found; kept with the job'),
+    run: async (session, options: { comment: string }, wanted: string, name?: string) => {
+      const client = session.client();
+      const jobId = await findJob(client, wanted);
+      const asked = waitingSteps(await client.call('getJob', { params: { jobId } })).filter(({ isAsked }) => isAsked);
+      const step = askedStep(asked, name);
+      await client.call('decideStep', { params: { jobId }, body: { step, decision: 'confirm', reason: options.comment } });
+      session.output.show({ job: jobId, step, confirmed: true }, () => `confirmed; watch it with: farshore jobs show ${jobId} --follow`);
+      return undefined;
+    },
+  });
   addLeaf(tree, jobs, {
     usage: 'cancel <job>',
     about: 'cancel a job: nothing new starts, and what is not past the point of no return is undone',
@@ -163,9 +184,27 @@ function addExport(tree: Tree, jobs: Command): void {
   });
 }
 
-function waitingSteps(job: JobDetailAnswer): { member: string; step: StepId }[] {
+interface WaitingStep {
+  readonly member: string;
+  readonly step: StepId;
+  /** A person is asked to confirm it; else it failed. */
+  readonly isAsked: boolean;
+}
+
+function waitingSteps(job: JobDetailAnswer): WaitingStep[] {
   const members = job.groups.flatMap((group) => group.members);
-  return members.flatMap(({ name, steps }) => steps.filter((step) => step.waitsForPerson).map(({ id }) => ({ member: name, step: id })));
+  return members.flatMap(({ name, steps }) =>
+    steps.filter((step) => step.waitsForPerson).map(({ id, instruction }) => ({ member: name, step: id, isAsked: instruction !== null })),
+  );
+}
+
+function askedStep(asked: readonly WaitingStep[], name: string | undefined): StepId {
+  const [only] = asked;
+  if (only === undefined) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing of the job waits to be confirmed');
+  if (name !== undefined) return pick(name, asked, 'step that waits to be confirmed', ({ member, step }) => [member, step]).step;
+  if (asked.length === 1) return only.step;
+  const names = asked.map(({ member }) => plain(member)).join(', ');
+  throw new FarshoreError('ERR_REQUEST_INVALID', `${asked.length} steps wait to be confirmed, name one: ${names}`);
 }
 
 /** An id, its beginning, or `latest`. */

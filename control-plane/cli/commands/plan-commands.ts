@@ -66,7 +66,9 @@ export function addPlanCommands(tree: Tree, program: Command): void {
     run: async (session, _options: object, file: string) => {
       const body = { text: readText(file, 'the plan'), fileName: file };
       const checked = await session.client().call('checkPlan', { body });
-      session.output.show(checked, () => `${path.basename(file)} has no mistakes: plan ${plain(checked.name)}, ${sizeOf(checked)}`);
+      session.output.show(checked, () =>
+        [`${path.basename(file)} has no mistakes: plan ${plain(checked.name)}, ${sizeOf(checked)}`, ...checked.notes.map(plain)].join('\n'),
+      );
       return undefined;
     },
   });

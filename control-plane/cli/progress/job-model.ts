@@ -21,6 +21,9 @@ export interface ModelGroup {
   readonly members: readonly ModelMember[];
 }
 
+/** More follows from them than they tell. */
+const overtaking: readonly Fact['type'][] = ['ended', 'parked', 'waiting', 'cancelled', 'decided'];
+
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
 export class JobModel {
@@ -60,9 +63,9 @@ export class JobModel {
     if (seq <= this.lastSeq) return false;
     this.lastSeq = seq;
     if (fact.type === 'ended') this.state = fact.state;
-    if (fact.type === 'parked') this.state = 'parked';
+    if (fact.type === 'parked' || fact.type === 'waiting') this.state = fact.type;
     if (fact.type === 'decided') this.state = 'inProgress';
-    if (fact.type === 'ended' || fact.type === 'parked' || fact.type === 'cancelled' || fact.type === 'decided') this.isOutdated = true;
+    if (overtaking.includes(fact.type)) this.isOutdated = true;
     if (!('step' in fact)) return true;
     const found = this.#steps.get(fact.step);
     if (!found) return true;
@@ -76,8 +79,10 @@ export class JobModel {
     step.stage = null;
     switch (fact.type) {
       case 'started':
+      case 'asked':
       case 'undoStarted':
-        step.status = fact.type === 'started' ? 'running' : 'undoing';
+        step.status = fact.type === 'undoStarted' ? 'undoing' : 'running';
+        step.waitsForPerson = fact.type === 'asked';
         step.attempt = fact.attempt;
         step.startedAt ??= at;
         step.endedAt = null;

@@ -1,5 +1,5 @@
 /** What is said when the watching of a job has ended: how it ended, what failed and why, and what can be done next. */
-import { isMeasured, type JobDetailAnswer } from '../../../shared/api/jobs.ts';
+import { isMeasured, type JobDetailAnswer, type StepAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, moment, type Output, plain } from '../output.ts';
 import { countOf } from './frame.ts';
@@ -31,7 +31,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
   ];
   if (detail.takesItselfBackAt !== null)
     lines.push(`  ${colors.yellow(`takes itself back at ${moment(detail.takesItselfBackAt)} unless it is committed`)}`);
-  lines.push(...decisionLines(detail));
+  lines.push(...askedLines(detail), ...decisionLines(detail));
   if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));
   return lines.join('\n');
@@ -55,8 +55,24 @@ function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string
   return [`  ${colors.red(text)}`, `    cause:  ${cause}`, `    remedy: ${remedy}`, ...giveUp];
 }
 
+/** What the plan asks of a person, and how to say that it is done. */
+function askedLines({ id, groups }: JobDetailAnswer): string[] {
+  const asked = groups.flatMap(({ members }) =>
+    members.flatMap(({ name, steps }) => steps.filter(isAsked).map(({ instruction }) => ({ name, instruction: instruction ?? '' }))),
+  );
+  return asked.flatMap(({ name, instruction }) => [
+    '',
+    `The plan asks you: ${plain(instruction)}`,
+    `  farshore jobs confirm ${id} ${shellWord(name)} --comment "..."`,
+  ]);
+}
+
+const isAsked = ({ waitsForPerson, instruction }: StepAnswer): boolean => waitsForPerson && instruction !== null;
+
 function decisionLines({ id, groups }: JobDetailAnswer): string[] {
-  const [first, ...others] = groups.flatMap(({ members }) => members).filter(({ steps }) => steps.some((step) => step.waitsForPerson));
+  const [first, ...others] = groups
+    .flatMap(({ members }) => members)
+    .filter(({ steps }) => steps.some((step) => step.waitsForPerson && !isAsked(step)));
   if (first === undefined) return [];
   const name = shellWord(first.name);
   return [
@@ -83,9 +99,10 @@ function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[]
   const told = faulty.slice(0, MOST_FAILURES);
   const lines = told.flatMap(({ name, step }) => {
     if (step.error === null) return [];
-    const { code, logRef } = step.error;
+    const { code, logRef, exitCode } = step.error;
+    const exit = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
     const waits = step.waitsForPerson ? ', waits for a person' : '';
-    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
+    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${exit}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
   });
   if (faulty.length > MOST_FAILURES) lines.push(`  and ${faulty.length - MOST_FAILURES} more; see farshore jobs show ${detail.id}`);
   const causes = new Map(told.flatMap(({ step: { error } }) => (error === null ? [] : [[error.code, error]])));

@@ -33,6 +33,7 @@ export function approvalText(approval: RunApproval): string {
 
 export const stateWords: Record<JobState, string> = {
   inProgress: 'in progress',
+  waiting: 'waiting for a person to confirm',
   parked: 'parked: waits for a person',
   succeeded: 'succeeded',
   completedWithFailures: 'completed with failures',
@@ -61,6 +62,8 @@ const stages: Record<Stage, string> = {
   checkingNetwork: 'checking that the network leads nowhere',
   starting: 'starting',
   waitingForGuest: 'waiting for the guest',
+  waitingForCondition: 'waiting until it is so',
+  runningScript: 'running the script',
   cleaningUp: 'cleaning up',
   reversing: 'turning replication round',
 };

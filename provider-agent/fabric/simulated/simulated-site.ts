@@ -251,6 +251,14 @@ export class SimulatedSite implements Fabric {
     return this.#runner.run(startVmWork(this.#world, ref), act);
   }
 
+  async hostOf(ref: VmRef): Promise<string | null> {
+    return this.#world.vms.find(ref)?.host ?? null;
+  }
+
+  async addressesOf(ref: VmRef): Promise<readonly string[]> {
+    return this.#world.need(ref, 'startVm').adapters.flatMap(({ connected }) => connected?.address ?? []);
+  }
+
   async guestAnswers(ref: VmRef): Promise<boolean> {
     const vm = this.#world.need(ref, 'startVm');
     return vm.power === 'running' && vm.guestAnswersAt !== null && this.#world.clock.now() >= vm.guestAnswersAt;
@@ -292,10 +300,6 @@ export class SimulatedSite implements Fabric {
   /** Adapters with networks and addresses, which the port does not show. */
   adapters(ref: VmRef): readonly Adapter[] {
     return this.#world.need(ref, 'configureReplica').adapters;
-  }
-
-  hostOf(ref: VmRef): string | null {
-    return this.#world.vms.find(ref)?.host ?? null;
   }
 
   measureReplication(ref: VmRef): ReplicationMeasure | null {

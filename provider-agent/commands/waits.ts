@@ -1,0 +1,52 @@
+/** Handler of wait.until: looks, ever less often, until it is so. What keeps it from looking means "not yet", never a failure. */
+import { FarshoreError } from '../../shared/errors.ts';
+import { isoMoment } from '../../shared/ports.ts';
+import type { WaitCondition } from '../../shared/protocol/commands.ts';
+import type { HandlerContext, Handlers } from './handlers.ts';
+import { poll } from './reach.ts';
+
+/** One look may take so long; a port behind a silent firewall must not use up the whole time. */
+const LOOK_MS = 5_000;
+
+export const waitHandlers: Pick<Handlers, 'wait.until'> = {
+  async 'wait.until'({ condition, withinSeconds }, context) {
+    context.progress('waitingForCondition');
+    const until = context.clock.now() + withinSeconds * 1000;
+    let lastFailure: unknown;
+    const look = async () => {
+      try {
+        return (await isSo(condition, context)) ? true : null;
+      } catch (thrown) {
+        lastFailure = thrown;
+        return null;
+      }
+    };
+    if ((await poll(context, look, until)) === null)
+      throw new FarshoreError('ERR_WAIT_TIMEOUT', `not within ${withinSeconds} s: ${wordsOf(condition)}`, { cause: lastFailure });
+    return { metAt: isoMoment(context.clock.now()) };
+  },
+};
+
+async function isSo(condition: WaitCondition, { network, fabric }: HandlerContext): Promise<boolean> {
+  switch (condition.kind) {
+    case 'tcp':
+      return network.connects(condition.host, condition.port, LOOK_MS);
+    case 'http':
+      return (await network.httpStatus(condition.url, LOOK_MS)) === condition.status;
+    case 'guest': {
+      const guest = condition.isTestCopy ? (await fabric.findTestCopy(condition.guest))?.ref : condition.guest;
+      return guest !== undefined && fabric.guestAnswers(guest);
+    }
+  }
+}
+
+function wordsOf(condition: WaitCondition): string {
+  switch (condition.kind) {
+    case 'tcp':
+      return `${condition.host}:${condition.port} takes a connection`;
+    case 'http':
+      return `${condition.url} answers with ${condition.status}`;
+    case 'guest':
+      return `the guest of VM ${condition.guest.vmId} answers`;
+  }
+}
