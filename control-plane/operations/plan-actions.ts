@@ -129,7 +129,7 @@ function contextOf(action: ScriptAction, location: ActiveLocation, { vms, group 
     group,
     action: action.name,
     location,
-    vms: vms.map(({ vm, pairing }) => ({ id: vm.id, ref: { cloudId: pairing[location].cloudId, vmId: vm.vmId } })),
+    vms: vms.map((member) => ({ id: member.vm.id, ref: sideAt(member, location).ref })),
     ...(action.parameters !== undefined && { parameters: action.parameters }),
     ...(action.do === 'failOverChannel' && { channel: channelOf(action, kind, direction) }),
   };
