@@ -123,7 +123,7 @@ function contextOf(action: ScriptAction, location: ActiveLocation, { vms, group 
   const [first] = vms;
   const direction = first === undefined ? 'toRecovery' : directionOf(first);
   return {
-    plan: target.plan,
+    plan: target.plan && { name: target.plan.name, version: target.plan.version },
     kind,
     direction,
     group,
