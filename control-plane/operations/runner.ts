@@ -150,7 +150,6 @@ export class OperationRunner implements Operations {
     if (this.#ports.presence.isConnected(site))
       throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the agent of the site is connected, and answers when its work is done');
     await run.giveUp(site, actor.name, reason);
-    this.#dropAnswered(run);
   }
 
   stageOf(job: JobId, step: StepId): Stage | null {
@@ -161,7 +160,9 @@ export class OperationRunner implements Operations {
   }
 
   openCommands(siteId: SiteId): readonly CommandToSend[] {
-    return [...(this.#open.get(siteId)?.values() ?? [])].map(({ command }) => command);
+    const open = [...(this.#open.get(siteId)?.values() ?? [])];
+    // What was given up, or took too long, is not sent again.
+    return open.filter((one) => one.run.isUnderWay(one)).map(({ command }) => command);
   }
 
   async onFinished(siteId: SiteId, _agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void> {
@@ -221,13 +222,6 @@ export class OperationRunner implements Operations {
       // Whether a commit that failed was written is not known: if it was, the job must not lie there without an owner.
       if (toFarshoreError(error).code === 'ERR_STORE_FAILED') this.#halted(order.job, error);
       throw error;
-    }
-  }
-
-  /** Commands whose steps are not under way any more are not sent again. */
-  #dropAnswered(run: JobRun): void {
-    for (const ofSite of this.#open.values()) {
-      for (const [commandId, open] of ofSite) if (open.run === run && !run.isUnderWay(open)) ofSite.delete(commandId);
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Unplanned failover: bring VMs up at the recovery site because the primary is dead or cut off. It speaks to recovery sites
+ * Unplanned failover: bring VMs up at the recovery site because the primary is dead or cut off. It needs recovery sites
  * only. Before anything starts it is on record why that is safe: the primary site is unreachable, which is checked, or a
  * person attests that its VMs are down.
  */
@@ -41,7 +41,11 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
-  const { groups, record } = compileActions(chosen, 'unplanned', (member) => failoverWork(member, request.recoveryPoint));
+  const shutDownOf = await shutDowns(request.shutDownWithinSeconds, members, actor, ports);
+  const { groups, record } = compileActions(chosen, 'unplanned', (member) => ({
+    ...failoverWork(member, request.recoveryPoint),
+    ...shutDownOf(member),
+  }));
   return {
     target: target.title,
     input: {
@@ -60,6 +64,35 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
     newVms: [],
   };
 };
+
+/**
+ * Nobody needs the site that is left. But where its agent is there and a VM was last seen running, an attempt to shut it down
+ * costs little time, keeps its last changes, and leaves no second copy that runs.
+ */
+async function shutDowns(
+  withinSeconds: number | undefined,
+  members: readonly TargetVm[],
+  { vaultId }: Actor,
+  { store, presence }: CompilePorts,
+): Promise<(member: TargetVm) => Pick<MemberWork<StepWork>, 'shutDownFirst'>> {
+  if (withinSeconds === undefined) return () => ({});
+  const seen = await store.observations.vms(vaultId, { vmIds: members.map(({ vm }) => vm.vmId) });
+  const running = new Set(
+    seen.filter(({ report }) => report.power === 'running').map(({ siteId, report: { ref } }) => `${siteId}/${ref.cloudId}/${ref.vmId}`),
+  );
+  return (member) => {
+    const { siteId, ref } = sidesOf(member).source;
+    if (!presence.isConnected(siteId) || !running.has(`${siteId}/${ref.cloudId}/${ref.vmId}`)) return {};
+    const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds: withinSeconds };
+    return {
+      shutDownFirst: {
+        work: { ...common, kind: 'failover.prepare', args: { vm: ref } },
+        undo: { ...common, beginWithinSeconds: BEGIN_WITHIN_SECONDS, kind: 'failover.unprepare', args: { vm: ref, isRunning: true } },
+        withinSeconds,
+      },
+    };
+  };
+}
 
 /** How one VM comes up at the target, and is taken back as long as it has not been started. */
 export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {

@@ -97,6 +97,8 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     direction: Direction.default('toRecovery'),
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     primary: PrimaryEvidence,
+    /** VMs that still run where they are left are shut down first, and their last changes sent, if that can be done within the time. */
+    shutDownWithinSeconds: z.int().min(10).max(3600).optional(),
     drillCopies,
     emergency: Emergency,
   }),

@@ -29,6 +29,8 @@ export interface MemberWork<Work> extends Acting<Work> {
   readonly prepare: Work;
   readonly takeBack: Work;
   readonly start: Work;
+  /** Tried first where it is left, for so long; it is never needed. Its undo lets it run there again. */
+  readonly shutDownFirst?: { readonly work: Work; readonly undo: Work; readonly withinSeconds: number };
   /** Those who are not part of the run hold nobody up: another run has moved them already. */
   readonly dependsOn?: readonly ProtectedVmId[];
 }
@@ -90,11 +92,41 @@ function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: Readonl
   const needs = [failover, ...turn.needs, ...(member.dependsOn ?? []).flatMap((other) => ends.get(other) ?? [])];
   const before = memberActions(member, 'before', { needs, after: turn.after });
   const ready = before.slice(-1).map(({ id }) => id);
+  const first = shutDownSteps(member);
   return [
-    { ...base, id: failover, title: `fail over ${name}`, work: member.prepare, undo: member.takeBack, needs: [], after: [] },
+    ...first,
+    {
+      ...base,
+      id: failover,
+      title: `fail over ${name}`,
+      work: member.prepare,
+      undo: member.takeBack,
+      needs: [],
+      after: first.map(({ id }) => id),
+    },
     ...before,
     { ...base, id: start, title: `start ${name}`, work: member.start, pivot: true, needs: [...needs, ...ready], after: turn.after },
     ...memberActions(member, 'after', { needs: [start], after: [] }),
+  ];
+}
+
+function shutDownSteps<Work>({ vm, name, shutDownFirst }: MemberWork<Work>): Step<Work>[] {
+  if (shutDownFirst === undefined) return [];
+  const { work, undo, withinSeconds } = shutDownFirst;
+  const title = `shut ${name} down where it still runs`;
+  return [
+    {
+      id: stepOf('shut-down', vm),
+      title,
+      work,
+      undo,
+      needs: [],
+      after: [],
+      scope: vm,
+      attempts: ATTEMPTS,
+      aside: 'continue',
+      limitSeconds: withinSeconds,
+    },
   ];
 }
 

@@ -44,6 +44,8 @@ export class Engine<Work> {
   readonly #ports: EnginePorts<Work>;
   /** Steps that keep a distance before they are tried again: how to cancel the wait, or that it is over. */
   readonly #distances = new Map<StepId, (() => void) | 'over'>();
+  /** Cancels the limits of steps that are under way. */
+  readonly #limits = new Map<StepId, () => void>();
   #isHalted = false;
   /** One write at a time, so that none can succeed after an earlier one has failed; what comes meanwhile shares the next. */
   readonly #commit = new GroupCommit<readonly Fact[]>(
@@ -68,7 +70,7 @@ export class Engine<Work> {
       if (status === 'running' && step.work !== undefined) open.push({ step, direction: 'do', attempt });
       if (status === 'undoing') open.push({ step, direction: 'undo', attempt });
     }
-    if (open.length > 0) this.#ports.dispatch(open);
+    this.#hand(open);
     await this.#advance([]);
   }
 
@@ -125,6 +127,7 @@ export class Engine<Work> {
   stop(): void {
     this.#isHalted = true;
     for (const cancel of this.#distances.values()) if (cancel !== 'over') cancel();
+    for (const cancel of this.#limits.values()) cancel();
   }
 
   /** Folds the facts in, adds those that follow from them, writes all as one, and only then acts. */
@@ -140,8 +143,26 @@ export class Engine<Work> {
     this.#written = this.#commit.add(facts);
     await this.#written;
     if (this.#isHalted) return;
-    if (assignments.length > 0) this.#ports.dispatch(assignments);
+    this.#hand(assignments);
     if (facts.at(-1)?.type === 'ended') this.#ports.onEnded();
+  }
+
+  #hand(assignments: readonly Assignment<Work>[]): void {
+    for (const assignment of assignments) this.#limit(assignment);
+    if (assignments.length > 0) this.#ports.dispatch(assignments);
+  }
+
+  /** By the log as well, so that a restart does not begin the time anew. */
+  #limit({ step: { id, limitSeconds }, direction, attempt }: Assignment<Work>): void {
+    if (limitSeconds === undefined || direction === 'undo') return;
+    const left = (this.state.readyAt(id) ?? this.#beganAt) + limitSeconds * 1000 - this.#now();
+    const cancel = this.#ports.clock.after(Math.max(0, left), () => {
+      this.#limits.delete(id);
+      const error = { code: 'ERR_TIME_LIMIT' as const, logRef: '' };
+      this.settle(id, 'do', attempt, { ok: false, error }).catch(() => {}); // onHalted has told the owner
+    });
+    this.#limits.get(id)?.();
+    this.#limits.set(id, cancel);
   }
 
   async #write(facts: readonly Fact[]): Promise<void> {

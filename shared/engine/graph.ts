@@ -35,6 +35,8 @@ export interface Step<Work> {
   readonly attempts?: number;
   /** How long it is held back before its first attempt, from the moment all before it allow it. */
   readonly delaySeconds?: number;
+  /** From when it may start, how long until it fails, whatever its executor does with it; for what may help and is never needed. */
+  readonly limitSeconds?: number;
   /**
    * It stands beside what is undone: what it did stays. `stop`: it fails as any step does until the first pivot of all is begun, and
    * waits for a person from then on. `continue`: when it fails, those that need it go on as if it were done.

@@ -188,11 +188,12 @@ export function outageNeutral(trace: readonly TraceEvent[]): string[] {
 export function deadSite(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const sources = new Sources();
-  const forbidden = new Map<string, Set<string>>();
+  const forbidden = new Map<string, { readonly dead: ReadonlySet<string>; readonly mayTry: ReadonlySet<string> }>();
   for (const event of trace) {
     if (event.type === 'toAgent') {
-      for (const { jobId, commandId } of commandsIn(event.text)) {
-        if (forbidden.get(jobId)?.has(event.site))
+      for (const { jobId, stepId, commandId } of commandsIn(event.text)) {
+        const of = forbidden.get(jobId);
+        if (of?.dead.has(event.site) && !of.mayTry.has(stepId))
           found.push(`${commandId} was sent to ${event.site}, the site its failover leads away from`);
       }
     }
@@ -201,8 +202,13 @@ export function deadSite(trace: readonly TraceEvent[]): string[] {
     const { job, graph } = event.job;
     if (job.kind !== 'unplannedFailover') continue;
     const dead = new Set(sources.sitesOf(event.job));
-    forbidden.set(job.id, dead);
+    const { primary } = job.input as { primary?: { evidence?: string } };
+    // Where a person attests, what still runs may be asked to shut down. Nothing waits for that for long, and nothing needs it.
+    const optional = graph.steps.filter(({ aside, limitSeconds }) => aside === 'continue' && limitSeconds !== undefined);
+    const mayTry = new Set<string>(primary?.evidence === 'attested' ? optional.map(({ id }) => id) : []);
+    forbidden.set(job.id, { dead, mayTry });
     for (const { id, work, undo } of graph.steps) {
+      if (mayTry.has(id)) continue;
       for (const part of [work, undo])
         if (part && dead.has(part.siteId)) found.push(`step ${id} of ${job.id} is for the site it leads away from, ${part.siteId}`);
     }

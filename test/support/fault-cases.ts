@@ -7,7 +7,14 @@ import { digest } from './test-scripts.ts';
 import { type Template, World } from './world.ts';
 
 type Kind = OperationRequest['kind'];
-export type CaseName = Kind | 'plannedFailoverWithActions' | 'unplannedFailoverWithActions' | 'testFailoverWithActions';
+export type CaseName =
+  | Kind
+  | 'plannedFailoverWithActions'
+  | 'unplannedFailoverWithActions'
+  | 'unplannedFailoverWithShutDown'
+  | 'takeBackAfterCrash'
+  | 'changeRecoveryPointAfterOutage'
+  | 'testFailoverWithActions';
 type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
 
 async function fresh(): Promise<Template> {
@@ -54,6 +61,14 @@ async function failedOverByOutage(): Promise<World> {
   await world.failOver();
   world.returns('reading');
   return world;
+}
+
+/** The hosts at reading crashed and are back, so the VMs there are off and out of step. */
+async function failedOverByCrash(): Promise<Template> {
+  const world = await protectedPair();
+  for (const { vmId } of await world.protectedVms()) await world.hostOfCrashes('reading', vmId);
+  await world.failOver();
+  return world.asTemplate();
 }
 
 /** vm-1 was failed over as planned, vm-2 after its host had died; the host is back. */
@@ -130,9 +145,24 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
     },
     request: async (world) => world.requestFor('unplannedFailover', await withActions(world)),
   },
+  unplannedFailoverWithShutDown: {
+    template: async () => (await protectedPair()).asTemplate(),
+    request: async (world) => ({
+      ...(await world.requestFor('unplannedFailover', await world.plan([['vm-1'], ['vm-2']]))),
+      shutDownWithinSeconds: 600,
+    }),
+  },
   takeBack: {
     template: failedOver,
     request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  takeBackAfterCrash: {
+    template: failedOverByCrash,
+    request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  changeRecoveryPointAfterOutage: {
+    template: async () => (await failedOverByOutage()).asTemplate(),
+    request: (world) => world.requestFor('changeRecoveryPoint'),
   },
   changeRecoveryPoint: {
     template: failedOver,
@@ -166,5 +196,5 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
 
 export async function faultCase(name: CaseName): Promise<FaultCase> {
   const { template, ...rest } = faultCases[name];
-  return { kind: name.replace(/WithActions$/, '') as Kind, template: await template(), ...rest };
+  return { kind: name.replace(/(With|After)[A-Z]\w*$/, '') as Kind, template: await template(), ...rest };
 }

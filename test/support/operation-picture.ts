@@ -14,6 +14,8 @@ export interface Failure {
   readonly isFinal: boolean;
   /** A pivot of its scope had begun. */
   readonly isPastPivot: boolean;
+  /** The graph says that what needs it goes on all the same. */
+  readonly isPassedOver: boolean;
   readonly attempts: number;
   readonly attemptsMost: number;
 }
@@ -66,7 +68,18 @@ function failuresOf(steps: readonly Step<StepWork>[], facts: readonly Fact[]): F
     if (!step || (fact.type !== 'failed' && fact.type !== 'undoFailed') || fact.retry) return [];
     const { id, scope, attempts = 1 } = step;
     const isUndo = fact.type === 'undoFailed';
-    return [{ step: id, scope, isUndo, isFinal: true, isPastPivot: pastPivot.has(scope), attempts: fact.attempt, attemptsMost: attempts }];
+    return [
+      {
+        step: id,
+        scope,
+        isUndo,
+        isFinal: true,
+        isPastPivot: pastPivot.has(scope),
+        isPassedOver: step.aside === 'continue' && !isUndo,
+        attempts: fact.attempt,
+        attemptsMost: attempts,
+      },
+    ];
   });
 }
 

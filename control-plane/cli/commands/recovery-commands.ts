@@ -6,12 +6,14 @@ import { addLeaf, type Tree } from '../leaf.ts';
 import { POINTS, pointOf } from '../recovery-point.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import { type TargetOptions, targetOf, withTarget } from '../target.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 interface FailoverOptions extends TargetOptions, FollowOptions {
   readonly kind: string;
   readonly direction: string;
   readonly reason: string;
   readonly attest: boolean;
+  readonly shutDownWithin?: number;
   readonly emergency?: string;
   readonly recoveryPoint: string;
   readonly drillCopies?: string;
@@ -34,6 +36,11 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
           .option('--direction <direction>', 'to-recovery, or to-primary: fail back what was reversed', 'to-recovery')
           .requiredOption('--reason <text>', 'why; kept with the job')
           .option(
+            '--shut-down-within <seconds>',
+            'with --attest: try so long to shut down what still runs there, and to send its last changes',
+            wholeNumber,
+          )
+          .option(
             '--attest',
             'you vouch that the VMs are down at the site they are moved away from, although its agent is connected',
             false,
@@ -51,6 +58,11 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
           'ERR_REQUEST_INVALID',
           '--attest and --recovery-point are for --kind unplanned: a planned failover loses nothing',
         );
+      if (options.shutDownWithin !== undefined && !options.attest)
+        throw new FarshoreError(
+          'ERR_REQUEST_INVALID',
+          '--shut-down-within needs --attest: at a site that is unreachable nothing can be shut down',
+        );
       const client = session.client();
       const target = await targetOf(client, options);
       const emergency = options.emergency === undefined ? {} : { emergency: { reason: options.emergency } };
@@ -63,10 +75,12 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
           options,
         );
       const primary = { evidence: options.attest ? ('attested' as const) : ('unreachable' as const), reason: options.reason };
+      const shutDown = options.shutDownWithin === undefined ? {} : { shutDownWithinSeconds: options.shutDownWithin };
+      const recoveryPoint = pointOf(options.recoveryPoint);
       return runOperation(
         session,
         client,
-        { kind: 'unplannedFailover', target, direction, recoveryPoint: pointOf(options.recoveryPoint), primary, ...allowances },
+        { kind: 'unplannedFailover', target, direction, recoveryPoint, primary, ...shutDown, ...allowances },
         options,
       );
     },
