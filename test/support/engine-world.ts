@@ -10,8 +10,8 @@ import { RunState } from '../../shared/engine/run-state.ts';
 import { StepId } from '../../shared/ids.ts';
 import { VirtualClock } from './agent-clock.ts';
 
-/** How the attempts of a step go: the last holds for all that follow. */
-export type Script = readonly ('well' | 'passing' | 'lasting')[];
+/** How the attempts of a step go: the last holds for all that follow. `never` has no outcome. */
+export type Script = readonly ('well' | 'passing' | 'lasting' | 'never')[];
 
 export interface Scripted {
   readonly graph: Graph<string>;
@@ -183,6 +183,7 @@ export class EngineWorld {
     this.handedOut.push(`${direction} ${step.id} ${attempt}`);
     const script = (direction === 'do' ? this.scripted.scripts : this.scripted.undoScripts).get(step.id) ?? ['well'];
     const goes = script[Math.min(attempt, script.length) - 1] ?? 'well';
+    if (goes === 'never') return;
     const outcome: StepOutcome =
       goes === 'well'
         ? { ok: true, result: { step: step.id } }

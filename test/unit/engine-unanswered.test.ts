@@ -1,0 +1,110 @@
+/** Steps whose executor never answers: their time limit, and the word of a person that it will not. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Step } from '../../shared/engine/graph.ts';
+import { EngineWorld, endOf, type Killing, type Script, stepId } from '../support/engine-world.ts';
+
+type Part = Partial<Step<string>> & { readonly n: number };
+
+function worldOf(
+  parts: readonly Part[],
+  scripts: Readonly<Record<number, Script>>,
+  undos: Readonly<Record<number, Script>> = {},
+  killing: Killing | null = null,
+) {
+  const steps = parts.map(
+    ({ n, ...part }): Step<string> => ({ id: stepId(n), title: '', scope: 'vm', needs: [], after: [], work: `do ${n}`, ...part }),
+  );
+  const byId = (some: Readonly<Record<number, Script>>) =>
+    new Map(Object.entries(some).map(([n, script]) => [stepId(Number(n)) as string, script]));
+  return new EngineWorld({ graph: { steps }, scripts: byId(scripts), undoScripts: byId(undos) }, killing);
+}
+
+describe('a step with a time limit', () => {
+  const parts: Part[] = [
+    { n: 1, aside: 'continue', limitSeconds: 30, undo: 'undo 1' },
+    { n: 2, after: [stepId(1)] },
+  ];
+
+  test('fails when its time is over, and what comes after it goes on', async () => {
+    const world = worldOf(parts, { 1: ['never'] });
+    const state = await world.run();
+    assert.deepEqual(endOf(state), { job: 'completedWithFailures', s1: 'failed', s2: 'done' });
+    const failed = world.log.flatMap((fact) => (fact.type === 'failed' ? [[fact.error.code, fact.retry]] : []));
+    assert.deepEqual(failed, [['ERR_TIME_LIMIT', false]]);
+  });
+
+  test('has one time for all its attempts', async () => {
+    const world = worldOf([{ n: 1, aside: 'continue', limitSeconds: 30, attempts: 9 }], { 1: ['passing', 'passing', 'never'] });
+    await world.run();
+    const failed = world.log.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
+    assert.deepEqual(failed, ['ERR_FABRIC_FAILED', 'ERR_FABRIC_FAILED', 'ERR_TIME_LIMIT']);
+  });
+
+  test('that was done in time is not failed later', async () => {
+    const world = worldOf(parts, {});
+    assert.deepEqual(endOf(await world.run()), { job: 'succeeded', s1: 'done', s2: 'done' });
+  });
+
+  test('an outcome that comes after its time changes nothing', async () => {
+    const world = worldOf([...parts, { n: 3, needs: [stepId(2)], asks: 'look', scope: 'person', work: undefined as never }], {
+      1: ['never'],
+    });
+    await world.run();
+    const before = world.log.length;
+    await world.act(() => world.engine.settle(stepId(1), 'do', 1, { ok: true, result: {} }));
+    assert.equal(world.log.length, before);
+  });
+
+  test('ends the same whichever append the engine was killed at', async () => {
+    const calm = worldOf(parts, { 1: ['never'] });
+    const end = endOf(await calm.run());
+    for (let at = 0; at < calm.appends; at++) {
+      for (const when of ['before', 'after'] as const) {
+        const world = worldOf(parts, { 1: ['never'] }, {}, { at, when });
+        assert.deepEqual(endOf(await world.run()), end);
+        assert.equal(world.kills, 1, 'it was killed');
+      }
+    }
+  });
+});
+
+describe('an executor that a person gives up', () => {
+  const parts: Part[] = [
+    { n: 1, undo: 'undo 1' },
+    { n: 2, needs: [stepId(1)] },
+    { n: 3, needs: [stepId(2)], pivot: true },
+  ];
+  const giveUp = (world: EngineWorld, ...steps: number[]) =>
+    world.act(() => world.engine.giveUp(steps.map(stepId), 'reading', 'kim', 'it burns'));
+
+  test('has its step fail for good; what it would undo is skipped by the same word, and the job ends', async () => {
+    const world = worldOf(parts, { 2: ['never'] }, { 1: ['never'] });
+    await world.run();
+    assert.equal(world.engine.state.state, 'inProgress');
+    await giveUp(world, 2);
+    assert.equal(world.engine.state.view(stepId(1))?.status, 'undoing');
+    await giveUp(world, 1);
+    assert.deepEqual(endOf(world.engine.state), { job: 'failed', s1: 'skipped', s2: 'failed', s3: 'blocked' });
+    assert.equal(world.log.filter(({ type }) => type === 'givenUp').length, 1, 'it is said once');
+    assert.ok(!world.handedOut.includes('do s3 1'), 'nothing follows from what is not known');
+  });
+
+  test('past the pivot its step waits for a person, who may try again', async () => {
+    const world = worldOf(parts, { 3: ['never', 'well'] });
+    await world.run();
+    await giveUp(world, 3);
+    assert.equal(world.engine.state.state, 'parked');
+    await world.act(() => world.engine.decide(stepId(3), 'retry', 'kim', 'it is back'));
+    await world.goOn();
+    assert.equal(world.engine.state.state, 'succeeded');
+  });
+
+  test('does not touch steps that have settled', async () => {
+    const world = worldOf(parts, { 3: ['never'] });
+    await world.run();
+    await giveUp(world, 1, 2);
+    assert.equal(world.engine.state.view(stepId(1))?.status, 'done');
+    assert.equal(world.engine.state.state, 'inProgress');
+  });
+});
