@@ -39,9 +39,9 @@ test('a job says whom it waits for, and what can no longer begin in time', async
 
   world.connected.delete(slough.id);
   const heardAt = new Date(world.heardAt.get(slough.id) ?? 0).toISOString();
-  assert.deepEqual(await awaited(), [{ site: 'Slough', lastHeardAt: heardAt, steps: 2, overdueSteps: 0 }]);
+  assert.deepEqual(await awaited(), [{ site: 'Slough', siteId: slough.id, lastHeardAt: heardAt, steps: 2, overdueSteps: 0 }]);
   ahead = 2 * HOUR;
-  assert.deepEqual(await awaited(), [{ site: 'Slough', lastHeardAt: heardAt, steps: 2, overdueSteps: 2 }]);
+  assert.deepEqual(await awaited(), [{ site: 'Slough', siteId: slough.id, lastHeardAt: heardAt, steps: 2, overdueSteps: 2 }]);
 
   const environment = { FARSHORE_TOKEN: secret };
   await world.cli(['connect', '--address', world.address, '--ca', world.caFile], { environment });
@@ -51,6 +51,7 @@ test('a job says whom it waits for, and what can no longer begin in time', async
     /waits for the agent of Slough, which is not connected \(last heard .*\): 2 steps, 2 of them too late to begin/,
   );
   assert.match(shown.stdout, /The agent has not answered by the deadline/);
+  assert.match(shown.stdout, /if it will not come back: farshore jobs give-up \S+ --site Slough --reason/);
   let followed = '';
   const watching = world.cli(['jobs', 'show', job, '--follow'], {
     environment,
