@@ -56,7 +56,9 @@ test('a plan leaves out whom another run has moved already, and says so', async 
   await world.failOver({ vms: [first.id] });
   const job = await world.failOver(await world.plan([['vm-1', 'vm-2']]));
   assert.equal(await stateOf(world, job), 'succeeded');
-  const { skipped } = (await world.job(job))?.job.input as { skipped: { name: string; reason: string }[] };
+  const stored = await world.job(job);
+  assert.ok(stored);
+  const { skipped } = stored.job.input as { skipped: { name: string; reason: string }[] };
   assert.deepEqual(
     skipped.map(({ name }) => name),
     ['vm-1'],
