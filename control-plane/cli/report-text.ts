@@ -62,10 +62,11 @@ function troubles({ total }: ReportAnswer): string {
   return words.map((text) => `, ${text}`).join('');
 }
 
-function splitText({ queuedSeconds, fabricSeconds, guestSeconds, personSeconds, orchestrationSeconds }: TimeSplit): string {
+function splitText({ queuedSeconds, fabricSeconds, guestSeconds, checksSeconds, personSeconds, orchestrationSeconds }: TimeSplit): string {
   const parts: [string, number][] = [
     ['fabric', fabricSeconds],
     ['guest start', guestSeconds],
+    ['checks', checksSeconds],
     ['persons', personSeconds],
     ['orchestration', queuedSeconds + orchestrationSeconds],
   ];

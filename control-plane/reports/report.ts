@@ -201,6 +201,7 @@ function splitOf(whole: Interval, steps: readonly Step<unknown>[], histories: Ev
   return splitTime(whole, {
     fabric: spans.flatMap(({ fabric }) => fabric),
     guest: spans.flatMap(({ guest }) => guest),
+    checks: spans.flatMap(({ checks }) => checks),
     person: spans.flatMap(({ person }) => person),
   });
 }

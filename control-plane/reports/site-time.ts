@@ -1,5 +1,5 @@
 /**
- * The time that a site had a step in hand, as work of the fabric and as waiting for a guest. The moments in the result of
+ * The time that a site had a step in hand, as work of the fabric, as waiting for a guest, and as actions of a plan. The moments in the result of
  * `vm.start` (and `drill.start`, which has the same) are by the clock of the site, which may be wrong: only the time between them counts, laid at the end of the attempt
  * as the control plane saw it, and never longer than that. An attempt without an answer of the guest is the fabric's as a whole.
  */
@@ -10,7 +10,8 @@ import type { Interval, Spans } from './time-split.ts';
 
 export function siteTime({ work }: Pick<Step<unknown>, 'work'>, { atSite }: Pick<StepHistory, 'atSite'>): Omit<Spans, 'person'> {
   const kind = (work as { kind?: unknown } | undefined)?.kind;
-  if (kind !== 'vm.start' && kind !== 'drill.start') return { fabric: atSite, guest: [] };
+  if (kind === 'script.run' || kind === 'wait.until') return { fabric: [], guest: [], checks: atSite };
+  if (kind !== 'vm.start' && kind !== 'drill.start') return { fabric: atSite, guest: [], checks: [] };
   const fabric: Interval[] = [];
   const guest: Interval[] = [];
   for (const { from, to, result } of atSite) {
@@ -18,7 +19,7 @@ export function siteTime({ work }: Pick<Step<unknown>, 'work'>, { atSite }: Pick
     fabric.push({ from, to: ranFrom });
     guest.push({ from: ranFrom, to });
   }
-  return { fabric, guest };
+  return { fabric, guest, checks: [] };
 }
 
 function guestMs(result: unknown): number {

@@ -1,6 +1,6 @@
 /**
  * Where time went, told from intervals. Each moment counts once: as fabric while a site worked on a step, else as guest while
- * a VM ran and its guest had not answered, else as waiting while a person was asked, else as queueing before a site had the
+ * a VM ran and its guest had not answered, else as checks while an action of the plan was under way, else as waiting while a person was asked, else as queueing before a site had the
  * first step or as orchestration after it.
  */
 import type { TimeSplit } from '../../shared/api/report.ts';
@@ -14,12 +14,14 @@ export interface Interval {
 export interface Spans {
   readonly fabric: readonly Interval[];
   readonly guest: readonly Interval[];
+  readonly checks: readonly Interval[];
   readonly person: readonly Interval[];
 }
 
 export function splitTime(whole: Interval, spans: Spans): TimeSplit {
   const fabric = union(spans.fabric, whole);
-  const site = union([...fabric, ...spans.guest], whole);
+  const vms = union([...fabric, ...spans.guest], whole);
+  const site = union([...vms, ...spans.checks], whole);
   const person = lengthOf(union([...site, ...spans.person], whole)) - lengthOf(site);
   const first = site[0]?.from ?? whole.to;
   const queuedPerson = lengthOf(union(spans.person, { from: whole.from, to: first }));
@@ -28,7 +30,8 @@ export function splitTime(whole: Interval, spans: Spans): TimeSplit {
   return {
     queuedSeconds: seconds(queued),
     fabricSeconds: seconds(lengthOf(fabric)),
-    guestSeconds: seconds(lengthOf(site) - lengthOf(fabric)),
+    guestSeconds: seconds(lengthOf(vms) - lengthOf(fabric)),
+    checksSeconds: seconds(lengthOf(site) - lengthOf(vms)),
     personSeconds: seconds(person),
     orchestrationSeconds: seconds(rest),
   };

@@ -19,6 +19,7 @@ export const TimeSplit = z
       description: 'a step was handed to a site and not yet answered, and it was not only a guest that was waited for',
     }),
     guestSeconds: Seconds.meta({ description: 'of the rest: a VM ran and its guest had not answered, as long as the site measured it' }),
+    checksSeconds: Seconds.meta({ description: 'of the rest: actions of the plan, its scripts and what it waited for' }),
     personSeconds: Seconds.meta({ description: 'waiting for the decision of a person' }),
     orchestrationSeconds: Seconds.meta({ description: 'the rest: between steps' }),
   })

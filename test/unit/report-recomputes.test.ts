@@ -151,6 +151,7 @@ describe('the report of a failover', () => {
         queuedSeconds: sum.queued / 1000,
         fabricSeconds: sum.fabric / 1000,
         guestSeconds: sum.guest / 1000,
+        checksSeconds: 0,
         personSeconds: sum.person / 1000,
         orchestrationSeconds: sum.rest / 1000,
       };
@@ -212,7 +213,7 @@ const attempt = (from: number, to: number, guestMs: number) => ({
 });
 
 describe('the split of time', () => {
-  it('counts every moment once, however intervals lie: fabric, then guest, then person', () => {
+  it('counts every moment once, however intervals lie: fabric, then guest, then checks, then person', () => {
     const split = splitTime(
       { from: 0, to: 10_000 },
       {
@@ -221,14 +222,23 @@ describe('the split of time', () => {
           { from: 9_000, to: Number.POSITIVE_INFINITY },
         ],
         guest: [{ from: 4_000, to: 6_000 }],
+        checks: [{ from: 5_000, to: 6_500 }],
         person: [{ from: 5_500, to: 7_000 }],
       },
     );
-    assert.deepEqual(split, { queuedSeconds: 2, fabricSeconds: 4, guestSeconds: 1, personSeconds: 1, orchestrationSeconds: 2 });
-    assert.deepEqual(splitTime({ from: 0, to: 1_000 }, { fabric: [], guest: [], person: [] }), {
+    assert.deepEqual(split, {
+      queuedSeconds: 2,
+      fabricSeconds: 4,
+      guestSeconds: 1,
+      checksSeconds: 0.5,
+      personSeconds: 0.5,
+      orchestrationSeconds: 2,
+    });
+    assert.deepEqual(splitTime({ from: 0, to: 1_000 }, { fabric: [], guest: [], checks: [], person: [] }), {
       queuedSeconds: 1,
       fabricSeconds: 0,
       guestSeconds: 0,
+      checksSeconds: 0,
       personSeconds: 0,
       orchestrationSeconds: 0,
     });
@@ -236,20 +246,22 @@ describe('the split of time', () => {
 
   it('has parts that add up to the whole, each as a walk through the moments finds it', () => {
     fc.assert(
-      fc.property(spans, spans, spans, fc.integer({ min: 0, max: 600 }), (fabric, guest, person, length) => {
-        const parts = { queuedSeconds: 0, fabricSeconds: 0, guestSeconds: 0, personSeconds: 0, orchestrationSeconds: 0 };
+      fc.property(spans, spans, spans, spans, fc.integer({ min: 0, max: 600 }), (fabric, guest, checks, person, length) => {
+        const parts = { queuedSeconds: 0, fabricSeconds: 0, guestSeconds: 0, checksSeconds: 0, personSeconds: 0, orchestrationSeconds: 0 };
         let isBegun = false;
         for (let at = 0; at < length; at++) {
           const isFabric = covers(fabric, at);
           const isGuest = covers(guest, at);
-          isBegun ||= isFabric || isGuest;
+          const isCheck = covers(checks, at);
+          isBegun ||= isFabric || isGuest || isCheck;
           if (isFabric) parts.fabricSeconds++;
           else if (isGuest) parts.guestSeconds++;
+          else if (isCheck) parts.checksSeconds++;
           else if (covers(person, at)) parts.personSeconds++;
           else if (isBegun) parts.orchestrationSeconds++;
           else parts.queuedSeconds++;
         }
-        const split = splitTime({ from: 0, to: length }, { fabric, guest, person });
+        const split = splitTime({ from: 0, to: length }, { fabric, guest, checks, person });
         const inMs = Object.fromEntries(Object.entries(split).map(([name, value]) => [name, Math.round(value * 1000)]));
         assert.deepEqual(inMs, parts);
         assert.equal(
@@ -262,7 +274,11 @@ describe('the split of time', () => {
 
   it('lays the time of the guest at the end of its attempt, whatever the clock of the site says, and never beyond it', () => {
     const lay = (...attempts: ReturnType<typeof attempt>[]) => siteTime(startStep, { atSite: attempts });
-    assert.deepEqual(lay(attempt(1_000, 5_000, 1_500)), { fabric: [{ from: 1_000, to: 3_500 }], guest: [{ from: 3_500, to: 5_000 }] });
+    assert.deepEqual(lay(attempt(1_000, 5_000, 1_500)), {
+      fabric: [{ from: 1_000, to: 3_500 }],
+      guest: [{ from: 3_500, to: 5_000 }],
+      checks: [],
+    });
     assert.deepEqual(lay(attempt(1_000, 5_000, 9_000)).guest, [{ from: 1_000, to: 5_000 }]);
     assert.deepEqual(lay(attempt(1_000, 5_000, -9_000)).guest, [{ from: 5_000, to: 5_000 }], 'a clock that was set back');
     const unanswered = { from: 1_000, to: 5_000, result: { runningAt: iso(T0), answeredAt: null } };
@@ -270,6 +286,7 @@ describe('the split of time', () => {
       assert.deepEqual(siteTime(startStep, { atSite: [open] }).fabric, [{ from: open.from, to: open.to }]);
     }
     const other = [attempt(1_000, 5_000, 1_500)];
-    assert.deepEqual(siteTime({ work: { kind: 'failover.execute' } }, { atSite: other }), { fabric: other, guest: [] });
+    assert.deepEqual(siteTime({ work: { kind: 'failover.execute' } }, { atSite: other }), { fabric: other, guest: [], checks: [] });
+    assert.deepEqual(siteTime({ work: { kind: 'script.run' } }, { atSite: other }), { fabric: [], guest: [], checks: other });
   });
 });
