@@ -36,11 +36,9 @@ describe('the members of a plan', () => {
     assert.equal(members.length, 1);
   });
 
-  it('are found among ten thousand in the blink of an eye', () => {
+  it('are found among ten thousand', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => vm(`vm-${index}`, 'Gold'));
-    const begin = performance.now();
     const { problems } = resolveMembers(plan(...many.map(({ name }) => `${name}x`)), many);
     assert.equal(problems.length, 10_000);
-    assert.ok(performance.now() - begin < 5_000, `${performance.now() - begin} ms`);
   });
 });

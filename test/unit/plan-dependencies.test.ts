@@ -112,15 +112,13 @@ groups:
       }),
     ));
 
-  test('of ten thousand members are checked in the blink of an eye, in one chain, one circle, or all wrong', () => {
+  test('of ten thousand members are checked, in one chain, one circle, or all wrong', () => {
     const many = 10_000;
-    const begin = performance.now();
     const line = (last: number) =>
       [Array.from({ length: many }, (_, n) => [`vm-${n}`, `vm-${n + 1 < many ? n + 1 : last}`] as const)] as const;
     assert.equal(told(...line(0)).length, 1);
     assert.equal(told(...line(many - 1)).length, 1, 'the last depends on itself');
     assert.equal(told(Array.from({ length: many }, (_, n) => [`vm-${n}`, `vm-${n}x`] as const)).length, many);
-    assert.ok(performance.now() - begin < 5_000, `${performance.now() - begin} ms`);
   });
 
   test('becomes the VMs that its names mean; one that means no VM is left out', () => {

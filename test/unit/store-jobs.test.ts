@@ -148,12 +148,11 @@ test('the end of a job releases its VMs, and nothing is written after it', async
   await assert.rejects(jobs.append(world.vaultId, job.id, [started(stepId('s'))], []), { code: 'ERR_OPERATION_NOT_ALLOWED' });
 });
 
-test('a failover of 1,000 VMs costs the store under a second', async (t) => {
+test('a failover of 1,000 VMs is written whole, with what becomes of each VM', async (t) => {
   const world = await makeStoreWorld(t);
   const { vms } = await protect(world, 1_000);
   const job = makeJob(world);
   const { jobs } = world.store;
-  const begin = performance.now();
   await jobs.open(order(job, { claims: vms.map(({ id }) => ({ id, phases: ['protected'], epoch: 1 })) }));
   const result = { recoveryPointId: 'x'.repeat(100) };
   const moved = vms.map(({ id }) => ({ vm: id, event: 'failoverStarted' as const }));
@@ -176,11 +175,9 @@ test('a failover of 1,000 VMs costs the store under a second', async (t) => {
     }),
   );
   await jobs.append(world.vaultId, job.id, [ended], []);
-  const took = performance.now() - begin;
   assert.equal((await jobs.facts(world.vaultId, job.id)).length, 4_001);
   const after = await world.store.promises.protectedVms(world.vaultId);
   assert.ok(after.every((vm) => vm.phase === 'failedOver' && vm.activeLocation === 'recovery' && vm.busyWith === null));
-  assert.ok(took < 1_000, `${took} ms`);
 });
 
 test('a job of 10,000 VMs is opened and read back', async (t) => {

@@ -79,15 +79,12 @@ test('primary and replica of a VM at one site are two things', async (t) => {
   assert.equal(digest, digestOf([report(1)], [], []));
 });
 
-test('1,000 VMs are reported in well under a second', async (t) => {
+test('1,000 VMs are reported, and the digest is that of all of them', async (t) => {
   const { store, vaultId, primary } = await makeStoreWorld(t);
   const vms = Array.from({ length: 1_000 }, (_, n) => report(n));
-  const begin = performance.now();
   await store.observations.take(vaultId, primary, message({ full: true, vms: vms.slice(0, 500) }), 1);
   const { digest } = await store.observations.take(vaultId, primary, message({ vms: vms.slice(500) }), 1);
-  const took = performance.now() - begin;
   assert.equal(digest, digestOf(vms, [], []));
-  assert.ok(took < 800, `${took} ms`);
 });
 
 test('a site of another vault is reported nothing', async (t) => {
