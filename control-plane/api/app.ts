@@ -11,6 +11,7 @@ import { ROUTE_IDS, type RouteId, routeOf } from '../../shared/api/routes.ts';
 import { fieldText, mistakesOf } from '../../shared/document-mistakes.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { accountHandlers } from './account-handlers.ts';
+import { adoptionHandlers } from './adoption-handlers.ts';
 import { identify } from './credentials.ts';
 import { drillHandlers } from './drill-handlers.ts';
 import { EventStreams } from './event-stream.ts';
@@ -38,6 +39,7 @@ export function createApi(ports: ApiPorts): Api {
     ...vaultHandlers(ports),
     ...siteHandlers(ports),
     ...protectionHandlers(ports),
+    ...adoptionHandlers(ports),
     ...planHandlers(ports),
     ...drillHandlers(ports),
     ...jobHandlers(ports),

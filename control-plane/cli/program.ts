@@ -1,6 +1,7 @@
 /** The tree of commands of `farshore`. */
 import { Argument, Command } from 'commander';
 import { addAccountCommands } from './commands/account-commands.ts';
+import { addAdoptionCommands } from './commands/adoption-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addPairingCommands } from './commands/pairing-commands.ts';
@@ -48,6 +49,7 @@ export function buildProgram(tree: Tree, version: string): Command {
   addSiteCommands(tree, program);
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
+  addAdoptionCommands(tree, program);
   addPlanCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);

@@ -14,6 +14,7 @@ import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/store.ts';
+import { compileAdopt } from './adopt.ts';
 import { compileChangePairing } from './change-pairing.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
@@ -39,6 +40,7 @@ const compilers: Compilers = {
   changePairing: compileChangePairing,
   movePairing: compileMovePairing,
   protect: compileProtect,
+  adopt: compileAdopt,
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,
   takeBack: compileTakeBack,

@@ -199,6 +199,7 @@ export type JobKind =
   | 'changePairing'
   | 'movePairing'
   | 'protect'
+  | 'adopt'
   | 'plannedFailover'
   | 'unplannedFailover'
   | 'takeBack'

@@ -7,7 +7,7 @@
  * wrong state throws a FabricError and changes nothing, as the cmdlets do; callers look first. States and
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
-import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { ProtectionPolicy, ReplicationSettings } from '../../shared/domain/policy.ts';
 import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
 /** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
@@ -66,6 +66,8 @@ export interface ReplicationView {
   readonly failoverType: 'none' | 'planned' | 'unplanned';
   /** When the newest recovery point was current at the primary; milliseconds since 1970, null before the first. */
   readonly lastPointAt: number | null;
+  /** How it replicates; null where it does not. */
+  readonly settings: ReplicationSettings | null;
 }
 
 export interface RecoveryPoint {

@@ -15,6 +15,7 @@ export const JOB_KINDS = [
   'changePairing',
   'movePairing',
   'protect',
+  'adopt',
   'plannedFailover',
   'unplannedFailover',
   'takeBack',

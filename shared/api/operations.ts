@@ -83,6 +83,14 @@ export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,
+    kind: z.literal('adopt'),
+    pairing: PairingId,
+    vms: z.array(VmId).min(1).max(10_000),
+    /** Settings that the policy does not have stay as they are. Without it such a VM is refused, with every difference listed. */
+    acceptDifferences: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+  }),
+  z.strictObject({
+    id: JobId,
     kind: z.literal('plannedFailover'),
     target: Target,
     direction: Direction.default('toRecovery'),

@@ -84,7 +84,8 @@ class Sources {
       if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
         this.#ends.set(newPairing.id, [newPairing.primary.siteId, newPairing.recovery.siteId]);
       for (const vm of newVms) {
-        this.#ofVm.set(vm.id, this.#ends.get(vm.pairingId) ?? ['', '']);
+        const [primary, recovery] = this.#ends.get(vm.pairingId) ?? ['', ''];
+        this.#ofVm.set(vm.id, vm.replicatesFrom === 'primary' ? [primary, recovery] : [recovery, primary]);
         this.#vmIds.set(vm.id, vm.vmId);
       }
     }
