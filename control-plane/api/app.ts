@@ -21,6 +21,7 @@ import { planHandlers } from './plan-handlers.ts';
 import { answerProblems } from './problem-answer.ts';
 import { protectionHandlers } from './protection-handlers.ts';
 import { limitRate, PER_MINUTE } from './rate-limits.ts';
+import { ruleHandlers } from './rule-handlers.ts';
 import { setUpPage } from './set-up-page.ts';
 import { siteHandlers } from './site-handlers.ts';
 import { vaultHandlers } from './vault-handlers.ts';
@@ -40,6 +41,7 @@ export function createApi(ports: ApiPorts): Api {
     ...siteHandlers(ports),
     ...protectionHandlers(ports),
     ...adoptionHandlers(ports),
+    ...ruleHandlers(ports),
     ...planHandlers(ports),
     ...drillHandlers(ports),
     ...jobHandlers(ports),

@@ -9,6 +9,7 @@ import { addPlanCommands } from './commands/plan-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
+import { addRuleCommands } from './commands/rule-commands.ts';
 import { addSiteCommands } from './commands/site-commands.ts';
 import { addVaultCommands } from './commands/vault-commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
@@ -50,6 +51,7 @@ export function buildProgram(tree: Tree, version: string): Command {
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
   addAdoptionCommands(tree, program);
+  addRuleCommands(tree, program);
   addPlanCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);

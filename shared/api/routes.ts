@@ -4,10 +4,19 @@ import { adoptionRoutes } from './adoption.ts';
 import { planRoutes } from './plan-routes.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
 import type { AnswerGiven, AnswerOf, CallOf, InputOf, Route } from './route.ts';
+import { ruleRoutes } from './rules.ts';
 import { siteRoutes } from './site-routes.ts';
 import { vaultRoutes } from './vault-routes.ts';
 
-export const routes = { ...accountRoutes, ...vaultRoutes, ...siteRoutes, ...planRoutes, ...recoveryRoutes, ...adoptionRoutes } as const;
+export const routes = {
+  ...accountRoutes,
+  ...vaultRoutes,
+  ...siteRoutes,
+  ...planRoutes,
+  ...recoveryRoutes,
+  ...adoptionRoutes,
+  ...ruleRoutes,
+} as const;
 
 export type Routes = typeof routes;
 export type RouteId = keyof Routes;

@@ -13,6 +13,7 @@ import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { type SiteName, World } from './world.ts';
 import type { Place } from './world-places.ts';
+import { addRule } from './world-rules.ts';
 
 export interface Story {
   readonly seed: number;
@@ -300,6 +301,8 @@ export async function tellStory(seed: number, length = 40): Promise<Story> {
   try {
     await replicatesAlready(world, { indices: [4, 5] });
     await world.pair();
+    // In some stories nobody has to ask for protection.
+    if (teller.below(4) === 0) await addRule(world, { by: 'name', pattern: 'vm-?' });
     world.places.list();
     for (let i = 0; i < length; i++) await teller.somethingHappens();
     await teller.everyFaultEnds();
