@@ -1,7 +1,7 @@
 /**
  * Adopt VMs that replicate by Hyper-V Replica already, as those do whom Hyper-V Recovery Manager left: both ends are looked at,
  * the replica gets the networks and addresses of the pairing, and the VM is protected at once, with the recovery points it
- * has. Nothing is copied anew. What differs from the policy is listed first; a person may accept it, and then it stays.
+ * has. Nothing is copied anew. What differs from the policy is listed first; a person says whether it is kept or changed.
  */
 import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { type Candidate, findCandidates, type SeenVm } from '../../shared/domain/adoption.ts';
@@ -32,10 +32,10 @@ export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
     input: {
       pairing: pairing.id,
       vms: adoptions.map(({ vm }) => ({ vm: vm.id, name: vm.name })),
-      acceptDifferences: request.acceptDifferences ?? null,
-      differences: adoptions.flatMap(({ vm, differences }) => differences.map((difference) => ({ vm: vm.name, ...difference }))),
+      differences: request.differences ?? null,
+      differing: adoptions.flatMap(({ vm, differences }) => differences.map((difference) => ({ vm: vm.name, ...difference }))),
     },
-    graph: { steps: adoptions.flatMap((adoption) => adoptionSteps(adoption, pairing)) },
+    graph: { steps: adoptions.flatMap((adoption) => adoptionSteps(adoption, pairing, request.differences?.do === 'bringToPolicy')) },
     claims: [],
     newVms: adoptions.map(({ vm }) => vm),
   };
@@ -70,7 +70,7 @@ async function chosen(request: Request, pairing: Pairing, { vaultId }: Actor, { 
     return message === '' ? [] : [{ field: name, message }];
   });
   const found = request.vms.flatMap((id) => candidates.get(id) ?? []);
-  const differences = request.acceptDifferences === undefined ? found.flatMap(differencesIn) : [];
+  const differences = request.differences === undefined ? found.flatMap(differencesIn) : [];
   const problems = [...obstacles, ...differences];
   if (obstacles.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'not every VM asked for can be adopted', { problems });
   if (problems.length > 0)
@@ -121,15 +121,26 @@ function adoptionOf({ primary, replica, replicatesFrom, differences }: Chosen, p
   return { vm, settings: primary.settings, differences };
 }
 
-function adoptionSteps({ vm, settings }: Adoption, pairing: Pairing): Step<StepWork>[] {
+function adoptionSteps(adoption: Adoption, pairing: Pairing, bring: boolean): Step<StepWork>[] {
+  const { vm, settings, differences } = adoption;
   const { id, vmId, name, epoch, replicatesFrom } = vm;
   const [source, target] = [pairing[replicatesFrom], pairing[otherSide(replicatesFrom)]];
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const atSource = { ...common, siteId: source.siteId };
   const atTarget = { ...common, siteId: target.siteId };
+  const primary = { cloudId: source.cloudId, vmId };
   const replica = { cloudId: target.cloudId, vmId };
   const [lookHere, lookThere] = [stepOf('admit/source', id), stepOf('admit/target', id)];
   const step = { after: [], scope: id, attempts: 3 };
+  const configure = stepOf('configure', id);
+  const policyStep: Step<StepWork> = {
+    ...step,
+    id: stepOf('policy', id),
+    title: `set the policy of ${name}`,
+    work: { ...atSource, kind: 'replication.setPolicy', args: { vm: primary, policy: pairing.policy } },
+    pivot: true,
+    needs: [configure],
+  };
   return [
     {
       ...step,
@@ -138,7 +149,7 @@ function adoptionSteps({ vm, settings }: Adoption, pairing: Pairing): Step<StepW
       work: {
         ...atSource,
         kind: 'replication.admitAdoption',
-        args: { vm: { cloudId: source.cloudId, vmId }, role: 'primary', settings, pointAt: null },
+        args: { vm: primary, role: 'primary', settings, pointAt: null },
         vm: { id, marks: { undone: 'protectionEnded', neverStarted: 'protectionEnded' } },
       },
       looksOnly: true,
@@ -159,7 +170,7 @@ function adoptionSteps({ vm, settings }: Adoption, pairing: Pairing): Step<StepW
     },
     {
       ...step,
-      id: stepOf('configure', id),
+      id: configure,
       title: `set networks and addresses of ${name}`,
       work: {
         ...atTarget,
@@ -169,6 +180,7 @@ function adoptionSteps({ vm, settings }: Adoption, pairing: Pairing): Step<StepW
       },
       needs: [lookThere],
     },
+    ...(bring && differences.length > 0 ? [policyStep] : []),
   ];
 }
 

@@ -172,7 +172,7 @@ export interface Fabric {
   enableReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
   /** Primary: readyForInitialReplication -> initialReplicationInProgress, and by itself -> replicating. */
   startInitialReplication(ref: VmRef, act: Act): Promise<void>;
-  /** Recovery: sets the networks and reserves the addresses that the replica gets when it is failed over. */
+  /** Replica: sets the networks and reserves the addresses that it gets when it is failed over. One that was the primary keeps its own. */
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void>;
   /** Primary, in any state: frequency, recovery points and compression from now on, at its replica too. Repeating it changes nothing. */
   setReplicationPolicy(ref: VmRef, policy: ProtectionPolicy, act: Act): Promise<void>;

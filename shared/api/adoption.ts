@@ -20,7 +20,7 @@ export const AdoptableVmAnswer = z
     replica: Observation.nullable().meta({ description: 'null: no site reports one' }),
     differences: z
       .array(z.object({ setting: SettingName, is: z.string(), policy: z.string() }))
-      .meta({ description: 'settings that are not as the policy says; they are adopted only when they are accepted' }),
+      .meta({ description: 'settings that are not as the policy says; whoever adopts says whether they are kept or changed' }),
     isAdoptable: z.boolean(),
     obstacle: z.string().meta({ description: 'why it cannot be adopted; empty when it can' }),
   })

@@ -43,7 +43,7 @@ export interface Candidate<S extends SeenVm, P extends PairedClouds> {
   /** The side of the pairing that sends. */
   readonly replicatesFrom: ActiveLocation | null;
   readonly differences: readonly SettingDifference[];
-  /** What stands against adopting it; empty where nothing does. Differences do not: a person may accept them. */
+  /** What stands against adopting it; empty where nothing does. Differences do not: a person says what becomes of them. */
   readonly obstacle: string;
 }
 

@@ -12,7 +12,7 @@ function replicating(seen: VmReport, mode: 'primary' | 'replica', over: Partial<
   return { ...seen, replication: { ...replication, settings: { ...settings, ...over } } };
 }
 
-test('what replicates already is listed with its differences, refused with all of them, and adopted once they are accepted', async (t) => {
+test('what replicates already is listed with its differences, refused with all of them, and adopted once they are kept', async (t) => {
   const world = await ApiWorld.open(t);
   const kim = await world.addVault('Northgate', 'kim');
   const reading = await world.addSite(kim, 'Reading', 'Production');
@@ -45,7 +45,7 @@ test('what replicates already is listed with its differences, refused with all o
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /sql-01: copyFrequencySeconds.*is 900; the policy says 300/);
   assert.match(refused.stderr, /ERR_SETTINGS_DIFFER/);
-  const adopted = await world.cli(['adopt', 'main', '--all', '--accept-differences', 'the line is thin']);
+  const adopted = await world.cli(['adopt', 'main', '--all', '--keep-differences', 'the line is thin']);
   assert.equal(adopted.code, 0, adopted.stderr);
   assert.match(adopted.stdout, /Adopt 2 VMs of main: succeeded/);
   assert.match((await world.cli(['vms', 'list'])).stdout, /sql-01 +protected/);

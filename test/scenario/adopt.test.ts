@@ -1,9 +1,11 @@
 /** Adoption as sentences: VMs that replicated before there was Farshore come under its protection as they are. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import type { FarshoreError } from '../../shared/errors.ts';
 import type { VmId } from '../../shared/ids.ts';
 import { type ByHand, replicatesAlready } from '../support/by-hand.ts';
+import { waitingSteps } from '../support/operation-picture.ts';
 import { type SiteName, World, type WorldOptions } from '../support/world.ts';
 import { BY_HAND } from '../support/world-site.ts';
 import { refOf, stateOf, viewOf } from '../support/world-views.ts';
@@ -81,16 +83,45 @@ test('what differs from the policy is listed first, all of it, and nothing is be
   await world.finishes();
 });
 
-test('differences that a person accepts stay as they are, and the job keeps them with the reason', async () => {
+test('differences that a person keeps stay as they are, and the job keeps them with the reason', async () => {
   const world = await replicatingWorld({}, { policy: { copyFrequencySeconds: 300 } });
-  const job = await world.ask({ ...(await world.adoptRequest()), acceptDifferences: { reason: 'the line is thin' } });
+  const job = await world.ask({ ...(await world.adoptRequest()), differences: { do: 'keep', reason: 'the line is thin' } });
   await world.settles(job);
   assert.deepEqual(await promisesOf(world), [['vm-1', 'protected', 'primary', 'primary']]);
   const view = await world.site('reading').fabric.findVm(refOf(world, 'reading', 'vm-1'));
   assert.equal(view?.replication.settings?.copyFrequencySeconds, 300);
   const input = (await world.job(job))?.job.input as Record<string, unknown>;
-  assert.deepEqual(input.acceptDifferences, { reason: 'the line is thin' });
-  assert.deepEqual(input.differences, [{ vm: 'vm-1', setting: 'copyFrequencySeconds', is: '300', policy: '30' }]);
+  assert.deepEqual(input.differences, { do: 'keep', reason: 'the line is thin' });
+  assert.deepEqual(input.differing, [{ vm: 'vm-1', setting: 'copyFrequencySeconds', is: '300', policy: '30' }]);
+  await world.finishes();
+});
+
+test('differences that a person does not want are brought to the policy once the VM is adopted, and a failure there waits for a person', async () => {
+  const world = await replicatingWorld({ vms: 2 }, { policy: { copyFrequencySeconds: 300, additionalRecoveryPoints: 4 } });
+  const { faults } = world.site('reading').fabric;
+  const first = world.definition('reading').vms[0]?.id as VmId;
+  const fault = faults.order({ kind: 'fails', operation: 'setReplicationPolicy', vm: first, times: 1_000, when: 'beforeEffect' });
+  const job = await world.ask({ ...(await world.adoptRequest()), differences: { do: 'bringToPolicy' } });
+  await world.settles(job);
+  assert.ok(faults.fired().length > 0, 'the fault happened');
+  assert.equal(await stateOf(world, job), 'parked');
+  assert.deepEqual(
+    (await promisesOf(world)).map(([name, phase]) => [name, phase]),
+    [
+      ['vm-1', 'protected'],
+      ['vm-2', 'protected'],
+    ],
+    'they are protected meanwhile',
+  );
+  faults.lift(fault);
+  const [stuck] = await waitingSteps(world, job);
+  await world.decide(job, stuck ?? '', 'retry');
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'succeeded');
+  for (const name of ['vm-1', 'vm-2']) {
+    const view = await world.site('reading').fabric.findVm(refOf(world, 'reading', name));
+    assert.deepEqual(view?.replication.settings, settingsOf({ ...defaultPolicy, copyFrequencySeconds: 30 }));
+  }
   await world.finishes();
 });
 
@@ -103,7 +134,8 @@ test('a VM that runs at the recovery site and replicates to the primary site is 
   assert.equal(await stateOf(world, await world.failOverAsPlanned(undefined, 'toPrimary')), 'succeeded');
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running replica/failedOverWaitingCompletion');
   const [adapter] = world.site('reading').fabric.adapters(refOf(world, 'reading', 'vm-1'));
-  assert.equal(adapter?.connected?.networkId, world.definition('reading').networks[0]?.id);
+  const [before] = world.definition('reading').vms[0]?.adapters ?? [];
+  assert.deepEqual([adapter?.connected?.networkId, adapter?.connected?.address], [before?.networkId, before?.address], 'its own place');
   await world.finishes();
 });
 

@@ -28,10 +28,10 @@ async function paired(): Promise<Template> {
   return world.asTemplate();
 }
 
-/** Two VMs that replicated before the clouds were paired. */
+/** Two VMs that replicated before the clouds were paired, uncompressed. */
 async function replicatingAlready(): Promise<Template> {
   const world = await World.make({ vms: 2 });
-  await replicatesAlready(world);
+  await replicatesAlready(world, { policy: { compression: false } });
   await world.pair();
   return world.asTemplate();
 }
@@ -132,7 +132,10 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
-  adopt: { template: replicatingAlready, request: (world) => world.adoptRequest() },
+  adopt: {
+    template: replicatingAlready,
+    request: async (world) => ({ ...(await world.adoptRequest()), differences: { do: 'bringToPolicy' } }),
+  },
   unplannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),
     before: (world) => world.goesDark('reading'),

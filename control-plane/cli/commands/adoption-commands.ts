@@ -1,6 +1,7 @@
 /** Commands: VMs that replicate already are listed, with what differs from the policy, and adopted. */
 import type { Command } from 'commander';
 import type { AdoptableVmAnswer } from '../../../shared/api/adoption.ts';
+import type { OperationRequestOf } from '../../../shared/api/operations.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { pick } from '../names.ts';
@@ -10,7 +11,8 @@ import { findPairing } from './pairing-commands.ts';
 
 interface AdoptOptions extends FollowOptions {
   readonly all: boolean;
-  readonly acceptDifferences?: string;
+  readonly keepDifferences?: string;
+  readonly bringToPolicy: boolean;
 }
 
 export function addAdoptionCommands(tree: Tree, program: Command): void {
@@ -29,13 +31,15 @@ export function addAdoptionCommands(tree: Tree, program: Command): void {
     examples: [
       'farshore adopt main web-01 web-02',
       'farshore adopt main --all',
-      'farshore adopt main sql-01 --accept-differences "the line is thin: every 15 minutes is enough"',
+      'farshore adopt main sql-01 --keep-differences "the line is thin: every 15 minutes is enough"',
+      'farshore adopt main --all --bring-to-policy',
     ],
     configure: (command) =>
       withFollow(
         command
           .option('--all', 'every VM that this pairing can adopt', false)
-          .option('--accept-differences <reason>', 'settings that the policy does not have stay as they are: why that is right'),
+          .option('--keep-differences <reason>', 'settings that are not those of the policy stay as they are: why that is right')
+          .option('--bring-to-policy', 'settings that are not those of the policy are changed to it', false),
       ),
     run: async (session, options: AdoptOptions, wanted: string, names: readonly string[]) => {
       if (options.all === names.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'name the VMs, or say --all');
@@ -47,12 +51,17 @@ export function addAdoptionCommands(tree: Tree, program: Command): void {
         ? here.filter(({ isAdoptable }) => isAdoptable)
         : names.map((name) => pick(name, here, 'VM that replicates between these clouds', (vm) => [vm.name, vm.vmId]));
       if (chosen.length === 0) throw new FarshoreError('ERR_NOT_FOUND', `no VM can be adopted by ${plain(pairing.name)} now`);
-      const { acceptDifferences: reason } = options;
-      const accepted = reason === undefined ? {} : { acceptDifferences: { reason } };
+      const differences = differencesWish(options);
       const vms = chosen.map(({ vmId }) => vmId);
-      return runOperation(session, client, { kind: 'adopt', pairing: pairing.id, vms, ...accepted }, options);
+      return runOperation(session, client, { kind: 'adopt', pairing: pairing.id, vms, ...(differences && { differences }) }, options);
     },
   });
+}
+
+function differencesWish({ keepDifferences: reason, bringToPolicy }: AdoptOptions): OperationRequestOf<'adopt'>['differences'] {
+  if (reason === undefined) return bringToPolicy ? { do: 'bringToPolicy' } : undefined;
+  if (bringToPolicy) throw new FarshoreError('ERR_REQUEST_INVALID', 'say either --keep-differences or --bring-to-policy');
+  return { do: 'keep', reason };
 }
 
 function adoptableTable(vms: readonly AdoptableVmAnswer[], { colors }: Output): string {
