@@ -13,6 +13,7 @@ import { ProtectedVmId, type VmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
 import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
@@ -25,7 +26,9 @@ export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
   if (pairing.state !== 'paired') throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
   await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
   await refuseWhatIsStillEnded(request.vms, actor, ports);
-  const adoptions = (await chosen(request, pairing, actor, ports)).map((candidate) => adoptionOf(candidate, pairing, ports));
+  const epochOf = await firstEpochs(actor.vaultId, request.vms, ports.store);
+  const candidates = await chosen(request, pairing, actor, ports);
+  const adoptions = candidates.map((candidate) => adoptionOf(candidate, epochOf(candidate.primary.vmId), pairing, ports));
   const [first] = adoptions;
   return {
     target: adoptions.length === 1 && first ? first.vm.name : `${adoptions.length} VMs of ${pairing.name}`,
@@ -41,17 +44,13 @@ export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
   };
 };
 
-interface Reported extends SeenVm {
-  readonly epoch: number;
-}
-
-export function seenVm({ siteId, report }: VmObservation): Reported {
-  const { ref, name, replication, epoch } = report;
+export function seenVm({ siteId, report }: VmObservation): SeenVm {
+  const { ref, name, replication } = report;
   // A report from before settings were told has none, whatever its type says.
-  return { siteId, ...ref, name, mode: replication.mode, state: replication.state, settings: replication.settings ?? null, epoch };
+  return { siteId, ...ref, name, mode: replication.mode, state: replication.state, settings: replication.settings ?? null };
 }
 
-type Chosen = Candidate<Reported, Pairing>;
+type Chosen = Candidate<SeenVm, Pairing>;
 
 /** Throws with every VM that cannot be adopted, and with every difference that was not accepted. */
 async function chosen(request: Request, pairing: Pairing, { vaultId }: Actor, { store }: CompilePorts): Promise<Chosen[]> {
@@ -99,11 +98,12 @@ async function refuseWhatIsStillEnded(vmIds: readonly VmId[], { vaultId }: Actor
 
 interface Adoption {
   readonly vm: NewJob['newVms'][number];
-  readonly settings: Reported['settings'];
+  readonly settings: SeenVm['settings'];
   readonly differences: Chosen['differences'];
 }
 
-function adoptionOf({ primary, replica, replicatesFrom, differences }: Chosen, pairing: Pairing, ports: CompilePorts): Adoption {
+function adoptionOf(candidate: Chosen, epoch: number, pairing: Pairing, ports: CompilePorts): Adoption {
+  const { primary, replicatesFrom, differences } = candidate;
   const from: ActiveLocation = replicatesFrom ?? 'primary';
   const vm = {
     id: ProtectedVmId.parse(ports.random.uuid()),
@@ -114,8 +114,7 @@ function adoptionOf({ primary, replica, replicatesFrom, differences }: Chosen, p
     phase: 'enabling' as const,
     activeLocation: from,
     replicatesFrom: from,
-    // Both sites refuse what is older than the last decision they saw.
-    epoch: Math.max(primary.epoch, replica?.epoch ?? 0),
+    epoch,
     createdAt: ports.clock.now(),
   };
   return { vm, settings: primary.settings, differences };

@@ -24,7 +24,10 @@ export async function readSurroundings(vaultId: VaultId, store: Store, now: numb
     const open = ofJob.filter(({ vmId, attempts: count }) => count > 0 && !isProtected.has(vmId) && !isExcluded.has(vmId));
     const job = open.length === 0 ? null : await store.jobs.find(vaultId, jobId);
     if (job?.state === 'cancelled') cancelled.push(...(await exclusionsBy(job, open, store)));
-    else for (const { vmId, attempts: count } of open) attempts.set(vmId, { attempts: count, endedAt: job?.endedAt ?? now });
+    // A job that the vault no longer keeps ended long ago.
+    else
+      for (const { vmId, attempts: count } of open)
+        attempts.set(vmId, { attempts: count, endedAt: job === null ? 0 : (job.endedAt ?? now) });
   }
   for (const { vmId } of cancelled) isExcluded.add(vmId);
   return {

@@ -19,6 +19,7 @@ import { drills } from './migrations/0003-drills.ts';
 import { planApprovals } from './migrations/0004-plan-approvals.ts';
 import { commitWindows } from './migrations/0005-commit-windows.ts';
 import { protectionRules } from './migrations/0006-protection-rules.ts';
+import { epochsOutliveProtection } from './migrations/0007-epochs-outlive-protection.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Rules } from './rules.ts';
@@ -46,6 +47,7 @@ const migrations = {
   '0004-plan-approvals': planApprovals,
   '0005-commit-windows': commitWindows,
   '0006-protection-rules': protectionRules,
+  '0007-epochs-outlive-protection': epochsOutliveProtection,
 };
 
 /**

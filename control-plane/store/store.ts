@@ -352,6 +352,8 @@ export interface PromiseStore {
     vaultId: VaultId,
     where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
+  /** Of VMs whose protection has ended after an ownership decision. */
+  lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
 }
 
 export interface AccountStore {

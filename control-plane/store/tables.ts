@@ -106,6 +106,7 @@ export interface Tables {
     removed_by: UserId | null;
   };
   rule_exclusions: InVault & { vm_id: VmId; name: string; excluded_at: number; excluded_by: string; job_id: JobId | null };
+  vm_epochs: InVault & { vm_id: VmId; epoch: number };
   rule_attempts: InVault & { vm_id: VmId; attempts: number; job_id: JobId };
   jobs: InVault & {
     id: JobId;
