@@ -7,6 +7,8 @@ import type { Clock, Log, Random } from '../shared/ports.ts';
 import type { Signer } from '../shared/protocol/envelope.ts';
 import { Hub } from './channel/hub.ts';
 import type { ReplicationAuthority } from './operations/compile.ts';
+import type { Presence } from './operations/operations.ts';
+import { RuleKeeper } from './operations/rule-keeper.ts';
 import { OperationRunner } from './operations/runner.ts';
 import type { Bell } from './store/bell.ts';
 import type { Store } from './store/store.ts';
@@ -36,6 +38,11 @@ export interface ControlPlaneCore {
 
 export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore {
   const { store, bell, replication, clock, random, log } = ports;
+  const presence: Presence = {
+    isConnected: (siteId) => hub.isConnected(siteId),
+    lastHeardAt: (siteId) => hub.lastHeardAt(siteId),
+    scriptsOf: (siteId) => hub.scriptsOf(siteId),
+  };
   const operations = new OperationRunner({
     store,
     bell,
@@ -44,18 +51,19 @@ export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore
     random,
     log,
     dispatcher: { send: (siteId, commands) => hub.send(siteId, commands) },
-    presence: {
-      isConnected: (siteId) => hub.isConnected(siteId),
-      lastHeardAt: (siteId) => hub.lastHeardAt(siteId),
-      scriptsOf: (siteId) => hub.scriptsOf(siteId),
-    },
+    presence,
   });
   const hub = new Hub({ ...ports, work: operations });
+  const rules = new RuleKeeper({ store, bell, presence, operations, clock, log });
   return {
     hub,
     operations,
-    resume: () => operations.resume(),
+    async resume() {
+      await operations.resume();
+      await rules.begin();
+    },
     stop() {
+      rules.stop();
       operations.stop();
       hub.close();
     },

@@ -29,6 +29,10 @@ export type PairingId = z.infer<typeof PairingId>;
 export const ProtectedVmId = z.uuid().brand('ProtectedVmId');
 export type ProtectedVmId = z.infer<typeof ProtectedVmId>;
 
+/** A rule that protects VMs of a pairing by itself. */
+export const RuleId = z.uuid().brand('RuleId');
+export type RuleId = z.infer<typeof RuleId>;
+
 export const PlanId = z.uuid().brand('PlanId');
 export type PlanId = z.infer<typeof PlanId>;
 

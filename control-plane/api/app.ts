@@ -11,6 +11,7 @@ import { ROUTE_IDS, type RouteId, routeOf } from '../../shared/api/routes.ts';
 import { fieldText, mistakesOf } from '../../shared/document-mistakes.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { accountHandlers } from './account-handlers.ts';
+import { adoptionHandlers } from './adoption-handlers.ts';
 import { identify } from './credentials.ts';
 import { drillHandlers } from './drill-handlers.ts';
 import { EventStreams } from './event-stream.ts';
@@ -20,6 +21,7 @@ import { planHandlers } from './plan-handlers.ts';
 import { answerProblems } from './problem-answer.ts';
 import { protectionHandlers } from './protection-handlers.ts';
 import { limitRate, PER_MINUTE } from './rate-limits.ts';
+import { ruleHandlers } from './rule-handlers.ts';
 import { setUpPage } from './set-up-page.ts';
 import { siteHandlers } from './site-handlers.ts';
 import { vaultHandlers } from './vault-handlers.ts';
@@ -38,6 +40,8 @@ export function createApi(ports: ApiPorts): Api {
     ...vaultHandlers(ports),
     ...siteHandlers(ports),
     ...protectionHandlers(ports),
+    ...adoptionHandlers(ports),
+    ...ruleHandlers(ports),
     ...planHandlers(ports),
     ...drillHandlers(ports),
     ...jobHandlers(ports),

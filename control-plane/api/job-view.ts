@@ -81,6 +81,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
       }),
     })),
     awaitedAgents: job.endedAt === null ? awaitedAgents(state, log, agentOf, now) : [],
+    byRule: input.byRule ?? null,
     leftOut: input.skipped ?? [],
     approval: input.approval ?? null,
     reason: input.reason ?? input.primary?.reason ?? null,

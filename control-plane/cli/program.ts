@@ -1,6 +1,7 @@
 /** The tree of commands of `farshore`. */
 import { Argument, Command } from 'commander';
 import { addAccountCommands } from './commands/account-commands.ts';
+import { addAdoptionCommands } from './commands/adoption-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
 import { addJobCommands } from './commands/job-commands.ts';
 import { addPairingCommands } from './commands/pairing-commands.ts';
@@ -8,6 +9,7 @@ import { addPlanCommands } from './commands/plan-commands.ts';
 import { addProtectionCommands } from './commands/protection-commands.ts';
 import { addRecoveryCommands } from './commands/recovery-commands.ts';
 import { addReplicationCommands } from './commands/replication-commands.ts';
+import { addRuleCommands } from './commands/rule-commands.ts';
 import { addSiteCommands } from './commands/site-commands.ts';
 import { addVaultCommands } from './commands/vault-commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
@@ -48,6 +50,8 @@ export function buildProgram(tree: Tree, version: string): Command {
   addSiteCommands(tree, program);
   addPairingCommands(tree, program);
   addProtectionCommands(tree, program);
+  addAdoptionCommands(tree, program);
+  addRuleCommands(tree, program);
   addPlanCommands(tree, program);
   addRecoveryCommands(tree, program);
   addReplicationCommands(tree, program);

@@ -29,7 +29,7 @@ export interface ReplicationAuthority {
 }
 
 /** A compiled request; the runner adds who asked and when. */
-export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing'> {
+export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }

@@ -4,7 +4,7 @@
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
-import type { JobId, SiteId, StepId, VaultId } from '../../shared/ids.ts';
+import type { JobId, RuleId, SiteId, StepId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Job } from '../store/store.ts';
@@ -15,9 +15,16 @@ export interface Actor {
   readonly name: string;
 }
 
+/** Why a rule, and no person, asks for it; kept with the job. */
+export interface ByRule {
+  readonly rule: RuleId;
+  readonly match: string;
+  readonly vms: readonly { readonly vmId: VmId; readonly name: string; readonly why: string }[];
+}
+
 export interface Operations {
   /** Compiles, claims and starts. Durable when it resolves. `isNew` is false for a repeat of the same request. */
-  start(request: OperationRequest, actor: Actor): Promise<{ readonly job: Job; readonly isNew: boolean }>;
+  start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
   /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it. */

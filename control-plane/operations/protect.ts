@@ -9,6 +9,7 @@ import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing } from '../store/store.ts';
 import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
 const BEGIN_WITHIN_SECONDS = 3600;
@@ -21,7 +22,8 @@ export const compileProtect: Compile<'protect'> = async (request, actor, ports) 
   }
   await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
   const names = await namesOf(request.vms, pairing, actor, ports);
-  const newVms = [...names].map(([vmId, name]) => newVm(vmId, name, pairing, ports));
+  const epochOf = await firstEpochs(actor.vaultId, request.vms, ports.store);
+  const newVms = [...names].map(([vmId, name]) => newVm({ vmId, name, epoch: epochOf(vmId) }, pairing, ports));
   const address = pairing.replicaAddresses.recovery;
   return {
     target: newVms.length === 1 ? (newVms[0]?.name ?? '') : `${newVms.length} VMs of ${pairing.name}`,
@@ -46,27 +48,27 @@ async function namesOf(
   return known;
 }
 
-function newVm(vmId: VmId, name: string, pairing: Pairing, { clock, random }: CompilePorts): NewJob['newVms'][number] {
+type NewVm = NewJob['newVms'][number];
+
+function newVm(vm: Pick<NewVm, 'vmId' | 'name' | 'epoch'>, pairing: Pairing, { clock, random }: CompilePorts): NewVm {
   return {
     id: ProtectedVmId.parse(random.uuid()),
     vaultId: pairing.vaultId,
     pairingId: pairing.id,
-    vmId,
-    name,
+    ...vm,
     phase: 'enabling',
     activeLocation: 'primary',
     replicatesFrom: 'primary',
-    epoch: 0,
     createdAt: clock.now(),
   };
 }
 
-function protectSteps(vm: NewJob['newVms'][number], pairing: Pairing, address: string): Step<StepWork>[] {
-  const { id, vmId, name } = vm;
+function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWork>[] {
+  const { id, vmId, name, epoch } = vm;
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
-  const common = { epoch: 0, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
   const { enable, configure, seed } = replicationSteps(vm, pairing, address);
   const step = { after: [], scope: id, attempts: 3 };
@@ -106,7 +108,7 @@ function protectSteps(vm: NewJob['newVms'][number], pairing: Pairing, address: s
 }
 
 /** How replication of a VM begins under a pairing: what a job puts before, between and behind them is its own. */
-export function replicationSteps({ id, vmId, name, epoch }: NewJob['newVms'][number], pairing: Pairing, address: string) {
+export function replicationSteps({ id, vmId, name, epoch }: NewVm, pairing: Pairing, address: string) {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };

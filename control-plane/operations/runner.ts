@@ -14,6 +14,7 @@ import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/store.ts';
+import { compileAdopt } from './adopt.ts';
 import { compileChangePairing } from './change-pairing.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
@@ -23,7 +24,7 @@ import type { Compile, CompilePorts, Compilers } from './compile.ts';
 import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
-import type { Actor, Dispatcher, Operations } from './operations.ts';
+import type { Actor, ByRule, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
@@ -39,6 +40,7 @@ const compilers: Compilers = {
   changePairing: compileChangePairing,
   movePairing: compileMovePairing,
   protect: compileProtect,
+  adopt: compileAdopt,
   plannedFailover: compilePlannedFailover,
   unplannedFailover: compileUnplannedFailover,
   takeBack: compileTakeBack,
@@ -117,7 +119,7 @@ export class OperationRunner implements Operations {
     for (const run of this.#runs.values()) run.engine.stop();
   }
 
-  async start(request: OperationRequest, actor: Actor): Promise<{ job: Job; isNew: boolean }> {
+  async start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ job: Job; isNew: boolean }> {
     const { store, clock } = this.#ports;
     const requestDigest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
     const known = await store.jobs.find(actor.vaultId, request.id);
@@ -129,9 +131,9 @@ export class OperationRunner implements Operations {
       ...this.#ports,
       listeningSince: this.#listeningSince,
     });
-    const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input };
+    const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input: withRule(input, byRule) };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
-    const { opened, stored } = await this.#openJob({ job, ...parts }, actor);
+    const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
     if (opened === 'existing') return { job: stored, isNew: false };
     await this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts));
     return { job: stored, isNew: true };
@@ -291,6 +293,10 @@ function scriptOutcome(result: ResultOf<'script.run'>): StepOutcome {
   const { exitCode, outputRef } = result;
   if (exitCode === 0) return { ok: true, result };
   return { ok: false, error: { code: 'ERR_SCRIPT_FAILED', logRef: outputRef, exitCode } };
+}
+
+function withRule(input: unknown, byRule: ByRule | undefined): unknown {
+  return byRule === undefined ? input : { ...(input as object), byRule };
 }
 
 function sameRequest(known: Job, requestDigest: string): Job {

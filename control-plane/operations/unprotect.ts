@@ -28,6 +28,7 @@ export const compileUnprotect: Compile<'unprotect'> = async (request, actor, por
     graph: { steps: members.flatMap((member) => (forced ? forcedSteps(member, isAway) : cleanSteps(member))) },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: forced ? PHASES : operationPhases.unprotect })),
     newVms: [],
+    excludes: members.map(({ vm: { vmId, name } }) => ({ vmId, name })),
   };
 };
 

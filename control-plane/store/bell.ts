@@ -11,9 +11,17 @@ export type Ring =
 
 export class Bell {
   readonly #listeners = new Map<VaultId, Set<(ring: Ring) => void>>();
+  readonly #ofAll = new Set<(vaultId: VaultId, ring: Ring) => void>();
 
   ring(vaultId: VaultId, ring: Ring): void {
     for (const listener of this.#listeners.get(vaultId) ?? []) listener(ring);
+    for (const listener of this.#ofAll) listener(vaultId, ring);
+  }
+
+  /** Of every vault, also of one that comes later. The function returned stops it. */
+  listenToAll(listener: (vaultId: VaultId, ring: Ring) => void): () => void {
+    this.#ofAll.add(listener);
+    return () => void this.#ofAll.delete(listener);
   }
 
   /** The function returned stops it. */

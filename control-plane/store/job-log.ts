@@ -13,6 +13,7 @@ import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { type Append, type JobEntry, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
 import type { Projection } from './store.ts';
+import { keepEpochs } from './vm-epochs.ts';
 
 interface Waiting {
   readonly append: Append;
@@ -81,6 +82,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
   for (const group of byEnd.values()) {
     const { life, pairingId, drill, commitWindow } = group[0] as VmEntry;
     for (const some of batches(group.map(({ id }) => id))) {
+      if (life === null) await keepEpochs(db, vaultId, some);
       await (life === null
         ? db.deleteFrom('protected_vms').where('vault_id', '=', vaultId).where('id', 'in', some).execute()
         : db

@@ -6,6 +6,7 @@ import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { batches, inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
+import { noteForRules } from './rules.ts';
 import type { NewJob } from './store.ts';
 
 interface Refusal {
@@ -32,6 +33,7 @@ export async function writeOrder(db: Query, order: NewJob): Promise<void> {
   await changePairing(db, order);
   await claim(db, order);
   await insertVms(db, order);
+  await noteForRules(db, order);
 }
 
 function refusal(refusals: readonly Refusal[]): FarshoreError | null {

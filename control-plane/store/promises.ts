@@ -1,10 +1,11 @@
 /** Pairings and protected VMs for reading. Only jobs write them: job-opening.ts and job-log.ts. */
 import type { Selectable } from 'kysely';
-import type { PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
+import type { PairingId, ProtectedVmId, VaultId, VmId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Connection } from './connection.ts';
 import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
 import type { Tables } from './tables.ts';
+import { lastEpochs } from './vm-epochs.ts';
 
 export class Promises implements PromiseStore {
   readonly #connection: Connection;
@@ -42,6 +43,10 @@ export class Promises implements PromiseStore {
       ];
       return [...new Map(found.map((row) => [row.id, toProtectedVm(row)])).values()];
     });
+  }
+
+  lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>> {
+    return this.#connection.read((db) => lastEpochs(db, vaultId, vmIds));
   }
 }
 

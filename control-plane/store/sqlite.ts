@@ -18,8 +18,11 @@ import { bothDirections } from './migrations/0002-both-directions.ts';
 import { drills } from './migrations/0003-drills.ts';
 import { planApprovals } from './migrations/0004-plan-approvals.ts';
 import { commitWindows } from './migrations/0005-commit-windows.ts';
+import { protectionRules } from './migrations/0006-protection-rules.ts';
+import { epochsOutliveProtection } from './migrations/0007-epochs-outlive-protection.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
+import { Rules } from './rules.ts';
 import { Settings } from './settings.ts';
 import { Sites } from './sites.ts';
 import { EmbeddedDialect } from './sqlite-dialect.ts';
@@ -43,6 +46,8 @@ const migrations = {
   '0003-drills': drills,
   '0004-plan-approvals': planApprovals,
   '0005-commit-windows': commitWindows,
+  '0006-protection-rules': protectionRules,
+  '0007-epochs-outlive-protection': epochsOutliveProtection,
 };
 
 /**
@@ -74,6 +79,7 @@ export async function openStore({ file, defer = queueMicrotask }: StoreOptions):
     observations: new Observations(connection),
     wishes: new Wishes(connection),
     promises: new Promises(connection),
+    rules: new Rules(connection),
     jobs: new Jobs(connection, defer),
     settings: new Settings(connection),
     close,

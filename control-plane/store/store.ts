@@ -28,6 +28,7 @@ import type {
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
+import type { RuleStore } from './rule-store.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
 
@@ -199,6 +200,7 @@ export type JobKind =
   | 'changePairing'
   | 'movePairing'
   | 'protect'
+  | 'adopt'
   | 'plannedFailover'
   | 'unplannedFailover'
   | 'takeBack'
@@ -242,6 +244,10 @@ export interface NewJob {
   readonly newPairing?: Pairing;
   /** What a pairing is from now on. */
   readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
+  /** VMs whose protection a person ends: no rule puts them back. */
+  readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
+  /** A rule wants the new VMs, and no person. */
+  readonly byRule?: boolean;
 }
 
 export interface StoredFact {
@@ -346,6 +352,8 @@ export interface PromiseStore {
     vaultId: VaultId,
     where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
+  /** Of VMs whose protection has ended after an ownership decision. */
+  lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
 }
 
 export interface AccountStore {
@@ -376,6 +384,7 @@ export interface Store {
   readonly observations: ObservationStore;
   readonly wishes: WishStore;
   readonly promises: PromiseStore;
+  readonly rules: RuleStore;
   readonly jobs: JobStore;
   readonly settings: SettingStore;
   close(): Promise<void>;

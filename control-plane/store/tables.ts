@@ -12,6 +12,7 @@ import type {
   PairingId,
   PlanId,
   ProtectedVmId,
+  RuleId,
   SiteId,
   UserId,
   VaultId,
@@ -95,6 +96,18 @@ export interface Tables {
   plan_versions: InVault & { plan_id: PlanId; version: number; document: string; created_at: number; created_by: UserId };
   plan_approvals: InVault & { plan_id: PlanId; version: number; approved_by: UserId; approved_at: number; comment: string };
   vault_settings: InVault & { settings: string; changed_by: UserId; changed_at: number };
+  protection_rules: InVault & {
+    id: RuleId;
+    pairing_id: PairingId;
+    match: string;
+    created_at: number;
+    created_by: UserId;
+    removed_at: number | null;
+    removed_by: UserId | null;
+  };
+  rule_exclusions: InVault & { vm_id: VmId; name: string; excluded_at: number; excluded_by: string; job_id: JobId | null };
+  vm_epochs: InVault & { vm_id: VmId; epoch: number };
+  rule_attempts: InVault & { vm_id: VmId; attempts: number; job_id: JobId };
   jobs: InVault & {
     id: JobId;
     kind: JobKind;

@@ -16,6 +16,7 @@ import { type Envelope, openEnvelope, type SignedEnvelope, type Verifier } from 
 import { limits } from '../../shared/protocol/limits.ts';
 import type { Scripts } from '../scripts/scripts.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
+import { adoptionHandlers } from './adoption.ts';
 import { drillHandlers } from './drill.ts';
 import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
@@ -33,6 +34,7 @@ import { waitHandlers } from './waits.ts';
 const handlers: Handlers = {
   ...hostsHandlers,
   ...replicationHandlers,
+  ...adoptionHandlers,
   ...reversalHandlers,
   ...failoverHandlers,
   ...plannedFailoverHandlers,

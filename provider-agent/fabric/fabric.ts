@@ -7,7 +7,7 @@
  * wrong state throws a FabricError and changes nothing, as the cmdlets do; callers look first. States and
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
-import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { ProtectionPolicy, ReplicationSettings } from '../../shared/domain/policy.ts';
 import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
 /** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
@@ -66,6 +66,8 @@ export interface ReplicationView {
   readonly failoverType: 'none' | 'planned' | 'unplanned';
   /** When the newest recovery point was current at the primary; milliseconds since 1970, null before the first. */
   readonly lastPointAt: number | null;
+  /** How it replicates; null where it does not. */
+  readonly settings: ReplicationSettings | null;
 }
 
 export interface RecoveryPoint {
@@ -170,7 +172,7 @@ export interface Fabric {
   enableReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
   /** Primary: readyForInitialReplication -> initialReplicationInProgress, and by itself -> replicating. */
   startInitialReplication(ref: VmRef, act: Act): Promise<void>;
-  /** Recovery: sets the networks and reserves the addresses that the replica gets when it is failed over. */
+  /** Replica: sets the networks and reserves the addresses that it gets when it is failed over. One that was the primary keeps its own. */
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void>;
   /** Primary, in any state: frequency, recovery points and compression from now on, at its replica too. Repeating it changes nothing. */
   setReplicationPolicy(ref: VmRef, policy: ProtectionPolicy, act: Act): Promise<void>;

@@ -158,13 +158,13 @@ function refOf(key: string): VmView['ref'] {
 
 /** Field by field: what the fabric knows beyond this stays at the site. */
 function toReport(vm: VmView): VmReport {
-  const { mode, state, health, lastPointAt } = vm.replication;
+  const { mode, state, health, lastPointAt, settings } = vm.replication;
   return {
     ref: { cloudId: vm.ref.cloudId, vmId: vm.ref.vmId },
     name: fitName(vm.name),
     power: vm.power,
     networkIds: vm.networkIds.slice(0, NETWORKS_MOST),
-    replication: { mode, state, health, lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt) },
+    replication: { mode, state, health, lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt), settings },
     epoch: vm.epoch,
   };
 }

@@ -77,7 +77,7 @@ function holdsOf(schema: Schema): string {
 }
 
 function orNothing(field: Field): Field {
-  return { ...field, holds: `${field.holds}, or nothing` };
+  return field.holds.endsWith(', or nothing') ? field : { ...field, holds: `${field.holds}, or nothing` };
 }
 
 function variantsOf(schema: Schema): Schema[] {

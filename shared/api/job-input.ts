@@ -4,9 +4,16 @@
  */
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
-import { JobId, ProtectedVmId, StepId } from '../ids.ts';
+import { JobId, ProtectedVmId, RuleId, StepId, VmId } from '../ids.ts';
 import { PrimaryEvidence } from './operations.ts';
 import { RunApproval } from './run-approval.ts';
+
+/** What a job by rule keeps of it: why each VM was taken. */
+export const JobRule = z.object({
+  rule: RuleId,
+  match: z.string(),
+  vms: z.array(z.object({ vmId: VmId, name: z.string(), why: z.string() })),
+});
 
 const Member = z.object({ vm: ProtectedVmId, name: z.string() });
 
@@ -32,6 +39,8 @@ export const JobInput = z.object({
   /** What the plan says; its VMs are taken back so long after the end of the job unless they are committed. */
   commitWithinMinutes: z.int().nullish(),
   primary: PrimaryEvidence.optional(),
+  /** The rule that wanted it, where no person did. */
+  byRule: JobRule.optional(),
   /** Of a clean-up: the drill, and what a person said of it. */
   drill: JobId.optional(),
   outcome: z.enum(DRILL_OUTCOMES).optional(),

@@ -8,6 +8,7 @@ import { ERROR_CODES } from '../errors.ts';
 import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
 import { Moment, Reason } from './fields.ts';
+import { JobRule } from './job-input.ts';
 import { ApprovalOfJob } from './run-approval.ts';
 
 export const JOB_KINDS = [
@@ -15,6 +16,7 @@ export const JOB_KINDS = [
   'changePairing',
   'movePairing',
   'protect',
+  'adopt',
   'plannedFailover',
   'unplannedFailover',
   'takeBack',
@@ -105,6 +107,7 @@ export const JobDetailAnswer = JobAnswer.extend({
   lastSeq: z.int().meta({ description: 'of the newest fact that this answer tells of' }),
   groups: z.array(z.object({ name: z.string(), members: z.array(MemberAnswer) })),
   awaitedAgents: z.array(AwaitedAgent).meta({ description: 'agents that the job waits for and that are not connected' }),
+  byRule: JobRule.nullable().meta({ description: 'the protection rule that wanted it; null: a person did' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
   approval: ApprovalOfJob,
   reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody is asked' }),

@@ -83,6 +83,19 @@ export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,
+    kind: z.literal('adopt'),
+    pairing: PairingId,
+    vms: z.array(VmId).min(1).max(10_000),
+    /** Settings that are not those of the policy are kept, or changed to it once the VM is adopted. Without it such a VM is refused, with every difference listed. */
+    differences: z
+      .discriminatedUnion('do', [
+        z.strictObject({ do: z.literal('keep'), reason: z.string().trim().min(1).max(1000) }),
+        z.strictObject({ do: z.literal('bringToPolicy') }),
+      ])
+      .optional(),
+  }),
+  z.strictObject({
+    id: JobId,
     kind: z.literal('plannedFailover'),
     target: Target,
     direction: Direction.default('toRecovery'),

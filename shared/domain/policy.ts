@@ -20,4 +20,20 @@ export const ProtectionPolicy = z
   });
 export type ProtectionPolicy = z.infer<typeof ProtectionPolicy>;
 
+/** How a VM replicates, as the fabric tells it; people who set it up by hand may have chosen what no policy offers. */
+export const ReplicationSettings = z.strictObject({
+  copyFrequencySeconds: z.int().min(1).max(86_400).meta({ description: 'seconds between two copies' }),
+  additionalRecoveryPoints: z.int().min(0).max(1000).meta({ description: 'recovery points kept beside the latest' }),
+  applicationConsistentHours: z.int().min(1).max(1000).nullable().meta({ description: 'hours between application-consistent points' }),
+  compression: z.boolean().meta({ description: 'whether changes are compressed on the way' }),
+  authentication: z.enum(['certificate', 'kerberos']).meta({ description: 'how hosts prove who they are' }),
+});
+export type ReplicationSettings = z.infer<typeof ReplicationSettings>;
+
+/** The part of a policy that a fabric can tell of a VM that replicates already. */
+export function settingsOf(policy: ProtectionPolicy): ReplicationSettings {
+  const { copyFrequencySeconds, additionalRecoveryPoints, applicationConsistentHours, compression, authentication } = policy;
+  return { copyFrequencySeconds, additionalRecoveryPoints, applicationConsistentHours, compression, authentication };
+}
+
 export const defaultPolicy: ProtectionPolicy = ProtectionPolicy.parse({});

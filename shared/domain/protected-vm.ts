@@ -26,6 +26,7 @@ export const otherSide = (location: ActiveLocation): ActiveLocation => (location
 export type VmEvent =
   | 'replicationEnabled'
   | 'firstCopyArrived'
+  | 'adopted'
   | 'failoverStarted'
   | 'failoverUndone'
   | 'replicaStarted'
@@ -56,6 +57,12 @@ interface Transition {
 /** The whole life; docs/states.md is drawn from it. A protected VM is born `enabling`. */
 export const transitions: readonly Transition[] = [
   { from: 'enabling', on: 'replicationEnabled', to: 'seeding', why: 'both sides replicate; the first copy is on its way' },
+  {
+    from: 'enabling',
+    on: 'adopted',
+    to: 'protected',
+    why: 'it replicated before it was protected, and its replica holds a recovery point',
+  },
   { from: 'enabling', on: 'protectionEnded', to: null, why: 'enabling failed and was undone' },
   { from: 'seeding', on: 'firstCopyArrived', to: 'protected', why: 'a recovery point exists' },
   { from: 'seeding', on: 'protectionEnded', to: null, why: 'the first copy failed and enabling was undone' },
@@ -64,7 +71,7 @@ export const transitions: readonly Transition[] = [
     from: 'protected',
     on: 'protectionEnded',
     to: null,
-    why: 'protecting was cancelled while the first copy arrived, and enabling was undone',
+    why: 'it was cancelled at its last moment, and undone',
   },
   { from: 'protected', on: 'failoverStarted', to: 'failingOver', why: 'a person or a plan asked' },
   { from: 'seeding', on: 'moveStarted', to: 'enabling', why: 'it leaves its replica for one at another site' },

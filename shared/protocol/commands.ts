@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { ScriptParameters } from '../domain/plan-actions.ts';
-import { ProtectionPolicy } from '../domain/policy.ts';
+import { ProtectionPolicy, ReplicationSettings } from '../domain/policy.ts';
 import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
 const Moment = z.iso.datetime();
@@ -136,6 +136,19 @@ export const commands = {
   'replication.seed': {
     args: z.strictObject({ vm: VmRef }),
     result: z.strictObject({ recoveryPointAt: Moment }),
+  },
+  /**
+   * Either side, looks only: it replicates already, with the settings given, and is adopted as it is. The replica must hold what
+   * the primary sent last, so that a replica left over from another replication is not taken for this one's.
+   */
+  'replication.admitAdoption': {
+    args: z.strictObject({
+      vm: VmRef,
+      role: z.enum(['primary', 'replica']),
+      settings: ReplicationSettings.nullable(),
+      pointAt: Moment.nullable(),
+    }),
+    result: z.strictObject({ pointAt: Moment.nullable() }),
   },
   /** Either side, looks only: the replica was failed over; its primary is off, or may be shut down. Tells whether that was planned. */
   'replication.admitReversal': {

@@ -7,6 +7,7 @@
  * `logRef`, the place in the agent's own log where the rest is told.
  */
 import { z } from 'zod';
+import { ReplicationSettings } from '../domain/policy.ts';
 import { ERROR_CODES, FarshoreError } from '../errors.ts';
 import { AgentId, CloudId, CommandId, NetworkId, VmRef } from '../ids.ts';
 import { COMMAND_KINDS, type CommandKind, commands, type ResultOf, ScriptName, Stage } from './commands.ts';
@@ -45,6 +46,7 @@ export const ReplicationReport = z.strictObject({
     .meta({ description: 'state of the replication' }),
   health: z.enum(['notApplicable', 'normal', 'warning', 'critical']).meta({ description: 'health of the replication' }),
   lastPointAt: Moment.nullable().meta({ description: 'moment of the newest recovery point' }),
+  settings: ReplicationSettings.nullable(),
 });
 export type ReplicationReport = z.infer<typeof ReplicationReport>;
 

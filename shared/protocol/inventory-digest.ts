@@ -57,7 +57,14 @@ export function networkItem(network: { readonly id: NetworkId; readonly name: st
 export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
   const { ref, name, power, networkIds, replication, epoch } = vm;
   const { mode, state, health, lastPointAt } = replication;
+  const settings = replication.settings && [
+    replication.settings.copyFrequencySeconds,
+    replication.settings.additionalRecoveryPoints,
+    replication.settings.applicationConsistentHours,
+    replication.settings.compression,
+    replication.settings.authentication,
+  ];
   return sha256(
-    JSON.stringify(['vm', ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, epoch]),
+    JSON.stringify(['vm', ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch]),
   );
 }

@@ -13,7 +13,7 @@ import type {
   ReplicationHost,
   VmView,
 } from '../../provider-agent/fabric/fabric.ts';
-import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import { type CloudId, CommandId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
 
 export interface ContractSide {
@@ -144,6 +144,17 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
         ['off', 0, 'replica', 'waitingForInitialReplication'],
       );
       assert.equal(made.name, primary.name);
+    });
+
+    it('tells of each end how it replicates, and nothing of a VM that does not', async () => {
+      const [ref, other] = pair.vms;
+      const chosen = { ...policy, additionalRecoveryPoints: 6, applicationConsistentHours: 4, compression: false };
+      await pair.primary.fabric.enableReplication(ref, await prepare(), chosen, act());
+      assert.deepEqual((await viewOf(pair.primary, ref)).replication.settings, settingsOf(chosen));
+      assert.deepEqual((await viewOf(pair.recovery, atRecovery(ref))).replication.settings, settingsOf(chosen));
+      assert.equal((await viewOf(pair.primary, other)).replication.settings, null);
+      await pair.primary.fabric.removeReplication(ref, act());
+      assert.equal((await viewOf(pair.primary, ref)).replication.settings, null);
     });
 
     it('refuses to replicate to a site that the hosts are not prepared for', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
-import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import { SiteId } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
@@ -68,6 +68,27 @@ class Pair {
     return first as Extract<Outcome, { status: 'done' }>;
   }
 
+  /** The hosts of both clouds are prepared for each other. */
+  async prepared() {
+    const [gold] = (await this.primary.readInventory(null)).clouds;
+    const [silver] = (await this.recovery.readInventory(null)).clouds;
+    const [vm] = (await this.primary.readInventory(null)).vms;
+    assert.ok(gold && silver && vm);
+    const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
+    const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
+    await this.done('primary', {
+      kind: 'hosts.prepare',
+      args: { ...prepare, cloudId: gold.id, peer: { siteId: recoverySite, cloudId: silver.id } },
+    });
+    const prepared = await this.done('recovery', {
+      kind: 'hosts.prepare',
+      args: { ...prepare, cloudId: silver.id, peer: { siteId: primarySite, cloudId: gold.id } },
+    });
+    assert.ok(prepared.kind === 'hosts.prepare');
+    const target = { siteId: recoverySite, cloudId: silver.id, address: prepared.result.address };
+    return { vm, gold, silver, replica: { cloudId: silver.id, vmId: vm.ref.vmId }, target };
+  }
+
   sentBytes(): string {
     return [...this.#agents.primary.sentTexts, ...this.#agents.recovery.sentTexts].join('\n');
   }
@@ -75,26 +96,7 @@ class Pair {
 
 test('the handlers take a VM from pairing to a committed failover on simulated sites, every command asked for twice', async (t) => {
   const pair = await Pair.open(t);
-  const [gold] = (await pair.primary.readInventory(null)).clouds;
-  const [silver] = (await pair.recovery.readInventory(null)).clouds;
-  const [vm] = (await pair.primary.readInventory(null)).vms;
-  assert.ok(gold && silver && vm);
-  const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
-  const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
-
-  await pair.done('primary', {
-    kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: gold.id, peer: { siteId: recoverySite, cloudId: silver.id } },
-  });
-  const prepared = await pair.done('recovery', {
-    kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: silver.id, peer: { siteId: primarySite, cloudId: gold.id } },
-  });
-  const address = prepared.kind === 'hosts.prepare' ? prepared.result.address : null;
-  assert.ok(address);
-
-  const replica = { cloudId: silver.id, vmId: vm.ref.vmId };
-  const target = { siteId: recoverySite, cloudId: silver.id, address };
+  const { vm, replica, target } = await pair.prepared();
   await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
   await pair.done('recovery', { kind: 'replica.configure', args: { vm: replica, networks: [] } }, 1);
   const seeded = await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
@@ -117,23 +119,7 @@ test('the handlers take a VM from pairing to a committed failover on simulated s
 
 test('a failover is taken back, and protection ends with the replica deleted', async (t) => {
   const pair = await Pair.open(t);
-  const [gold] = (await pair.primary.readInventory(null)).clouds;
-  const [silver] = (await pair.recovery.readInventory(null)).clouds;
-  const [vm] = (await pair.primary.readInventory(null)).vms;
-  assert.ok(gold && silver && vm);
-  const [primarySite, recoverySite] = [SiteId.parse(uuidOf('reading')), SiteId.parse(uuidOf('slough'))];
-  const prepare = { pairingId, authentication: 'certificate', port: null, authority: pem, root: pem } as const;
-  await pair.done('primary', {
-    kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: gold.id, peer: { siteId: recoverySite, cloudId: silver.id } },
-  });
-  const prepared = await pair.done('recovery', {
-    kind: 'hosts.prepare',
-    args: { ...prepare, cloudId: silver.id, peer: { siteId: primarySite, cloudId: gold.id } },
-  });
-  const address = (prepared.kind === 'hosts.prepare' && prepared.result.address) || '';
-  const replica = { cloudId: silver.id, vmId: vm.ref.vmId };
-  const target = { siteId: recoverySite, cloudId: silver.id, address };
+  const { vm, gold, silver, replica, target } = await pair.prepared();
   await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
   await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
 
@@ -148,4 +134,31 @@ test('a failover is taken back, and protection ends with the replica deleted', a
   await pair.done('recovery', { kind: 'hosts.release', args: { pairingId, cloudId: silver.id } });
   assert.equal((await pair.primary.findVm(vm.ref))?.power, 'running');
   assert.doesNotMatch(pair.sentBytes(), /reading-1|slough-1|\.example/, 'names of hosts stay at the sites');
+});
+
+test('only what replicates with the settings that were reported is adopted, and only where the replica holds what was sent', async (t) => {
+  const pair = await Pair.open(t);
+  const { vm, replica, target } = await pair.prepared();
+  const admit = (side: 'primary' | 'recovery', over: object) =>
+    pair.ask(side, {
+      kind: 'replication.admitAdoption',
+      args: { vm: vm.ref, role: 'primary', settings: settingsOf(defaultPolicy), pointAt: null, ...over },
+    });
+  const codeOf = (outcome: Outcome) => ('code' in outcome ? outcome.code : outcome.status);
+  assert.equal(codeOf(await admit('primary', {})), 'ERR_WRONG_STATE', 'it does not replicate yet');
+  await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } });
+  assert.equal(codeOf(await admit('primary', {})), 'ERR_WRONG_STATE', 'there is no first copy yet');
+  await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } });
+
+  const found = await admit('primary', {});
+  assert.ok(found.status === 'done' && found.kind === 'replication.admitAdoption');
+  const { pointAt } = found.result;
+  assert.ok(pointAt);
+  assert.equal(codeOf(await admit('recovery', { vm: replica, role: 'replica', settings: null, pointAt })), 'done');
+  assert.equal(codeOf(await admit('recovery', { vm: replica, settings: null })), 'ERR_WRONG_STATE', 'it is the replica, not the primary');
+  const changed = { ...settingsOf(defaultPolicy), compression: false };
+  assert.equal(codeOf(await admit('primary', { settings: changed })), 'ERR_SETTINGS_DIFFER');
+  const later = new Date(Date.parse(pointAt) + 1000).toISOString();
+  const elsewhere = await admit('recovery', { vm: replica, role: 'replica', settings: null, pointAt: later });
+  assert.equal(codeOf(elsewhere), 'ERR_NOT_A_PAIR', 'the replica is of another replication');
 });

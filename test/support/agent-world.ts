@@ -12,6 +12,7 @@ import { type AgentCore, type AgentSettings, startAgentCore } from '../../provid
 import type { Fabric, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { openJournal } from '../../provider-agent/state/sqlite-journal.ts';
+import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import type { AgentId, CloudId, CommandId, JobId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { AgentMessage, Outcome } from '../../shared/protocol/egress.ts';
@@ -43,6 +44,7 @@ export function replica(n: number, over: Partial<VmView> = {}): VmView {
       health: 'normal',
       failoverType: 'none',
       lastPointAt: Date.parse('2026-11-23T07:59:00Z'),
+      settings: settingsOf(defaultPolicy),
     },
     epoch: 0,
     ...over,

@@ -284,7 +284,7 @@ export function report(name: string, { cloudId, networkId }: SiteInWorld): VmRep
     name,
     power: 'running',
     networkIds: [networkId],
-    replication: { mode: 'none', state: 'disabled', health: 'notApplicable', lastPointAt: null },
+    replication: { mode: 'none', state: 'disabled', health: 'notApplicable', lastPointAt: null, settings: null },
     epoch: 0,
   };
 }

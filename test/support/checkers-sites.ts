@@ -23,8 +23,9 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
       for (const place of runningAt.get(vmId)?.keys() ?? []) runningAt.get(vmId)?.set(place, 'theirs');
     if (event.type === 'opened') {
       const reached = sources.sitesOf(event.job).filter((site) => connected.has(site));
-      if (hasOverride(event.job, reached) || moved.cover(event.job)) overrides.add(event.job.job.id);
-      moved.take(event.job, overrides.has(event.job.job.id));
+      const under = hasOverride(event.job, reached) ? event.job.claims.map(({ id }) => id) : moved.coveredBy(event.job);
+      for (const id of under) overrides.add(`${event.job.job.id} ${sources.vmIdOf(id)}`);
+      moved.take(event.job, under);
     }
     if (event.type !== 'power') continue;
     const { change, site } = event;
@@ -40,7 +41,7 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
     const elsewhere = [...places].filter(([other]) => other !== place);
     if (isOurs && elsewhere.some(([, whose]) => whose === 'ours'))
       found.push(`VM ${change.vmId} was started at ${place} while it runs elsewhere by us`);
-    if (isOurs && elsewhere.length > 0 && !overrides.has(jobOf(change.commandId ?? '')))
+    if (isOurs && elsewhere.length > 0 && !overrides.has(`${jobOf(change.commandId ?? '')} ${change.vmId}`))
       found.push(`VM ${change.vmId} was started at ${place} by ${change.commandId} without an override while it runs elsewhere`);
     places.set(place, isOurs ? 'ours' : 'theirs');
   }
@@ -51,15 +52,13 @@ export function singleActivation(trace: readonly TraceEvent[]): string[] {
 class Moved {
   readonly #vms = new Set<string>();
 
-  cover({ job, claims }: NewJob): boolean {
-    return job.kind === 'changeRecoveryPoint' && claims.every(({ id }) => this.#vms.has(id));
+  coveredBy({ job, claims }: NewJob): string[] {
+    return job.kind === 'changeRecoveryPoint' ? claims.flatMap(({ id }) => (this.#vms.has(id) ? [id] : [])) : [];
   }
 
-  take({ job, claims }: NewJob, isUnderOverride: boolean): void {
-    for (const { id } of claims) {
-      if (job.kind === 'takeBack') this.#vms.delete(id);
-      else if (isUnderOverride) this.#vms.add(id);
-    }
+  take({ job, claims }: NewJob, underOverride: readonly string[]): void {
+    for (const id of underOverride) this.#vms.add(id);
+    if (job.kind === 'takeBack') for (const { id } of claims) this.#vms.delete(id);
   }
 }
 
@@ -84,7 +83,8 @@ class Sources {
       if (newPairing && newPairing.primary.siteId !== newPairing.recovery.siteId)
         this.#ends.set(newPairing.id, [newPairing.primary.siteId, newPairing.recovery.siteId]);
       for (const vm of newVms) {
-        this.#ofVm.set(vm.id, this.#ends.get(vm.pairingId) ?? ['', '']);
+        const [primary, recovery] = this.#ends.get(vm.pairingId) ?? ['', ''];
+        this.#ofVm.set(vm.id, vm.replicatesFrom === 'primary' ? [primary, recovery] : [recovery, primary]);
         this.#vmIds.set(vm.id, vm.vmId);
       }
     }
@@ -96,6 +96,11 @@ class Sources {
       this.#ofVm.set(vm, [target, source]);
       return [this.#vmIds.get(vm) ?? ''];
     });
+  }
+
+  /** The id that the fabric gave a protected VM. */
+  vmIdOf(id: string): string {
+    return this.#vmIds.get(id) ?? '';
   }
 
   sitesOf({ claims }: NewJob): string[] {

@@ -2,6 +2,7 @@
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { FailoverKind } from '../../shared/domain/plan-actions.ts';
 import type { JobId } from '../../shared/ids.ts';
+import { replicatesAlready } from './by-hand.ts';
 import type { FaultCase } from './operation-runs.ts';
 import { digest } from './test-scripts.ts';
 import { type Template, World } from './world.ts';
@@ -23,6 +24,14 @@ async function fresh(): Promise<Template> {
 
 async function paired(): Promise<Template> {
   const world = await World.make({ vms: 2 });
+  await world.pair();
+  return world.asTemplate();
+}
+
+/** Two VMs that replicated before the clouds were paired, uncompressed. */
+async function replicatingAlready(): Promise<Template> {
+  const world = await World.make({ vms: 2 });
+  await replicatesAlready(world, { policy: { compression: false } });
   await world.pair();
   return world.asTemplate();
 }
@@ -123,6 +132,10 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
+  adopt: {
+    template: replicatingAlready,
+    request: async (world) => ({ ...(await world.adoptRequest()), differences: { do: 'bringToPolicy' } }),
+  },
   unplannedFailover: {
     template: async () => (await protectedPair()).asTemplate(),
     before: (world) => world.goesDark('reading'),

@@ -243,8 +243,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'control-plane/operations/runner.ts',
-        from: '    const { opened, stored } = await this.#openJob({ job, ...parts }, actor);\n',
-        to: `    void this.#openJob({ job, ...parts }, actor).then(({ stored }) => this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts)));
+        from: '    const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);\n',
+        to: `    void this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor).then(({ stored }) => this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts)));
     return { job: job as never, isNew: true };
     const { opened, stored } = { opened: 'opened', stored: job as never };\n`,
       },

@@ -8,10 +8,12 @@ import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulate
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { JobId } from '../../shared/ids.ts';
+import { replicatesAlready } from './by-hand.ts';
 import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { type SiteName, World } from './world.ts';
 import type { Place } from './world-places.ts';
+import { addRule } from './world-rules.ts';
 
 export interface Story {
   readonly seed: number;
@@ -35,6 +37,7 @@ const refusals: readonly string[] = [
   'ERR_NOT_FOUND',
   'ERR_VM_NOT_FOUND',
   'ERR_DRILL_COPIES',
+  'ERR_SETTINGS_DIFFER',
 ];
 
 const takesTime = `timings:
@@ -163,6 +166,7 @@ class Teller {
     const fits = this.below(4) > 0 ? vms.filter((vm) => kind !== 'protect' && whyNot(vm, kind) === '') : vms;
     const some = fits.filter(() => this.below(2) === 0).map(({ id }) => id);
     if (kind === 'cleanUpTest' || (vms.some(({ drill }) => drill !== null) && this.below(3) === 0)) return this.#aCleanUp(vms);
+    if (kind === 'protect' && this.below(3) === 0) return world.adoptRequest([this.below(6), 4, 5].slice(this.below(3)));
     if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
     if (some.length === 0) return null;
     const isReversed = fits.find(({ id }) => id === some[0])?.replicatesFrom === 'recovery';
@@ -295,7 +299,10 @@ export async function tellStory(seed: number, length = 40): Promise<Story> {
   const world = await World.make({ vms: 6, seed, extra: takesTime, sitesInMemory: true });
   const teller = new Teller(world, seed);
   try {
+    await replicatesAlready(world, { indices: [4, 5] });
     await world.pair();
+    // In some stories nobody has to ask for protection.
+    if (teller.below(4) === 0) await addRule(world, { by: 'name', pattern: 'vm-?' });
     world.places.list();
     for (let i = 0; i < length; i++) await teller.somethingHappens();
     await teller.everyFaultEnds();

@@ -3,6 +3,8 @@
  * waits is ever told, a transaction under way is rolled back by the closing of its database, and the next life opens the file.
  */
 import { Hub } from '../../control-plane/channel/hub.ts';
+import type { Presence } from '../../control-plane/operations/operations.ts';
+import { RuleKeeper } from '../../control-plane/operations/rule-keeper.ts';
 import { OperationRunner } from '../../control-plane/operations/runner.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
 import { openStore } from '../../control-plane/store/sqlite.ts';
@@ -30,6 +32,8 @@ export interface ControlPlanePorts {
 export class ControlPlaneLife {
   readonly runner: OperationRunner;
   readonly hub: Hub;
+  readonly bell: Bell;
+  readonly rules: RuleKeeper;
   /** Past a crash none of its promises settles. */
   readonly store: Store;
   readonly life = new Lifeline();
@@ -49,17 +53,18 @@ export class ControlPlaneLife {
     const { random, log, signer, deliveries } = ports;
     const bell = new Bell();
     this.store = mortal(opened, this.life, ports);
+    const presence: Presence = {
+      isConnected: (site) => this.hub.isConnected(site),
+      lastHeardAt: (site) => this.hub.lastHeardAt(site),
+      scriptsOf: (site) => this.hub.scriptsOf(site),
+    };
     const runner: OperationRunner = new OperationRunner({
       store: this.store,
       clock,
       random,
       log,
       bell,
-      presence: {
-        isConnected: (site) => this.hub.isConnected(site),
-        lastHeardAt: (site) => this.hub.lastHeardAt(site),
-        scriptsOf: (site) => this.hub.scriptsOf(site),
-      },
+      presence,
       dispatcher: {
         send: (site, commands) => {
           for (let i = 0; i < deliveries(); i++) this.hub.send(site, commands);
@@ -71,11 +76,13 @@ export class ControlPlaneLife {
       },
     });
     this.runner = runner;
+    this.bell = bell;
+    this.rules = new RuleKeeper({ store: this.store, bell, presence, operations: runner, clock, log });
     this.hub = new Hub({ store: this.store, work: runner, signerOf: () => signer, bell, clock, log, defer: queueMicrotask });
   }
 
   resume(): void {
-    this.hasResumed = this.runner.resume();
+    this.hasResumed = this.runner.resume().then(() => this.rules.begin());
   }
 
   async crash(): Promise<void> {
@@ -122,6 +129,7 @@ function mortal(store: Store, life: Lifeline, { trace, places }: ControlPlanePor
     observations: held(store.observations),
     wishes: held(store.wishes),
     promises: held(store.promises),
+    rules: held(store.rules),
     jobs: held(store.jobs, jobs),
     settings: held(store.settings),
     close: () => store.close(),

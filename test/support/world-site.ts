@@ -40,6 +40,9 @@ export interface WorldSitePorts {
   readonly log: Log;
 }
 
+/** What people do at a site without us is done by commands that begin with it; the trace has none of them. */
+export const BY_HAND = 'by-hand/';
+
 const noted = ['begin', 'refuse', 'conclude', 'confirm', 'sawSequence'] as const;
 
 export class WorldSite {
@@ -125,12 +128,15 @@ export class WorldSite {
   noteEffects(): void {
     const { trace, id } = this.ports;
     for (const task of this.fabric.taskLog()) {
-      if (!task.hadEffect || this.#tasksSeen.has(task.seq)) continue;
+      if (!task.hadEffect || this.#tasksSeen.has(task.seq) || task.commandId.startsWith(BY_HAND)) continue;
       this.#tasksSeen.add(task.seq);
       trace.note({ type: 'effect', site: id, task });
     }
     const power = this.fabric.powerLog();
-    for (const change of power.slice(this.#powerSeen)) trace.note({ type: 'power', site: id, change });
+    for (const change of power.slice(this.#powerSeen)) {
+      const isByHand = change.commandId?.startsWith(BY_HAND) === true;
+      trace.note({ type: 'power', site: id, change: isByHand ? { ...change, cause: 'siteFile' } : change });
+    }
     this.#powerSeen = power.length;
     this.#noteCopies();
   }

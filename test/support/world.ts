@@ -123,6 +123,12 @@ export class World extends WorldCore {
     return { id: this.newJobId(), kind: 'protect', pairing: pairing?.id as PairingId, vms: vms.map(({ id }) => id) };
   }
 
+  /** For the VMs of Reading that replicate, and for them alone where indices are given. */
+  async adoptRequest(indices?: readonly number[]): Promise<OperationRequestOf<'adopt'>> {
+    const { pairing, vms } = (await this.protectRequest(indices)) as OperationRequestOf<'protect'>;
+    return { id: this.newJobId(), kind: 'adopt', pairing, vms };
+  }
+
   async requestFor(
     kind:
       | 'plannedFailover'
@@ -233,6 +239,10 @@ export class World extends WorldCore {
 
   async protect(indices?: readonly number[], from?: string, to?: string): Promise<JobId> {
     return this.#done(await this.ask(await this.protectRequest(indices, from, to)));
+  }
+
+  async adopt(indices?: readonly number[]): Promise<JobId> {
+    return this.#done(await this.ask(await this.adoptRequest(indices)));
   }
 
   async failOver(target?: Target, direction?: Direction): Promise<JobId> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fabric, TestCopyView, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
-import { defaultPolicy } from '../../shared/domain/policy.ts';
+import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import type { NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
 import type { Command, CommandKind } from '../../shared/protocol/commands.ts';
 import { withWrites } from '../support/agent-journal.ts';
@@ -15,7 +15,10 @@ const pem = '-----BEGIN CERTIFICATE-----\n';
 const point = Date.parse('2026-11-23T07:59:00Z');
 
 const inState = (mode: VmView['replication']['mode'], state: VmView['replication']['state'], over: Partial<VmView> = {}): VmView =>
-  replica(1, { replication: { mode, state, health: 'normal', failoverType: 'none', lastPointAt: point }, ...over });
+  replica(1, {
+    replication: { mode, state, health: 'normal', failoverType: 'none', lastPointAt: point, settings: settingsOf(defaultPolicy) },
+    ...over,
+  });
 
 interface Case {
   readonly args: unknown;
@@ -61,6 +64,10 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
   'replica.configure': { args: { vm: ref, networks: [] }, before: inState('replica', 'replicating') },
   'replication.setPolicy': { args: { vm: ref, policy: defaultPolicy }, before: inState('primary', 'replicating', { power: 'running' }) },
   'replication.seed': { args: { vm: ref }, before: inState('primary', 'readyForInitialReplication', { power: 'running' }) },
+  'replication.admitAdoption': {
+    args: { vm: ref, role: 'primary', settings: settingsOf(defaultPolicy), pointAt: null },
+    before: inState('primary', 'replicating', { power: 'running' }),
+  },
   'replication.admitReversal': {
     args: { vm: ref, role: 'replica', shutDown: false },
     before: inState('replica', 'failedOver', { power: 'running' }),

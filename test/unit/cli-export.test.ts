@@ -44,6 +44,7 @@ function jobNamed(name: string): JobDetailAnswer {
     state: 'parked',
     lastSeq: 3,
     awaitedAgents: [],
+    byRule: null,
     leftOut: [],
     approval: null,
     reason: null,

@@ -27,6 +27,7 @@ function detail(groups: number, members: number): JobDetailAnswer {
     state: 'inProgress',
     lastSeq: 0,
     awaitedAgents: [],
+    byRule: null,
     leftOut: [],
     approval: null,
     reason: null,

@@ -17,9 +17,7 @@ const start: Command = { kind: 'drill.start', args: { vm: ref, network, guestAns
 
 async function agent(t: TestContext): Promise<AgentWorld> {
   const world = await AgentWorld.make(t, {});
-  world.fabric.add(
-    replica(1, { replication: { mode: 'replica', state: 'replicating', health: 'normal', failoverType: 'none', lastPointAt: 0 } }),
-  );
+  world.fabric.add(replica(1, { replication: { ...replica(1).replication, lastPointAt: 0 } }));
   world.fabric.points.set(ref.vmId, [recoveryPoint]);
   await world.start();
   return world;

@@ -31,7 +31,7 @@ test('a real agent is greeted, sent all that is open, and its outcomes are ackno
     fabric.add(
       replica(n, {
         power: 'off',
-        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null },
+        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null, settings: null },
       }),
     );
   await world.clock.until(() => world.work.finished.length === 3, 'three outcomes');
@@ -234,7 +234,7 @@ const breaches: [string, number, (raw: RawAgent, world: HubWorld) => void][] = [
     (raw) => {
       const vm = {
         ...replica(1),
-        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null },
+        replication: { mode: 'none', state: 'disabled', health: 'normal', failoverType: 'none', lastPointAt: null, settings: null },
       } as const;
       const vms = Array.from({ length: 500 }, () => vm);
       const text = JSON.stringify({ type: 'inventory.changed', full: true, clouds: [], networks: [], vms, removedVms: [], digest: null });

@@ -14,7 +14,7 @@ const blue = { id: systemRandom.uuid() as NetworkId, name: 'Blue' };
 
 function report(n: number, over: Partial<VmReport> = {}): VmReport {
   const vmId = `d0000000-0000-4000-8000-${String(n).padStart(12, '0')}` as VmId;
-  const replication = { mode: 'primary', state: 'replicating', health: 'normal', lastPointAt: null } as const;
+  const replication = { mode: 'primary', state: 'replicating', health: 'normal', lastPointAt: null, settings: null } as const;
   return { ref: { cloudId: gold.id, vmId }, name: `vm-${n}`, power: 'running', networkIds: [blue.id], replication, epoch: 0, ...over };
 }
 

@@ -25,6 +25,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     `  ${wordsOf(members)}`,
     ...perGroup,
     ...(detail.approval?.state === 'emergency' ? [`  ${colors.yellow(approvalText(detail.approval))}`] : []),
+    ...byRuleLines(detail),
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
@@ -42,6 +43,12 @@ const hasDone = (members: readonly ModelMember[]): boolean => members.some(({ st
 /** Nothing else ends a drill. */
 function cleanUpLines(id: string): string[] {
   return ['', 'The test copies run until the drill is cleaned up:', `  farshore drills clean-up ${id} --outcome passed --notes "..."`];
+}
+
+function byRuleLines({ byRule }: JobDetailAnswer): string[] {
+  if (byRule === null) return [];
+  const reasons = [...new Set(byRule.vms.map(({ why }) => plain(why)))];
+  return [`  wanted by the rule ${plain(byRule.match)} (${byRule.rule.slice(0, 8)}): ${reasons.join('; ')}`];
 }
 
 function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string[] {

@@ -10,6 +10,7 @@ const kinds: Record<JobAnswer['kind'], string> = {
   changePairing: 'Change the pairing',
   movePairing: 'Move the pairing',
   protect: 'Protect',
+  adopt: 'Adopt',
   plannedFailover: 'Planned failover:',
   unplannedFailover: 'Unplanned failover:',
   takeBack: 'Take back',

@@ -156,7 +156,12 @@ export function removeReplicationWork(world: World, ref: VmRef): Work<void> {
 }
 
 function plan(world: World, ref: VmRef, adapter: Adapter, networks: readonly NetworkMapping[]): Adapter {
-  if (adapter.source === null) return adapter;
+  // It has its own place here, from before it was a replica.
+  if (adapter.source === null) {
+    const { planned } = adapter;
+    if (planned?.address != null) world.addresses.reserve(planned.networkId, planned.address, ref);
+    return adapter;
+  }
   const to = mappedNetwork(networks, adapter.source.networkId);
   const network = to === null ? null : world.hosts.network(to);
   if (to !== null && network === null) throw failed('ERR_NETWORK_NOT_FOUND', 'configureReplica', `the site has no VM network ${to}`);

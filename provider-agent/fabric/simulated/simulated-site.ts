@@ -45,7 +45,7 @@ import { ReplicationReceiver } from './replication-receiver.ts';
 import { ReplicationSender } from './replication-sender.ts';
 import type { ReplicationTransport } from './replication-transport.ts';
 import { becomeReplicaWork, resynchronizeWork, reverseReplicationWork } from './reversal-operations.ts';
-import type { SiteDefinition } from './site-definition.ts';
+import type { SiteDefinition, VmDefinition } from './site-definition.ts';
 import type { PowerChange, TaskEntry } from './task-log.ts';
 import { TaskRunner } from './task-runner.ts';
 import { TlsReplicationTransport } from './tls-transport.ts';
@@ -266,6 +266,11 @@ export class SimulatedSite implements Fabric {
 
   writeEpoch(ref: VmRef, epoch: number, act: Act): Promise<void> {
     return this.#runner.run(writeEpochWork(this.#world, ref, epoch), act);
+  }
+
+  /** Somebody makes a VM at the site while it runs. */
+  addVm(definition: VmDefinition): void {
+    this.#world.addVm(definition);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a simulated site knows of one VM; stored as one JSON document, written whole. */
 import type { AdapterSource, AdapterTarget } from '../../../shared/domain/network-map.ts';
-import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { type ProtectionPolicy, settingsOf } from '../../../shared/domain/policy.ts';
 import type { CloudId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
 import type { PowerState, RecoveryPoint, ReplicaTarget, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
 import type { Distribution } from './distribution.ts';
@@ -98,7 +98,7 @@ export function replicates({ replication }: VmRecord): boolean {
 }
 
 export function viewOf(record: VmRecord): VmView {
-  const { mode, state, health, lastPointAt, replica } = record.replication;
+  const { mode, state, health, lastPointAt, replica, policy } = record.replication;
   const failover = replica?.failover ?? null;
   const failoverType = failover === null ? 'none' : failover.isPlanned ? 'planned' : 'unplanned';
   return {
@@ -106,7 +106,7 @@ export function viewOf(record: VmRecord): VmView {
     name: record.name,
     power: record.power,
     networkIds: networkIdsOf(record.adapters),
-    replication: { mode, state, health, failoverType, lastPointAt },
+    replication: { mode, state, health, failoverType, lastPointAt, settings: policy === null ? null : settingsOf(policy) },
     epoch: record.epoch,
   };
 }

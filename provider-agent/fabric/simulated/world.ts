@@ -136,6 +136,10 @@ export class World {
     });
   }
 
+  addVm(definition: VmDefinition): void {
+    this.transaction(() => this.#plant(definition, this.hosts));
+  }
+
   #plant(definition: VmDefinition, hosts: HostStore): void {
     const ref = vmRef(definition.cloudId, definition.id);
     if (this.vms.find(ref) !== null || this.vms.wasRemoved(ref)) return;

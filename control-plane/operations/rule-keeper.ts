@@ -1,0 +1,157 @@
+/**
+ * Keeps the protection rules: when the inventory changes, when something comes due and on start, it looks which VMs the rules
+ * take now, and starts ordinary protect jobs for them. It remembers nothing itself. The id of a job comes from what is in it, and
+ * the store counts the attempt in the transaction that opens the job, so a crash at any moment makes neither two jobs nor none.
+ */
+import { createHash } from 'node:crypto';
+import { judge, matchText, ON_THE_WAY_MOST } from '../../shared/domain/protection-rules.ts';
+import { toFarshoreError } from '../../shared/errors.ts';
+import { JobId, type VaultId, type VmId } from '../../shared/ids.ts';
+import type { Clock, Log } from '../../shared/ports.ts';
+import type { Bell } from '../store/bell.ts';
+import type { ProtectionRule } from '../store/rule-store.ts';
+import type { Pairing, Store } from '../store/store.ts';
+import type { ByRule, Operations, Presence } from './operations.ts';
+import { readSurroundings, type Surroundings } from './rule-surroundings.ts';
+
+/** Reports come in many messages: they are looked at together. */
+const LOOK_AFTER_MS = 2_000;
+/** After a refusal that passes, such as of a site that is gone. */
+const AGAIN_AFTER_MS = 60_000;
+
+export interface RuleKeeperPorts {
+  readonly store: Store;
+  readonly bell: Bell;
+  readonly presence: Presence;
+  readonly operations: Pick<Operations, 'start'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Vault {
+  /** When it is looked at next, and the way to call that off. */
+  due: { readonly at: number; readonly cancel: () => void } | null;
+  isLooking: boolean;
+}
+
+export class RuleKeeper {
+  readonly #ports: RuleKeeperPorts;
+  readonly #vaults = new Map<VaultId, Vault>();
+  #unlisten = () => {};
+  #isStopped = false;
+
+  constructor(ports: RuleKeeperPorts) {
+    this.#ports = ports;
+  }
+
+  async begin(): Promise<void> {
+    const { bell, store } = this.#ports;
+    this.#unlisten = bell.listenToAll((vaultId, { type }) => {
+      if (type !== 'job') this.#lookIn(vaultId, LOOK_AFTER_MS);
+    });
+    for (const { id } of await store.accounts.vaults()) this.#lookIn(id, LOOK_AFTER_MS);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#unlisten();
+    for (const { due } of this.#vaults.values()) due?.cancel();
+  }
+
+  #lookIn(vaultId: VaultId, ms: number): void {
+    if (this.#isStopped) return;
+    const vault = this.#vaults.get(vaultId) ?? { due: null, isLooking: false };
+    this.#vaults.set(vaultId, vault);
+    const at = this.#ports.clock.now() + ms;
+    if (vault.due !== null && vault.due.at <= at) return;
+    vault.due?.cancel();
+    vault.due = { at, cancel: this.#ports.clock.after(ms, () => void this.#look(vaultId, vault)) };
+  }
+
+  async #look(vaultId: VaultId, vault: Vault): Promise<void> {
+    vault.due = null;
+    if (vault.isLooking) return this.#lookIn(vaultId, LOOK_AFTER_MS);
+    vault.isLooking = true;
+    try {
+      const next = await this.#apply(vaultId);
+      if (next !== null) this.#lookIn(vaultId, next);
+    } catch (error) {
+      this.#ports.log.warn({ err: error, vaultId }, 'protection rules could not be looked at; it is tried again');
+      this.#lookIn(vaultId, AGAIN_AFTER_MS);
+    } finally {
+      vault.isLooking = false;
+    }
+  }
+
+  /** Answers in how many milliseconds there may be something to do that nobody rings for; null where there is nothing. */
+  async #apply(vaultId: VaultId): Promise<number | null> {
+    const { store, clock } = this.#ports;
+    const rules = (await store.rules.list(vaultId)).filter(({ removedAt }) => removedAt === null);
+    if (rules.length === 0) return null;
+    const surroundings = await readSurroundings(vaultId, store, clock.now());
+    for (const exclusion of surroundings.cancelled) await store.rules.exclude(exclusion);
+    const waits: number[] = [];
+    for (const [pairingId, ofPairing] of Map.groupBy(rules, (rule) => rule.pairingId)) {
+      const pairing = await store.promises.findPairing(vaultId, pairingId);
+      if (pairing === null || !this.#isReady(pairing)) continue;
+      const onTheWay = surroundings.protectedVms.filter(
+        (vm) => vm.pairingId === pairingId && (vm.phase === 'enabling' || vm.phase === 'seeding'),
+      );
+      waits.push(...(await this.#applyTo(pairing, ofPairing, ON_THE_WAY_MOST - onTheWay.length, surroundings)));
+    }
+    return waits.length === 0 ? null : Math.min(...waits);
+  }
+
+  #isReady({ state, replicaAddresses, primary, recovery }: Pairing): boolean {
+    const { presence } = this.#ports;
+    return (
+      state === 'paired' && replicaAddresses.recovery !== null && [primary, recovery].every(({ siteId }) => presence.isConnected(siteId))
+    );
+  }
+
+  /** The first rule that takes a VM has it. */
+  async #applyTo(pairing: Pairing, rules: readonly ProtectionRule[], room: number, surroundings: Surroundings): Promise<number[]> {
+    const seen = await this.#ports.store.observations.vms(pairing.vaultId, pairing.primary);
+    const taken = new Set<VmId>();
+    const waits: number[] = [];
+    for (const rule of rules) {
+      const vms = seen.flatMap(({ report: { ref, name, replication } }): ByRule['vms'] => {
+        const judged = judge({ vmId: ref.vmId, name, mode: replication.mode }, rule.match, surroundings);
+        if (judged?.verdict === 'waits') waits.push(judged.until - surroundings.now);
+        if (judged?.verdict !== 'takes' || taken.has(ref.vmId) || taken.size >= room) return [];
+        taken.add(ref.vmId);
+        return [{ vmId: ref.vmId, name, why: judged.why }];
+      });
+      if (vms.length > 0 && !(await this.#start(pairing, rule, vms, surroundings))) waits.push(AGAIN_AFTER_MS);
+    }
+    return waits;
+  }
+
+  /** False where it was refused for now. */
+  async #start({ id: pairing, vaultId }: Pairing, rule: ProtectionRule, vms: ByRule['vms'], { tried }: Surroundings) {
+    const { operations, log } = this.#ports;
+    const match = matchText(rule.match);
+    const id = jobIdOf(
+      rule,
+      vms.map(({ vmId }) => [vmId, tried.get(vmId)?.jobId ?? '']),
+    );
+    try {
+      const request = { id, kind: 'protect', pairing, vms: vms.map(({ vmId }) => vmId) } as const;
+      await operations.start(request, { vaultId, name: `rule: ${match}` }, { rule: rule.id, match, vms });
+      log.info({ ruleId: rule.id, jobId: id, vms: vms.length }, 'a rule protects VMs');
+      return true;
+    } catch (error) {
+      // Somebody was faster, or a site has gone: what is to be done then is found by the next look.
+      log.warn({ err: toFarshoreError(error), ruleId: rule.id }, 'a rule could not protect VMs now');
+      return false;
+    }
+  }
+}
+
+/** The same VMs after the same earlier jobs are the same job: whoever starts it twice starts it once. */
+function jobIdOf({ id, pairingId }: ProtectionRule, vms: readonly (readonly [VmId, string])[]): JobId {
+  const hex = createHash('sha256')
+    .update(JSON.stringify([id, pairingId, vms]))
+    .digest('hex');
+  return JobId.parse(`${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`);
+}
