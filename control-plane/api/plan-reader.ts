@@ -11,7 +11,7 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { Presence } from '../operations/operations.ts';
-import type { CloudRef, Plan, Store } from '../store/store.ts';
+import type { CloudRef, Pairing, Plan, ProtectedVm, Store, VmObservation } from '../store/store.ts';
 import { checkScripts, type SitesOf } from './plan-scripts.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
 
@@ -44,10 +44,9 @@ export async function readPlan(
   { text, fileName }: PlanText,
   { name, notes, presence }: PlanReading = {},
 ): Promise<RecoveryPlan> {
-  const vms = await namedVms(store, vaultId);
-  const unprotected = await unprotectedVms(store, vaultId);
-  const sitesOf = await pairedSites(store, vaultId);
-  const siteNames = new Map((await store.sites.list(vaultId)).map((site) => [site.id, site.name]));
+  const vault = await readVault(store, vaultId);
+  const [vms, sitesOf] = [namedIn(vault), pairedSites(vault)];
+  const unprotected = unprotectedIn(vault, await store.observations.vms(vaultId));
   const KnownPlan = RecoveryPlan.superRefine(
     (plan, context) => {
       if (name !== undefined && plan.name !== name) {
@@ -75,7 +74,7 @@ export async function readPlan(
       const { members } = resolveMembers(plan, vms);
       const problems = [...severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf))];
       if (notes !== undefined && presence !== undefined) {
-        const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => siteNames.get(id) ?? id });
+        const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => vault.names.site(id) || id });
         notes.push(...scripts.notes);
         problems.push(...scripts.problems);
       }
@@ -87,19 +86,36 @@ export async function readPlan(
   return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
 }
 
+/** What a plan is held against, read once. */
+interface Vault {
+  readonly names: VaultNames;
+  readonly pairings: readonly Pairing[];
+  readonly vms: readonly ProtectedVm[];
+}
+
+async function readVault(store: Store, vaultId: VaultId): Promise<Vault> {
+  const [names, pairings, vms] = await Promise.all([
+    readNames(store, vaultId),
+    store.promises.pairings(vaultId),
+    store.promises.protectedVms(vaultId),
+  ]);
+  return { names, pairings, vms };
+}
+
 /** All protected VMs by the names that plans call them. */
-export async function namedVms(store: Store, vaultId: VaultId): Promise<NamedVm[]> {
-  const names = await readNames(store, vaultId);
-  const primaries = new Map((await store.promises.pairings(vaultId)).map(({ id, primary }) => [id, primary]));
-  return (await store.promises.protectedVms(vaultId)).map(({ id, name, pairingId }) => {
+export const namedVms = async (store: Store, vaultId: VaultId): Promise<NamedVm[]> => namedIn(await readVault(store, vaultId));
+
+function namedIn({ names, pairings, vms }: Vault): NamedVm[] {
+  const primaries = new Map(pairings.map(({ id, primary }) => [id, primary]));
+  return vms.map(({ id, name, pairingId }) => {
     const primary = primaries.get(pairingId);
     return { id, name, cloudName: primary === undefined ? '' : names.cloud(primary) };
   });
 }
 
-async function pairedSites(store: Store, vaultId: VaultId): Promise<SitesOf> {
-  const pairings = new Map((await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
-  return new Map((await store.promises.protectedVms(vaultId)).map(({ id, pairingId }) => [id, pairings.get(pairingId)]));
+function pairedSites({ pairings, vms }: Vault): SitesOf {
+  const byId = new Map(pairings.map((pairing) => [pairing.id, pairing]));
+  return new Map(vms.map(({ id, pairingId }) => [id, byId.get(pairingId)]));
 }
 
 function siteCounts({ groups }: RecoveryPlan, members: readonly ResolvedMember[], sitesOf: SitesOf): SiteCounts {
@@ -112,13 +128,14 @@ function siteCounts({ groups }: RecoveryPlan, members: readonly ResolvedMember[]
 }
 
 /** By every name that a plan might call it: a VM that a site has and that is not protected, and what to do about that. */
-async function unprotectedVms(store: Store, vaultId: VaultId): Promise<Map<string, { message: string; allowed: string }>> {
-  const names = await readNames(store, vaultId);
-  const pairings = await store.promises.pairings(vaultId);
+function unprotectedIn(
+  { names, pairings, vms }: Vault,
+  seen: readonly VmObservation[],
+): ReadonlyMap<string, { message: string; allowed: string }> {
   const pairingOf = new Map(pairings.filter(({ state }) => state === 'paired').map(({ name, primary }) => [placeOf(primary), name]));
-  const known = new Set((await store.promises.protectedVms(vaultId)).map(({ vmId }) => vmId));
+  const known = new Set(vms.map(({ vmId }) => vmId));
   const told = new Map<string, { message: string; allowed: string }>();
-  for (const { siteId, report } of await store.observations.vms(vaultId)) {
+  for (const { siteId, report } of seen) {
     if (known.has(report.ref.vmId)) continue;
     const at = { siteId, cloudId: report.ref.cloudId };
     for (const text of [report.name, `${names.cloud(at)}/${report.name}`]) {

@@ -12,18 +12,14 @@ import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { ProtectedVmId, type VmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
-import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected } from './compile.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
 
 type Request = OperationRequestOf<'adopt'>;
 
 export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
-  const pairing = await ports.store.promises.findPairing(actor.vaultId, request.pairing);
-  if (!pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
-  if (pairing.state !== 'paired') throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
+  const pairing = await pairedPairing(request.pairing, actor, ports);
   await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
   await refuseWhatIsStillEnded(request.vms, actor, ports);
   const epochOf = await firstEpochs(actor.vaultId, request.vms, ports.store);

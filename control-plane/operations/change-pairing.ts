@@ -7,18 +7,15 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Pairing, ProtectedVm } from '../store/store.ts';
-import { type Compile, refuseUnlessConnected, sidesOf, type TargetVm } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, pairedPairing, refuseUnlessConnected, sidesOf, type TargetVm } from './compile.ts';
 import { unknownNetworks } from './pair.ts';
 
-const BEGIN_WITHIN_SECONDS = 3600;
 /** The hosts of both clouds were prepared with these. */
 const preparedWith = ['authentication', 'port'] as const;
 
 export const compileChangePairing: Compile<'changePairing'> = async (request, actor, ports) => {
   const { store } = ports;
-  const before = await store.promises.findPairing(actor.vaultId, request.pairing);
-  if (!before) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
-  if (before.state !== 'paired') throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${before.name} is not ready: ${before.state}`);
+  const before = await pairedPairing(request.pairing, actor, ports);
   const pairing: Pairing = { ...before, policy: request.policy ?? before.policy, networks: request.networks ?? before.networks };
   const problems = [...lastingProblems(before, pairing), ...(await unknownNetworks(pairing, actor, store))];
   if (problems.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'the pairing cannot be changed to that', { problems });

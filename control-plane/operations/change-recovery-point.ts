@@ -6,9 +6,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
+import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
 
 export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'changeRecoveryPoint', ['target'], actor, ports);

@@ -5,17 +5,15 @@
  */
 import { copyStepOf } from '../../shared/domain/drill-graph.ts';
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
-import { operationPhases, whyNot } from '../../shared/domain/protected-vm.ts';
+import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
-import { FarshoreError, type Problem } from '../../shared/errors.ts';
+import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId } from '../../shared/ids.ts';
 import type { ArgsOf } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Job, ProtectedVm } from '../store/store.ts';
-import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessAllowed, refuseUnlessConnected } from './compile.ts';
 import type { Actor } from './operations.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileCleanUpTest: Compile<'cleanUpTest'> = async (request, actor, ports) => {
   const { drill, vms } = await leftOf(request.drill, actor, ports);
@@ -50,13 +48,7 @@ async function leftOf(id: JobId, actor: Actor, { store }: CompilePorts): Promise
   if (drill?.kind !== 'testFailover') throw new FarshoreError('ERR_NOT_FOUND', 'there is no such drill');
   const vms = (await store.promises.protectedVms(actor.vaultId)).filter((vm) => vm.drill === id);
   if (vms.length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'no test copy of this drill is there any more');
-  const problems = vms.flatMap((vm): Problem[] => {
-    const reason = whyNot(vm, 'cleanUpTest');
-    return reason === '' ? [] : [{ field: vm.name, message: reason }];
-  });
-  const isBusy = vms.some(({ busyWith }) => busyWith !== null);
-  if (problems.length > 0)
-    throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', 'the drill cannot be cleaned up now', { problems });
+  refuseUnlessAllowed(vms, 'cleanUpTest', 'the drill cannot be cleaned up now');
   return { drill, vms };
 }
 

@@ -3,13 +3,13 @@
  * process; here is only the looking: after a start, when a job has ended, and at the next moment. What is started is an ordinary
  * job to take back, and its id follows from that of the failover, so it can be asked for again and never runs twice.
  */
-import { createHash } from 'node:crypto';
 import { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
-import { JobId, PlanId } from '../../shared/ids.ts';
+import { type JobId, PlanId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { Job, JobStore, OpenCommitWindow } from '../store/store.ts';
+import { derivedJobId } from './derived-job-id.ts';
 import type { Actor } from './operations.ts';
 
 /** No user can be called so: names of users have no spaces. */
@@ -128,8 +128,4 @@ function planOf(job: Job | null, version: number | null | undefined): { plan: Pl
   return id.success && version ? { plan: id.data, version } : null;
 }
 
-/** A UUID of version 8, RFC 9562 section 5.8: its bits follow from the failover. */
-export function takeBackOf(failover: JobId): JobId {
-  const hex = createHash('sha256').update(`take back ${failover}`).digest('hex');
-  return JobId.parse(`${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`);
-}
+export const takeBackOf = (failover: JobId): JobId => derivedJobId(`take back ${failover}`);

@@ -2,9 +2,7 @@
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
+import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 export const compileCommit: Compile<'commit'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'commit', ['target'], actor, ports);

@@ -154,16 +154,18 @@ export function recordOf({ plan, groups }: ResolvedTarget): Pick<JobInput, 'plan
 export const allVms = (target: ResolvedTarget): TargetVm[] => target.groups.flatMap((group) => group.vms);
 
 /** Throws ERR_OPERATION_NOT_ALLOWED naming every VM that the operation may not start on, or ERR_VM_BUSY when all are only busy. */
-function refuseUnlessAllowed(vms: readonly TargetVm[], operation: VmOperation): void {
-  const problems = vms.flatMap(({ vm }): Problem[] => {
+export function refuseUnlessAllowed(
+  vms: readonly ProtectedVm[],
+  operation: VmOperation,
+  message = `${operation} cannot start on every VM asked for`,
+): void {
+  const problems = vms.flatMap((vm): Problem[] => {
     const reason = whyNot(vm, operation);
     return reason === '' ? [] : [{ field: vm.name, message: reason }];
   });
   if (problems.length === 0) return;
-  const isBusy = vms.some(({ vm }) => vm.busyWith !== null);
-  throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', `${operation} cannot start on every VM asked for`, {
-    problems,
-  });
+  const isBusy = vms.some(({ busyWith }) => busyWith !== null);
+  throw new FarshoreError(isBusy ? 'ERR_VM_BUSY' : 'ERR_OPERATION_NOT_ALLOWED', message, { problems });
 }
 
 /**
@@ -179,13 +181,30 @@ export async function resolveAllowed(
 ): Promise<{ readonly target: ResolvedTarget; readonly members: readonly TargetVm[] }> {
   const target = await resolveTarget(wanted, actor, ports.store);
   const members = allVms(target);
-  refuseUnlessAllowed(members, operation);
+  refuseUnlessAllowed(
+    members.map(({ vm }) => vm),
+    operation,
+  );
   await refuseUnlessConnected(
     members.flatMap((member) => ends.map((end) => sidesOf(member)[end].siteId)),
     actor,
     ports,
   );
   return { target, members };
+}
+
+/**
+ * How long a step may wait to be begun: time to get the command to the agent and to its turn there, behind other VMs. What was asked
+ * for in the evening must not start in the morning.
+ */
+export const BEGIN_WITHIN_SECONDS = 3600;
+
+/** A pairing that VMs can replicate under. Throws ERR_NOT_FOUND, ERR_NOT_PREPARED. */
+export async function pairedPairing(id: PairingId, { vaultId }: Actor, { store }: CompilePorts): Promise<Pairing> {
+  const pairing = await store.promises.findPairing(vaultId, id);
+  if (!pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such pairing');
+  if (pairing.state !== 'paired') throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
+  return pairing;
 }
 
 /** What its start is given, wherever it comes up. */

@@ -8,10 +8,8 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Pairing, ProtectedVm } from '../store/store.ts';
-import { type Compile, refuseUnlessConnected } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, refuseUnlessConnected } from './compile.ts';
 import { replicationSteps } from './protect.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileMovePairing: Compile<'movePairing'> = async (request, actor, ports) => {
   const { store } = ports;

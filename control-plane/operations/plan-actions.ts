@@ -16,10 +16,16 @@ import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { ScriptContext, WaitCondition } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type ActingParts, allVms, type ResolvedTarget, recordOf, type Side, sidesOf, type TargetVm } from './compile.ts';
-
-/** Time to get the command to the agent and to its turn there. */
-const BEGIN_WITHIN_SECONDS = 3600;
+import {
+  type ActingParts,
+  allVms,
+  BEGIN_WITHIN_SECONDS,
+  type ResolvedTarget,
+  recordOf,
+  type Side,
+  sidesOf,
+  type TargetVm,
+} from './compile.ts';
 
 type SiteAction = Extract<PlanAction, { at?: unknown }>;
 type ScriptAction = Extract<PlanAction, { script: string }>;

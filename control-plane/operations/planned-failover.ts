@@ -6,12 +6,9 @@ import { compilePlannedFailover as compileGraph, lookAtSourceOf, type PlannedWor
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import { allVms, type Compile, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import { allVms, BEGIN_WITHIN_SECONDS, type Compile, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
 import { compileActions } from './plan-actions.ts';
 import { failoverWork } from './unplanned-failover.ts';
-
-/** Guests of earlier groups may take long to shut down; a failover asked for in the evening must not start in the morning. */
-const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compilePlannedFailover: Compile<'plannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);

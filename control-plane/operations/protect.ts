@@ -8,11 +8,9 @@ import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing } from '../store/store.ts';
-import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileProtect: Compile<'protect'> = async (request, actor, ports) => {
   const pairing = await ports.store.promises.findPairing(actor.vaultId, request.pairing);

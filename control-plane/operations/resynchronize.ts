@@ -6,9 +6,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
+import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 
 export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);

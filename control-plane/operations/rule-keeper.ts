@@ -3,14 +3,14 @@
  * take now, and starts ordinary protect jobs for them. It remembers nothing itself. The id of a job comes from what is in it, and
  * the store counts the attempt in the transaction that opens the job, so a crash at any moment makes neither two jobs nor none.
  */
-import { createHash } from 'node:crypto';
 import { judge, matchText, ON_THE_WAY_MOST } from '../../shared/domain/protection-rules.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
-import { JobId, type VaultId, type VmId } from '../../shared/ids.ts';
+import type { JobId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { Bell } from '../store/bell.ts';
 import type { ProtectionRule } from '../store/rule-store.ts';
 import type { Pairing, Store } from '../store/store.ts';
+import { derivedJobId } from './derived-job-id.ts';
 import type { ByRule, Operations, Presence } from './operations.ts';
 import { readSurroundings, type Surroundings } from './rule-surroundings.ts';
 
@@ -150,8 +150,5 @@ export class RuleKeeper {
 
 /** The same VMs after the same earlier jobs are the same job: whoever starts it twice starts it once. */
 function jobIdOf({ id, pairingId }: ProtectionRule, vms: readonly (readonly [VmId, string])[]): JobId {
-  const hex = createHash('sha256')
-    .update(JSON.stringify([id, pairingId, vms]))
-    .digest('hex');
-  return JobId.parse(`${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`);
+  return derivedJobId(JSON.stringify([id, pairingId, vms]));
 }

@@ -7,9 +7,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, recordOf, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
+import { BEGIN_WITHIN_SECONDS, type Compile, recordOf, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
 
 export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'takeBack', ['source', 'target'], actor, ports);

@@ -9,11 +9,9 @@ import { compileDrill, type DrillWork } from '../../shared/domain/drill-graph.ts
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { NetworkId, SiteId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { type Compile, type CompilePorts, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
-
-const BEGIN_WITHIN_SECONDS = 3600;
 
 export const compileTestFailover: Compile<'testFailover'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'testFailover', ['target'], actor, ports);

@@ -13,6 +13,7 @@ import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
 import {
   allVms,
+  BEGIN_WITHIN_SECONDS,
   type Compile,
   type CompilePorts,
   refuseUnlessConnected,
@@ -28,9 +29,6 @@ import { compileActions } from './plan-actions.ts';
 const AGENTS_RETURN_WITHIN_MS = 75_000;
 /** A line that was cut, or a certificate that was renewed, is back within a few dials. */
 const DARK_AFTER_MS = 10_000;
-/** Time to get the command to the agent and to its turn there; a failover asked for in the evening must not start in the morning. */
-const BEGIN_WITHIN_SECONDS = 3600;
-
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
   const approval = await approvalOf(target, request.emergency, actor, ports.store);

@@ -5,6 +5,7 @@
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
  * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
  */
+import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
@@ -195,22 +196,8 @@ export interface StoredVaultSettings {
   readonly changed: { readonly at: number; readonly by: UserId } | null;
 }
 
-export type JobKind =
-  | 'pair'
-  | 'changePairing'
-  | 'movePairing'
-  | 'protect'
-  | 'adopt'
-  | 'plannedFailover'
-  | 'unplannedFailover'
-  | 'takeBack'
-  | 'changeRecoveryPoint'
-  | 'commit'
-  | 'reverseReplication'
-  | 'resynchronize'
-  | 'testFailover'
-  | 'cleanUpTest'
-  | 'unprotect';
+/** Every job was asked for as an operation. */
+export type JobKind = OperationRequest['kind'];
 
 export interface Job {
   readonly id: JobId;

@@ -3,9 +3,9 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice, ResultOf } from '../../shared/protocol/commands.ts';
-import type { RecoveryPoint, VmView } from '../fabric/fabric.ts';
+import type { RecoveryPoint } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, poll, reach, wrongState } from './reach.ts';
+import { findExisting, isFailedOver, poll, reach, wrongState } from './reach.ts';
 
 type FailoverKind = 'failover.execute' | 'failover.findPoint' | 'failover.cancel' | 'failover.commit' | 'vm.start';
 
@@ -99,10 +99,6 @@ async function startVm(ref: VmRef, guestAnswersWithinSeconds: number, context: H
   await reach({ ref, isReached: (vm) => vm?.power === 'running', act: () => context.fabric.startVm(ref, context.act) }, context);
   const runningAt = isoMoment(context.clock.now());
   return { runningAt, answeredAt: await guestAnswer(ref, guestAnswersWithinSeconds, context) };
-}
-
-function isFailedOver(vm: VmView): boolean {
-  return vm.replication.state === 'failedOverWaitingCompletion' || vm.replication.state === 'failedOver';
 }
 
 /** The fence: whoever finds the VM later sees under which decision it was started, so this comes before the start. */

@@ -6,11 +6,9 @@ import { isoMoment } from '../../shared/ports.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import { raiseEpoch } from './failover.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, reach, wrongState } from './reach.ts';
+import { findExisting, isPrepared, reach, shutDown, wrongState } from './reach.ts';
 
 type PlannedKind = 'failover.admit' | 'failover.prepare' | 'failover.unprepare';
-
-const isPrepared = (vm: VmView | null) => vm?.replication.state === 'preparedForFailover';
 
 export const plannedFailoverHandlers: Pick<Handlers, PlannedKind> = {
   async 'failover.admit'({ vm: ref, role }, context) {
@@ -27,8 +25,7 @@ export const plannedFailoverHandlers: Pick<Handlers, PlannedKind> = {
     // Nothing is shut down that cannot be failed over afterwards.
     if (!isPrepared(before) && (before.replication.mode !== 'primary' || before.replication.state !== 'replicating'))
       throw wrongState(before, 'only a primary that replicates is shut down for a failover');
-    context.progress('shuttingDown');
-    await reach({ ref, isReached: (vm) => vm?.power === 'off', act: () => context.fabric.stopVm(ref, context.act) }, context);
+    await shutDown(ref, context);
     context.progress('sendingLastChanges');
     const vm = await reach({ ref, isReached: isPrepared, act: () => context.fabric.prepareFailover(ref, context.act) }, context);
     return { lastChangesAt: isoMoment(vm?.replication.lastPointAt ?? context.clock.now()) };

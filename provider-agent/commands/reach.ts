@@ -56,6 +56,19 @@ export function wrongState(vm: VmView, wanted: string): FarshoreError {
   return new FarshoreError('ERR_WRONG_STATE', `the VM is ${vm.power}, its replication is ${mode}/${state}; ${wanted}`);
 }
 
+/** A primary whose last changes have been sent: it cannot be started. */
+export const isPrepared = (vm: VmView | null): boolean => vm?.replication.state === 'preparedForFailover';
+
+/** A replica that was failed over, committed or not. */
+export const isFailedOver = ({ replication: { state } }: VmView): boolean =>
+  state === 'failedOverWaitingCompletion' || state === 'failedOver';
+
+/** The guest shuts itself down; nothing where the VM is off. */
+export async function shutDown(ref: VmRef, context: HandlerContext): Promise<void> {
+  context.progress('shuttingDown');
+  await reach({ ref, isReached: (vm) => vm?.power === 'off', act: () => context.fabric.stopVm(ref, context.act) }, context);
+}
+
 const FIRST_POLL_MS = 200;
 const LONGEST_POLL_MS = 10_000;
 

@@ -1,21 +1,16 @@
 /** Handlers that turn replication round after a failover, and that bring a primary which fell out of step back to replicating. */
-import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, reach, wrongState } from './reach.ts';
+import { findExisting, isFailedOver, isPrepared, reach, shutDown, wrongState } from './reach.ts';
 import { comesToReplicate, untilReplicating } from './replication.ts';
 
 type ReversalKind = 'replication.admitReversal' | 'replication.becomeReplica' | 'replication.reverse' | 'replication.resynchronize';
 
 const MUST_BE_OFF = 'the former primary must be off: what it wrote since the failover is lost when it becomes a replica';
 
-const isPrepared = (vm: VmView | null) => vm?.replication.state === 'preparedForFailover';
-const isFailedOver = ({ replication: { mode, state } }: VmView) =>
-  mode === 'replica' && (state === 'failedOver' || state === 'failedOverWaitingCompletion');
-
 export const reversalHandlers: Pick<Handlers, ReversalKind> = {
-  async 'replication.admitReversal'({ vm: ref, role, shutDown }, context) {
+  async 'replication.admitReversal'({ vm: ref, role, shutDown: mayBeShutDown }, context) {
     const vm = await findExisting(ref, context);
     const { mode, failoverType } = vm.replication;
     if (role === 'replica') {
@@ -24,12 +19,12 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
     }
     // What it wrote since the failover is given up with the reversal, so nobody may be at work on it.
     if (mode === 'none') throw wrongState(vm, 'the former primary must still replicate');
-    if (vm.power !== 'off' && !(shutDown && vm.power === 'running')) throw wrongState(vm, MUST_BE_OFF);
+    if (vm.power !== 'off' && !(mayBeShutDown && vm.power === 'running')) throw wrongState(vm, MUST_BE_OFF);
     return { isPlanned: isPrepared(vm) };
   },
 
-  async 'replication.becomeReplica'({ vm: ref, isPlanned, shutDown }, context) {
-    if (shutDown && (await findExisting(ref, context)).replication.mode === 'primary') await shutDownGuest(ref, context);
+  async 'replication.becomeReplica'({ vm: ref, isPlanned, shutDown: mayBeShutDown }, context) {
+    if (mayBeShutDown && (await findExisting(ref, context)).replication.mode === 'primary') await shutDown(ref, context);
     context.progress('reversing');
     await reach(
       {
@@ -67,11 +62,6 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
     return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
   },
 };
-
-async function shutDownGuest(ref: VmRef, context: HandlerContext): Promise<void> {
-  context.progress('shuttingDown');
-  await reach({ ref, isReached: (vm) => vm?.power === 'off', act: () => context.fabric.stopVm(ref, context.act) }, context);
-}
 
 /** What it takes depends on what keeps the primary from replicating. */
 async function mend(vm: VmView, { fabric, act }: HandlerContext): Promise<void> {

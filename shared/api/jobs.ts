@@ -9,31 +9,20 @@ import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
 import { Moment, Reason } from './fields.ts';
 import { JobRule } from './job-input.ts';
+import { OperationRequest } from './operations.ts';
 import { ApprovalOfJob } from './run-approval.ts';
 
-export const JOB_KINDS = [
-  'pair',
-  'changePairing',
-  'movePairing',
-  'protect',
-  'adopt',
-  'plannedFailover',
-  'unplannedFailover',
-  'takeBack',
-  'changeRecoveryPoint',
-  'commit',
-  'reverseReplication',
-  'resynchronize',
-  'testFailover',
-  'cleanUpTest',
-  'unprotect',
-] as const;
+/** Every job was asked for as an operation. */
+export const JOB_KINDS = OperationRequest.options.map(({ shape }) => shape.kind.value) as [
+  OperationRequest['kind'],
+  ...OperationRequest['kind'][],
+];
 
 /** Whether a job of this kind brings VMs up at their recovery site, so that it has an actual RTO and RPO. */
-export const isFailover = (kind: (typeof JOB_KINDS)[number]): boolean => kind === 'plannedFailover' || kind === 'unplannedFailover';
+export const isFailover = (kind: OperationRequest['kind']): boolean => kind === 'plannedFailover' || kind === 'unplannedFailover';
 
 /** ... or test copies of them: what is measured of a drill is what a failover would have taken. */
-export const isMeasured = (kind: (typeof JOB_KINDS)[number]): boolean => isFailover(kind) || kind === 'testFailover';
+export const isMeasured = (kind: OperationRequest['kind']): boolean => isFailover(kind) || kind === 'testFailover';
 
 export const JobAnswer = z
   .object({

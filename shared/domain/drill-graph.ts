@@ -7,8 +7,8 @@
  * not: only what is past a pivot may be needed, and a drill is there to find out. Actions that name the drill run as they do in a failover.
  */
 import type { Graph, Step } from '../engine/graph.ts';
-import { type ProtectedVmId, StepId } from '../ids.ts';
-import { type Acting, actionIds, type Before, endOf, groupActions, memberActions, stepOf } from './plan-compiler.ts';
+import type { ProtectedVmId, StepId } from '../ids.ts';
+import { type Acting, type Before, compileGroups, memberActions, stepOf } from './plan-compiler.ts';
 
 export interface DrillWork<Work> extends Acting<Work> {
   readonly vm: ProtectedVmId;
@@ -34,26 +34,7 @@ const ATTEMPTS = 3;
 export const copyStepOf = (vm: ProtectedVmId): StepId => stepOf('copy', vm);
 
 export function compileDrill<Work>(groups: readonly DrillGroup<Work>[]): Graph<Work> {
-  const ends = new Map(groups.flatMap(({ members }) => members.map((member) => [member.vm, endOf(member)] as const)));
-  const steps: Step<Work>[] = [];
-  let gate: StepId[] = [];
-  /** The last action of a group so far: whatever comes later in the plan needs it. */
-  let needs: StepId[] = [];
-  const add = (some: readonly Step<Work>[]) => {
-    steps.push(...some);
-    needs = some.length > 0 ? some.slice(-1).map(({ id }) => id) : needs;
-  };
-  groups.forEach((group, index) => {
-    const { name, members } = group;
-    add(groupActions(group, index, 'before', { needs, after: [...gate, ...members.map(({ vm }) => copyStepOf(vm))] }));
-    for (const member of members) steps.push(...memberSteps(member, { needs, after: gate }, ends));
-    const id = StepId.parse(`group/${index + 1}`);
-    const after = [...gate, ...members.flatMap((member) => [stepOf('start', member.vm), ...actionIds(member, 'after')])];
-    steps.push({ id, title: `group ${name} has started`, needs: [], after, scope: id });
-    gate = [id];
-    add(groupActions(group, index, 'after', { needs, after: gate }));
-  });
-  return { steps };
+  return compileGroups(groups, copyStepOf, memberSteps);
 }
 
 function memberSteps<Work>(member: DrillWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {

@@ -54,6 +54,17 @@ export const memberActionId = (vm: string, when: 'before' | 'after', index: numb
 export type Before = Pick<Step<unknown>, 'needs' | 'after'>;
 
 export function compileFailover<Work>(groups: readonly CompiledGroup<Work>[]): Graph<Work> {
+  return compileGroups(groups, (vm) => stepOf('failover', vm), memberSteps);
+}
+
+type Groups<Work, Member> = readonly (Acting<Work> & { readonly name: string; readonly members: readonly Member[] })[];
+
+/** Group after group, with their actions. `preparedBy` names the step of a member that the first actions of its group wait for. */
+export function compileGroups<Work, Member extends ActingMember<Work>>(
+  groups: Groups<Work, Member>,
+  preparedBy: (vm: ProtectedVmId) => StepId,
+  stepsOf: (member: Member, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>) => Step<Work>[],
+): Graph<Work> {
   const steps: Step<Work>[] = [];
   const ends = new Map(groups.flatMap(({ members }) => members.map((member) => [member.vm, endOf(member)] as const)));
   let gate: StepId[] = [];
@@ -64,9 +75,9 @@ export function compileFailover<Work>(groups: readonly CompiledGroup<Work>[]): G
     needs = some.length > 0 ? some.slice(-1).map(({ id }) => id) : needs;
   };
   groups.forEach((group, index) => {
-    const prepared = group.members.map(({ vm }) => stepOf('failover', vm));
+    const prepared = group.members.map(({ vm }) => preparedBy(vm));
     add(groupActions(group, index, 'before', { needs, after: [...gate, ...prepared] }));
-    for (const member of group.members) steps.push(...memberSteps(member, { needs, after: gate }, ends));
+    for (const member of group.members) steps.push(...stepsOf(member, { needs, after: gate }, ends));
     const id = StepId.parse(`group/${index + 1}`);
     const after = group.members.flatMap((member) => [stepOf('start', member.vm), ...actionIds(member, 'after')]);
     // Without the gate before it, a group whose members are all skipped would open the way for the next.

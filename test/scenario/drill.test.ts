@@ -6,13 +6,13 @@ import { type CloudId, JobId, type VmRef } from '../../shared/ids.ts';
 import { aDrillOnAnOpenNetworkStartsNothing, protectedWorld } from '../support/planted-scenarios.ts';
 import type { SiteName, World } from '../support/world.ts';
 import { siteIdOf } from '../support/world-core.ts';
+import { stateOf } from '../support/world-views.ts';
 
 const recoveryOf = (world: World): SimulatedSite => world.site('slough').fabric;
 const refOf = (world: World, site: SiteName, index = 0): VmRef => ({
   cloudId: world.definition(site).clouds[0]?.id as CloudId,
   vmId: world.definition('reading').vms[index]?.id as never,
 });
-const stateOf = async (world: World, job: JobId) => (await world.job(job))?.job.state;
 const codesOf = async (world: World, job: JobId) =>
   (await world.job(job))?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
 const copiesAt = (world: World) => [...recoveryOf(world).testCopies().values()].map(({ name, power }) => `${name} ${power}`);

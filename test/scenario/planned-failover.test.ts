@@ -2,19 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildReport } from '../../control-plane/reports/report.ts';
-import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
-import type { SiteName, World } from '../support/world.ts';
-
-const refOf = (world: World, site: SiteName, name: string): VmRef => ({
-  cloudId: world.definition(site).clouds[0]?.id as CloudId,
-  vmId: world.definition('reading').vms.find((vm) => vm.name === name)?.id as never,
-});
-const viewOf = async (world: World, site: SiteName, name: string) => {
-  const vm = await world.site(site).fabric.findVm(refOf(world, site, name));
-  return vm === null ? 'none' : `${vm.power} ${vm.replication.state}`;
-};
-const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
+import type { World } from '../support/world.ts';
+import { refOf, stateOf, viewOf } from '../support/world-views.ts';
 
 /** `down` or `up`, with the name of the VM, in the order it happened. */
 function powerOrder(world: World): string[] {
@@ -32,8 +22,8 @@ test('guests go down in reverse order of their start, come up group by group at 
   assert.equal(await stateOf(world, job), 'succeeded');
   assert.deepEqual(powerOrder(world), ['off vm-2', 'off vm-1', 'on vm-1', 'on vm-2']);
   for (const name of ['vm-1', 'vm-2']) {
-    assert.equal(await viewOf(world, 'reading', name), 'off preparedForFailover');
-    assert.equal(await viewOf(world, 'slough', name), 'running failedOverWaitingCompletion');
+    assert.equal(await viewOf(world, 'reading', name), 'off primary/preparedForFailover');
+    assert.equal(await viewOf(world, 'slough', name), 'running replica/failedOverWaitingCompletion');
     const written = world.site('reading').fabric.measureReplication(refOf(world, 'reading', name));
     const [point] = world.site('slough').fabric.pointsWithContent(refOf(world, 'slough', name));
     assert.equal(point?.writtenBytes, written?.writtenBytes, 'every byte that the guest wrote has arrived');
@@ -88,8 +78,8 @@ test('one member that cannot be moved keeps the whole application at the primary
   assert.ok(faults.fired().length > 0, 'the fault happened');
   assert.equal(await stateOf(world, job), 'failed');
   for (const name of ['vm-1', 'vm-2', 'vm-3']) {
-    assert.equal(await viewOf(world, 'reading', name), 'running replicating');
-    assert.equal(await viewOf(world, 'slough', name), 'off replicating');
+    assert.equal(await viewOf(world, 'reading', name), 'running primary/replicating');
+    assert.equal(await viewOf(world, 'slough', name), 'off replica/replicating');
   }
   for (const vm of await world.protectedVms()) assert.deepEqual([vm.phase, vm.activeLocation], ['protected', 'primary']);
   await world.finishes();
@@ -105,7 +95,7 @@ test('once the first VM has started at the other side nothing is taken back: wha
 
   assert.ok(faults.fired().length > 0, 'the fault happened');
   assert.equal(await stateOf(world, job), 'parked');
-  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'running failedOverWaitingCompletion');
+  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'running replica/failedOverWaitingCompletion');
   faults.lift(fault);
   const second = (await world.protectedVms()).find(({ name }) => name === 'vm-2');
   await world.decide(job, `start/${second?.id}`, 'retry');
@@ -123,8 +113,8 @@ test('a VM that was off stays off when the failover is taken back', async () => 
   const job = await world.failOverAsPlanned();
   assert.ok(faults.fired().length > 0, 'the fault happened');
   assert.equal(await stateOf(world, job), 'failed');
-  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off replicating');
-  assert.equal(await viewOf(world, 'reading', 'vm-2'), 'running replicating');
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating');
+  assert.equal(await viewOf(world, 'reading', 'vm-2'), 'running primary/replicating');
   await world.isOver();
 });
 
@@ -133,6 +123,6 @@ test('it needs both sites: with one of them dark nothing is begun', async () => 
   world.goesDark('reading');
   await world.clock.advance(1_000);
   await assert.rejects(world.failOverAsPlanned(), { code: 'ERR_AGENT_OFFLINE' });
-  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replicating');
+  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
   await world.finishes();
 });

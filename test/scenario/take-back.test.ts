@@ -1,16 +1,12 @@
 /** Taking a failover back as sentences: one side goes off before the other goes on, and whoever cannot wait for that decides. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CloudId, VmRef } from '../../shared/ids.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { SiteName, World } from '../support/world.ts';
+import { refOf } from '../support/world-views.ts';
 
-const refOf = (world: World, site: SiteName): VmRef => ({
-  cloudId: world.definition(site).clouds[0]?.id as CloudId,
-  vmId: world.definition('reading').vms[0]?.id as never,
-});
 const viewOf = async (world: World, site: SiteName) => {
-  const vm = await world.site(site).fabric.findVm(refOf(world, site));
+  const vm = await world.site(site).fabric.findVm(refOf(world, site, 'vm-1'));
   return vm === null ? 'none' : `${vm.power} ${vm.replication.state}, epoch ${vm.epoch}`;
 };
 const promiseOf = async (world: World) => {

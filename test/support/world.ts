@@ -9,6 +9,7 @@ import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
 import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import type { DrillOutcome } from '../../shared/domain/drill.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { VmOperation } from '../../shared/domain/protected-vm.ts';
 import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
@@ -130,16 +131,7 @@ export class World extends WorldCore {
   }
 
   async requestFor(
-    kind:
-      | 'plannedFailover'
-      | 'unplannedFailover'
-      | 'takeBack'
-      | 'changeRecoveryPoint'
-      | 'commit'
-      | 'reverseReplication'
-      | 'resynchronize'
-      | 'testFailover'
-      | 'unprotect',
+    kind: Exclude<VmOperation, 'cleanUpTest'>,
     target?: Target,
     direction: Direction = 'toRecovery',
   ): Promise<OperationRequest> {

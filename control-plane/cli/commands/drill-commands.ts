@@ -31,7 +31,7 @@ export function addDrillCommands(tree: Tree, program: Command): void {
   const drills = program.command('drills').description('drills: test failovers, which production does not notice');
   addLeaf(tree, drills, {
     usage: 'start',
-    about: 'start test copies of VMs at the recovery site, on an isolated network; the VMs run and replicate on',
+    about: 'start test copies of VMs where their replicas are, on an isolated network; the VMs run and replicate on',
     examples: [
       'farshore drills start --plan shop --network Bubble',
       'farshore drills start --plan shop --network Slough/Bubble --network Leeds/Bubble',

@@ -1,7 +1,8 @@
 /** The receiving side of replication: makes replicas and takes their points, for peers that a preparation authorises. */
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
-import type { CloudId } from '../../../shared/ids.ts';
+import type { CloudId, VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
+import type { Operation } from './fault.ts';
 import { accessDenied, failed, wrongState } from './refusals.ts';
 import type { ReplicationAnswer, ReplicationRequest, SentPoint } from './replication-frames.ts';
 import type { ReplicationSource } from './replication-transport.ts';
@@ -109,11 +110,16 @@ export class ReplicationReceiver {
     world.vms.add({ ...blank, replication });
   }
 
+  #replicaOf(source: ReplicationSource, ref: VmRef, operation: Operation) {
+    const vm = this.#world.need(ref, operation);
+    const { replica, policy } = vm.replication;
+    if (replica === null || policy === null || replica.siteId !== source.siteId || replica.pairingId !== source.pairingId)
+      throw accessDenied(operation, `Virtual machine '${vm.name}' is not a replica of that primary.`);
+    return { vm, replica, policy };
+  }
+
   #setPolicy(source: ReplicationSource, { cloudId, vmId, policy }: Extract<ReplicationRequest, { type: 'setPolicy' }>): void {
-    const vm = this.#world.need(vmRef(cloudId, vmId), 'setReplicationPolicy');
-    const { replica } = vm.replication;
-    if (replica === null || replica.siteId !== source.siteId || replica.pairingId !== source.pairingId)
-      throw accessDenied('setReplicationPolicy', `Virtual machine '${vm.name}' is not a replica of that primary.`);
+    const { vm } = this.#replicaOf(source, vmRef(cloudId, vmId), 'setReplicationPolicy');
     this.#world.vms.put({ ...vm, replication: { ...vm.replication, policy } });
   }
 
@@ -133,11 +139,8 @@ export class ReplicationReceiver {
   /** Throws before it changes anything. */
   #takeOne(source: ReplicationSource, { cloudId, vmId, isFirst, isPrepared, ...point }: SentPoint): void {
     const world = this.#world;
-    const vm = world.need(vmRef(cloudId, vmId), 'startInitialReplication');
-    const { replica, policy, state, lastPointAt } = vm.replication;
-    if (replica === null || policy === null || replica.siteId !== source.siteId || replica.pairingId !== source.pairingId) {
-      throw accessDenied('startInitialReplication', `Virtual machine '${vm.name}' is not a replica of that primary.`);
-    }
+    const { vm, replica, policy } = this.#replicaOf(source, vmRef(cloudId, vmId), 'startInitialReplication');
+    const { state, lastPointAt } = vm.replication;
     const isAwaited = state === 'waitingForInitialReplication' && isFirst;
     if (!isAwaited && state !== 'replicating') throw wrongState('startInitialReplication', vm, 'a replica that takes changes');
     const replication = isAwaited
