@@ -7,6 +7,7 @@ import type { AgentId, VaultId } from '../shared/ids.ts';
 import { type Clock, type Log, pause, type Random } from '../shared/ports.ts';
 import type { Verifier } from '../shared/protocol/envelope.ts';
 import { AgentChannel, type ChannelStatus } from './channel/channel.ts';
+import { Lease } from './channel/lease.ts';
 import type { Dial } from './channel/link.ts';
 import type { EgressRecord, InventorySource } from './channel/session.ts';
 import { FabricCalls } from './commands/fabric-calls.ts';
@@ -44,9 +45,9 @@ export interface AgentSettings {
   readonly fabricCallLimitMs: number;
   readonly fabricCallsAtOnce: number;
   readonly inventoryEveryMs: number;
-  /** How long a stop waits for commands under way; the rest is resumed by the next start. */
+  /** How long a stop waits for commands under way; the rest waits in the journal until it is asked for again. */
   readonly drainMs: number;
-  /** How long a confirmed command is remembered. */
+  /** How long a confirmed command is remembered, and past its deadline one that nobody asks for. */
   readonly rememberMs: number;
 }
 
@@ -76,8 +77,7 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
   const clock = life.clock(ports.clock);
   const { runner, channel } = connectParts(ports, settings, life, clock);
   const { journal } = ports;
-  forgetDaily(journal, clock, settings.rememberMs, ports.log);
-  runner.resume();
+  forgetDaily(journal, runner, clock, settings.rememberMs, ports.log);
   channel.start();
   return {
     reconnect: (reason) => channel.reconnect(reason),
@@ -110,11 +110,13 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
   });
   const held: Scripts = { list: () => life.hold(() => scripts.list()), run: (order) => life.hold(() => scripts.run(order)) };
   const report = new ScriptsReport({ scripts: held, clock, log, onChanged: () => channel.inventoryChanged() });
+  const lease = new Lease(clock);
   const runner = new CommandRunner({
     identity,
     verifier,
     journal,
     calls,
+    lease,
     certificates,
     network: {
       connects: (...args) => life.hold(() => network.connects(...args)),
@@ -127,7 +129,7 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     onFinished: (finished) => channel.finished(finished),
     onProgress: (commandId, stage) => channel.progress(commandId, stage),
     onRefused: (code) => channel.refused(code),
-    onNotTaken: () => channel.drop('a command could not be written down'),
+    onNotTaken: () => channel.drop('a command was not taken on'),
   });
   const channel = new AgentChannel({
     agentId: identity.agentId,
@@ -139,6 +141,7 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     log,
     intake: runner,
     outcomes: journal,
+    lease,
     inventory: withScripts(observer, report),
     defer: (callback) => ports.defer(() => life.isCut || callback()),
     onStatus: (status) => ports.onStatus?.(status),
@@ -164,7 +167,9 @@ function withScripts(observer: Observer, report: ScriptsReport): InventorySource
   };
 }
 
-function forgetDaily(journal: Journal, clock: Clock, rememberMs: number, log: Log): void {
-  journal.prune(clock.now() - rememberMs).catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
-  clock.after(DAY_MS, () => forgetDaily(journal, clock, rememberMs, log));
+function forgetDaily(journal: Journal, runner: CommandRunner, clock: Clock, rememberMs: number, log: Log): void {
+  const before = clock.now() - rememberMs;
+  const forgotten = Promise.all([runner.forget(before), journal.prune(before)]);
+  forgotten.catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
+  clock.after(DAY_MS, () => forgetDaily(journal, runner, clock, rememberMs, log));
 }

@@ -33,7 +33,8 @@ export interface JobRunPorts {
   onCommands(commands: readonly OpenCommand[]): void;
   /** Facts are durable; VMs or the pairing may have changed with them. */
   onFacts(job: Job): void;
-  isConnected(site: SiteId): boolean;
+  /** From when the agent of the site acts no more on what it was told, if nothing is heard of it until then; null while it is connected. */
+  actsNoMoreFrom(site: SiteId): number | null;
   onHalted(job: Job, reason: unknown): void;
   onEnded(job: Job): void;
 }
@@ -68,26 +69,44 @@ export class JobRun {
   }
 
   /** Throws ERR_OPERATION_NOT_ALLOWED where nothing waits for the site. */
-  async giveUp(site: SiteId, by: string, reason: string): Promise<void> {
-    const open = [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
-    if (open.length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
-    await this.engine.giveUp(open, site, by, reason);
+  refuseUnlessAwaited(site: SiteId): void {
+    if (this.#openAt(site).length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
   }
 
-  /** What is to be undone at a site that was given up, and is still away, is left as it is. */
+  giveUp(site: SiteId, by: string, reason: string): Promise<void> {
+    return this.engine.giveUp(this.#openAt(site), site, by, reason);
+  }
+
+  #openAt(site: SiteId): StepId[] {
+    return [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
+  }
+
   #handOut(assignments: readonly Assignment<StepWork>[]): void {
-    const left = Map.groupBy(assignments, ({ step, direction }) => {
-      const site = direction === 'undo' ? step.undo?.siteId : undefined;
-      return site !== undefined && this.engine.state.givenUp(site) && !this.#ports.isConnected(site) ? site : null;
-    });
-    this.#ports.onCommands((left.get(null) ?? []).map((assignment) => this.#commandOf(assignment)));
-    for (const [site, some] of left) {
-      const word = site === null ? undefined : this.engine.state.givenUp(site);
-      if (site === null || word === undefined) continue;
-      const steps = some.map(({ step }) => step.id);
-      // Not from within the engine's own turn. A log that cannot be written has told the owner by itself.
-      queueMicrotask(() => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {}));
-    }
+    const bySite = Map.groupBy(assignments, ({ step, direction }) => (direction === 'undo' && step.undo?.siteId) || null);
+    for (const [site, some] of bySite)
+      if (site === null || !this.#isLeft(site, some)) this.#ports.onCommands(some.map((assignment) => this.#commandOf(assignment)));
+  }
+
+  /**
+   * What is to be undone at a site that was given up, and still acts no more, is left as it is. Where that cannot be told yet it is
+   * handed out as ever, and left when it can: an agent that has come back meanwhile does it.
+   */
+  #isLeft(site: SiteId, undos: readonly Assignment<StepWork>[]): boolean {
+    const word = this.engine.state.givenUp(site);
+    const waitMs = this.#actsForAtMost(site);
+    if (word === undefined || waitMs === null) return false;
+    const steps = undos.map(({ step }) => step.id);
+    // A log that cannot be written has told the owner by itself.
+    const leave = () => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {});
+    if (waitMs === 0) queueMicrotask(leave); // not from within the engine's own turn
+    else this.#ports.clock.after(waitMs, () => this.#actsForAtMost(site) === 0 && leave());
+    return waitMs === 0;
+  }
+
+  /** How long its agent may still act on what it was told, if it stays silent; null while it is connected. */
+  #actsForAtMost(site: SiteId): number | null {
+    const from = this.#ports.actsNoMoreFrom(site);
+    return from === null ? null : Math.max(0, from - this.#ports.clock.now());
   }
 
   async #append(facts: readonly Fact[]): Promise<void> {

@@ -27,7 +27,7 @@ export interface Operations {
   start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
-  /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it. */
+  /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it, ERR_SITE_UNJUDGED while it may still act. */
   giveUp(actor: Actor, job: JobId, site: SiteId, reason: string): Promise<void>;
   /** The stage that a running step last reported; not durable. */
   stageOf(job: JobId, step: StepId): Stage | null;

@@ -30,6 +30,7 @@ import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
+import { ACTS_NO_MORE, refuseUnlessSilent, toldFrom } from './silence.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileTestFailover } from './test-failover.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
@@ -64,7 +65,7 @@ export interface RunnerPorts extends Omit<CompilePorts, 'listeningSince'> {
 
 export class OperationRunner implements Operations {
   readonly #ports: RunnerPorts;
-  readonly #listeningSince: number;
+  readonly #hearing: CompilePorts;
   readonly #runs = new Map<JobId, JobRun>();
   /** By site, in the order they were handed out. */
   readonly #open = new Map<SiteId, Map<CommandId, OpenCommand>>();
@@ -80,7 +81,7 @@ export class OperationRunner implements Operations {
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
-    this.#listeningSince = ports.clock.now();
+    this.#hearing = { ...ports, listeningSince: ports.clock.now() };
     this.#jobPorts = {
       clock: ports.clock,
       jobs: ports.store.jobs,
@@ -89,7 +90,7 @@ export class OperationRunner implements Operations {
         ports.bell.ring(vaultId, { type: 'job', jobId: id });
         ports.bell.ring(vaultId, { type: 'vms' });
       },
-      isConnected: (site) => ports.presence.isConnected(site),
+      actsNoMoreFrom: (site) => toldFrom(site, this.#hearing, ACTS_NO_MORE),
       onHalted: (job, reason) => this.#halted(job, reason),
       onEnded: (job) => {
         this.#forget(job.id);
@@ -127,10 +128,7 @@ export class OperationRunner implements Operations {
 
     // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
     const compile = compilers[request.kind] as Compile<typeof request.kind>;
-    const { target, input, ...parts } = await compile(request as never, actor, {
-      ...this.#ports,
-      listeningSince: this.#listeningSince,
-    });
+    const { target, input, ...parts } = await compile(request as never, actor, this.#hearing);
     const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input: withRule(input, byRule) };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
@@ -149,8 +147,8 @@ export class OperationRunner implements Operations {
 
   async giveUp(actor: Actor, id: JobId, site: SiteId, reason: string): Promise<void> {
     const run = await this.#runOf(actor, id);
-    if (this.#ports.presence.isConnected(site))
-      throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the agent of the site is connected, and answers when its work is done');
+    run.refuseUnlessAwaited(site);
+    refuseUnlessSilent(site, this.#hearing);
     await run.giveUp(site, actor.name, reason);
   }
 

@@ -24,11 +24,8 @@ import {
 } from './compile.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
+import { IS_GONE, toldFrom } from './silence.ts';
 
-/** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
-const AGENTS_RETURN_WITHIN_MS = 75_000;
-/** A line that was cut, or a certificate that was renewed, is back within a few dials. */
-const DARK_AFTER_MS = 10_000;
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
   const approval = await approvalOf(target, request.emergency, actor, ports.store);
@@ -129,17 +126,14 @@ async function refuseIfReachable(
   actor: Actor,
   ports: CompilePorts,
 ): Promise<void> {
-  const reachable = [...sites].filter((site) => recovery.has(site) || ports.presence.isConnected(site));
+  const judgedFrom = (site: SiteId) => (recovery.has(site) ? null : toldFrom(site, ports, IS_GONE));
+  const reachable = [...sites].filter((site) => judgedFrom(site) === null);
   if (reachable.length > 0) {
     throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${await namesOf(reachable, actor, ports)} can be reached, so its VMs may still run`);
   }
-  const judgedFrom = (site: SiteId) => {
-    const heardAt = ports.presence.lastHeardAt(site);
-    return heardAt === null ? ports.listeningSince + AGENTS_RETURN_WITHIN_MS : heardAt + DARK_AFTER_MS;
-  };
-  const unjudged = [...sites].filter((site) => ports.clock.now() < judgedFrom(site));
+  const unjudged = [...sites].filter((site) => ports.clock.now() < (judgedFrom(site) ?? 0));
   if (unjudged.length === 0) return;
-  const from = isoMoment(Math.max(...unjudged.map(judgedFrom)));
+  const from = isoMoment(Math.max(...unjudged.map((site) => judgedFrom(site) ?? 0)));
   throw new FarshoreError('ERR_PRIMARY_UNJUDGED', `whether ${await namesOf(unjudged, actor, ports)} is gone can be told from ${from} on`);
 }
 

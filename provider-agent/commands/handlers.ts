@@ -29,8 +29,10 @@ export interface HandlerContext {
   readonly network: NetworkLooks;
   readonly turns: StartTurns;
   readonly scripts: Pick<Scripts, 'run'>;
-  /** It was begun in an earlier life of the agent, and what became of that is not known. */
+  /** It was begun before and was cut off, and what became of that is not known. */
   readonly isResumed: boolean;
+  /** To be asked by whoever waits: throws when the control plane does not want the command any more, as far as can be told. */
+  refuseIfUnwanted(): void;
   /** Tells how far the command is; may be lost. */
   progress(stage: Stage): void;
 }

@@ -180,7 +180,7 @@ export const recoveryRoutes = {
     params: OneJob,
     body: GiveUpBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNJUDGED'],
   },
   events: {
     method: 'get',

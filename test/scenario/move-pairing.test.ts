@@ -55,7 +55,7 @@ test('the old recovery site may be gone: the VMs are protected at the new one, a
     (await pairingsOf(world)).every((text) => text.includes('protected, reading/Gold to bath')),
   );
   assert.equal(await stateOf(world, moved), 'inProgress', 'the old replicas are still there');
-  await world.giveUp(moved, 'slough');
+  await world.givesUp(moved, 'slough');
   await world.settles(moved);
   assert.equal(await stateOf(world, moved), 'parked');
   for (const { id } of await world.protectedVms()) await world.decide(moved, `remove/${id}`, 'skip');

@@ -18,7 +18,7 @@ test('the primary site dies while its guests are shut down for a planned failove
   assert.equal(await stateOf(world, planned), 'inProgress', 'it waits');
   await assert.rejects(world.failOver(), { code: 'ERR_VM_BUSY' });
 
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   await world.settles(planned);
   assert.equal(await stateOf(world, planned), 'failed');
   assert.deepEqual(await promises(world), ['protected primary', 'protected primary']);
@@ -38,7 +38,7 @@ test('what the site had in hand when it was given up changes nothing when it is 
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(1_000);
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   await world.settles(planned);
   await world.clock.advance(60_000);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating', 'the agent went on alone, as far as a dark site lets it');
@@ -57,7 +57,7 @@ test('past the point of no return a step of a site that was given up waits for a
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(120_000);
-  await world.giveUp(back, 'reading');
+  await world.givesUp(back, 'reading');
   await world.settles(back);
   assert.equal(await stateOf(world, back), 'parked');
   await assert.rejects(world.giveUp(back, 'reading'), { code: 'ERR_OPERATION_NOT_ALLOWED' }, 'nothing waits for it any more');
@@ -77,7 +77,7 @@ test('a site that was given up stays given up when the control plane is killed r
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(1_000);
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   world.controlPlaneCrashes();
   await world.controlPlaneRestarts();
   await world.until('the job ends', async () => (await stateOf(world, planned)) === 'failed');

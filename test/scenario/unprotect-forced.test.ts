@@ -46,7 +46,7 @@ test('what is left at a site that never comes back is given up, and the job ends
   await world.clock.advance(10_000);
   assert.deepEqual(await leftOf(world, job), ['end replication of vm-1 at the recovery site']);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running none/disabled');
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'parked', 'a person says when it is cleaned by hand');
   const step = (await world.graph(job)).steps.find(({ title }) => title.endsWith('recovery site'));

@@ -248,7 +248,7 @@ export class AgentWorld {
       },
       ping: () => {
         this.pings++;
-        if (!this.isWireDead) events.heard();
+        if (!this.isWireDead) events.answered();
       },
       get waitingBytes() {
         return world.waitingBytes;

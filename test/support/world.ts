@@ -13,6 +13,7 @@ import type { VmOperation } from '../../shared/domain/protected-vm.ts';
 import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
+import { ACTS_NO_MORE_AFTER_MS } from '../../shared/protocol/lease.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
@@ -282,6 +283,12 @@ export class World extends WorldCore {
 
   decide(job: JobId, step: string, decision: Decision): Promise<void> {
     return this.controlPlane.runner.decide(actor, job, step as never, decision, 'I have looked');
+  }
+
+  /** As soon as the site has been silent for long enough. */
+  async givesUp(job: JobId, site: SiteName): Promise<void> {
+    await this.clock.advance(ACTS_NO_MORE_AFTER_MS);
+    await this.giveUp(job, site);
   }
 
   giveUp(job: JobId, site: SiteName): Promise<void> {
