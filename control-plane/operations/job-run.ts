@@ -98,7 +98,8 @@ export class JobRun {
     const steps = undos.map(({ step }) => step.id);
     // A log that cannot be written has told the owner by itself.
     const leave = () => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {});
-    if (waitMs === 0) queueMicrotask(leave); // not from within the engine's own turn
+    if (waitMs === 0)
+      queueMicrotask(leave); // not from within the engine's own turn
     else this.#ports.clock.after(waitMs, () => this.#actsForAtMost(site) === 0 && leave());
     return waitMs === 0;
   }

@@ -31,7 +31,7 @@ test('a VM that was forgotten by force with its replication left on is adopted a
   await world.clock.advance(15_000);
   const forced = await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'it is moved by hand' } } as never);
   await world.clock.advance(5_000);
-  for (const site of ["reading", "slough"] as const) await world.givesUp(forced, site);
+  for (const site of ['reading', 'slough'] as const) await world.givesUp(forced, site);
   await world.settles(forced);
   const steps = (await world.graph(forced)).steps.map(({ id }) => id);
   for (const step of steps) await world.decide(forced, step, 'skip').catch(() => {});

@@ -8,6 +8,7 @@ import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
 import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
+import { withdrawn } from './checkers-withdrawn.ts';
 import type { TraceEvent } from './trace.ts';
 
 export type Checker = (trace: readonly TraceEvent[]) => string[];
@@ -18,6 +19,7 @@ export const checkers = {
   'effect-once': effectOnce,
   cause: causeChecker,
   'outage-neutral': outageNeutral,
+  withdrawn,
   'dead-site': deadSite,
   'acknowledged-survives': acknowledgedSurvives,
   'written-first': writtenFirst,

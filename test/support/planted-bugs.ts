@@ -35,7 +35,10 @@ export type ScenarioName =
   | 'drill calls fail'
   | 'drill on an open network'
   | 'action fails'
-  | 'agent dies in a script';
+  | 'agent dies in a script'
+  | 'given up, and its agent had died'
+  | 'given up, and its agent lives'
+  | 'given up in a moment';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -45,6 +48,34 @@ const runState = 'shared/engine/run-state.ts';
 const egress = 'shared/protocol/egress.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'resumes-by-itself',
+    what: 'an agent that starts goes on with what it had begun before anybody has asked it to',
+    edits: [
+      {
+        file: agentRunner,
+        from: '    this.#lastSequence = ports.journal.lastSequence;\n',
+        to: '    this.#lastSequence = ports.journal.lastSequence;\n    for (const { order } of ports.journal.unfinished()) this.#start(order, (begun) => this.#again(begun));\n',
+      },
+      { file: agentRunner, from: '    if (!this.#isWanted(running)) refuseToGoOn(running);\n', to: '' },
+    ],
+    scenario: 'given up, and its agent had died',
+    invariant: 'withdrawn',
+  },
+  {
+    name: 'lease-ignored',
+    what: 'an agent goes on changing its site although the control plane was not heard for long',
+    edits: [{ file: agentRunner, from: '    if (!this.#isWanted(running)) refuseToGoOn(running);\n', to: '' }],
+    scenario: 'given up, and its agent lives',
+    invariant: 'single-activation',
+  },
+  {
+    name: 'given-up-in-a-blink',
+    what: 'a site is given up while its agent may still act',
+    edits: [{ file: 'control-plane/operations/silence.ts', from: 'if (ports.clock.now() < from) throw', to: 'if (from < 0) throw' }],
+    scenario: 'given up in a moment',
+    invariant: 'withdrawn',
+  },
   {
     name: 'stop-goes-on',
     what: 'a plan goes on although an action with `stop` has failed',
@@ -116,7 +147,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: agentRunner,
         from: '    return this.#conclude(order, outcome);\n',
-        to: '    this.#ports.onFinished({ commandId, outcome, endedAt: clock.now() });\n    return this.#conclude(order, outcome);\n',
+        to: '    this.#ports.onFinished({ commandId: order.commandId, outcome, endedAt: 0 });\n    return this.#conclude(order, outcome);\n',
       },
     ],
     scenario: 'agent dies',

@@ -1,6 +1,7 @@
 /** The scenarios that catch planted bugs, each a part of the suites; as a program it runs those that are named. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
+import type { JobId } from '../../shared/ids.ts';
 import { faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
@@ -17,6 +18,9 @@ import { digest } from './test-scripts.ts';
 import { World, type WorldOptions } from './world.ts';
 import { siteIdOf } from './world-core.ts';
 import type { Place } from './world-places.ts';
+import { stateOf, viewOf } from './world-views.ts';
+
+const MINUTE_MS = 60_000;
 
 const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<unknown>) => async () => {
   const operation = await faultCase(kind);
@@ -45,6 +49,9 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'command late': aCommandThatComesTooLateIsNotBegun,
   'action fails': nothingStartsAfterAFailedAction,
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
+  'given up, and its agent had died': anAgentThatDiedDoesNothingOfWhatWasGivenUp,
+  'given up, and its agent lives': anAgentThatLostItsLineActsNoMore,
+  'given up in a moment': anAgentThatIsBackInAMomentIsNotGivenUp,
 };
 
 /** Two sites, a pairing, protected VMs. */
@@ -188,6 +195,83 @@ export async function aScriptOfUnknownOutcomeWaitsForAPerson(): Promise<void> {
   assert.equal(stored?.job.state, 'parked');
   assert.equal(stored?.facts.filter((fact) => fact.type === 'failed' && fact.error.code === 'ERR_SCRIPT_UNKNOWN').length, 1);
   assert.deepEqual([scripts.ran.length, stored?.facts.some((fact) => 'step' in fact && fact.step.startsWith('start/'))], [1, false]);
+}
+
+/** Moves on until the log of the job has a fact of a step that begins so. */
+export function untilFact(world: World, job: JobId, type: string, step: string): Promise<void> {
+  return world.until(`${type} ${step}`, async () =>
+    ((await world.job(job))?.facts ?? []).some((fact) => fact.type === type && 'step' in fact && fact.step.startsWith(step)),
+  );
+}
+
+export async function ends(world: World, job: JobId, state: string): Promise<void> {
+  await world.until(`the job is ${state}`, async () => (await stateOf(world, job)) === state);
+}
+
+/** It dies just before it stops a VM, which is given up and goes on as production. */
+export async function anAgentThatDiedDoesNothingOfWhatWasGivenUp(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const { faults } = world.site('reading').fabric;
+  faults.order({ kind: 'hangs', operation: 'stopVm', times: 1, when: 'beforeEffect' });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.until('it is to be stopped', () => faults.fired().length === 1);
+  world.agentCrashes('reading');
+  await world.givesUp(planned, 'reading');
+  await ends(world, planned, 'failed');
+  await world.agentRestarts('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(10 * MINUTE_MS);
+  const found = await viewOf(world, 'reading', 'vm-1');
+  await world.finishes();
+  assert.equal(found, 'running primary/replicating');
+}
+
+/**
+ * It takes a planned shut-down back, step by slow step, when its site goes dark. It is given up, and the VM is failed over: from then on
+ * it must not be started where it was.
+ */
+export async function anAgentThatLostItsLineActsNoMore(): Promise<void> {
+  const times = 'startFailover: { from: 20 s, to: 20 s }, stopFailover: { from: 55 s, to: 55 s }, writeEpoch: { from: 50 s, to: 50 s }';
+  const world = await protectedWorld({ vms: 1, extra: `timings: { ${times} }` });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await untilFact(world, planned, 'started', 'failover/');
+  await world.cancel(planned);
+  await untilFact(world, planned, 'undoStarted', 'shut-down/');
+  await world.clock.advance(1_000);
+  world.goesDark('reading');
+  await world.givesUp(planned, 'reading');
+  await ends(world, planned, 'cancelled');
+  await world.failOver();
+  await world.clock.advance(10 * MINUTE_MS);
+  world.returns('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(10 * MINUTE_MS);
+  const found = [await viewOf(world, 'reading', 'vm-1'), await viewOf(world, 'slough', 'vm-1')];
+  const acts = world.trace.events.filter((event) => event.type === 'call' && event.commandId.endsWith('/undo'));
+  await world.finishes();
+  assert.deepEqual(
+    found.map((view) => view.split(' ')[0]),
+    ['off', 'running'],
+  );
+  assert.ok(acts.length > 0, 'it was at it');
+}
+
+/** Its line is cut for a moment, while it shuts a VM down. */
+export async function anAgentThatIsBackInAMomentIsNotGivenUp(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: 'timings: { stopVm: { median: 40 s } }' });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.clock.advance(5_000);
+  world.wires.get('reading')?.cut('a certificate was renewed');
+  await world.clock.advance(1);
+  const refusal = await world.giveUp(planned, 'reading').then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.everythingIsBack();
+  await world.settles(planned);
+  const state = await stateOf(world, planned);
+  await world.finishes();
+  assert.deepEqual([refusal, state], ['ERR_SITE_UNJUDGED', 'succeeded']);
 }
 
 if (import.meta.main) {

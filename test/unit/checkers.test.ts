@@ -75,6 +75,10 @@ const withActions = (...went: Parameters<typeof facts>): TraceEvent[] => {
 const [first, second] = ['action/group-1/before-1' as StepId, 'action/group-1/before-2' as StepId];
 const failed = { type: 'failed', at: 0, step: first, attempt: 1, error: { code: 'ERR_WAIT_TIMEOUT', logRef: '' }, retry: false } as const;
 
+const error = { code: 'ERR_SITE_GIVEN_UP', logRef: '' } as const;
+const givenUp = (step: StepId) => ({ type: 'failed', at: 0, step, attempt: 1, error, retry: false }) as const;
+const undoGivenUp = { type: 'undoFailed', at: 0, step: start, attempt: 1, error, retry: false } as const;
+
 const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
   'single-activation': [
     ['started without a reason on record while it runs at its primary', evidence({})],
@@ -102,6 +106,14 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   'outage-neutral': [
     ['a VM goes off without a command', withMore(power(reading, 'off', { cause: 'stopFailover', commandId: 'none/x/1' }), isFinished)],
     ['a call for a command that was never sent', without(isSent('start/vm'))],
+  ],
+  withdrawn: [
+    ['a change for a command that was given up', withMore(facts(givenUp(start)), isLike(call('startVm', start)))],
+    ['a change for a job that has ended', withMore(facts(fact.ended), isLike(call('startVm', start)))],
+    [
+      'a change for an undo that was given up',
+      [facts(undoGivenUp), { ...call('startVm', start), commandId: commandOf(start, 1, '/undo') } as TraceEvent],
+    ],
   ],
   'dead-site': [['a command to the primary site', withMore(sent(prepare, reading), isFinished)]],
   'acknowledged-survives': [
