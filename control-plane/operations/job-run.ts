@@ -80,7 +80,14 @@ export class JobRun {
       const site = direction === 'undo' ? step.undo?.siteId : undefined;
       return site !== undefined && this.engine.state.givenUp(site) && !this.#ports.isConnected(site) ? site : null;
     });
-    this.#ports.onCommands((left.get(null) ?? []).map((assignment) => this.#commandOf(assignment)));
+    const [sent, lacking] = this.#withTheirResults(left.get(null) ?? []);
+    this.#ports.onCommands(sent.map((assignment) => this.#commandOf(assignment)));
+    for (const { step, direction, attempt } of lacking) {
+      const failed = { ok: false, error: { code: 'ERR_PREDECESSOR_FAILED', logRef: '' } } as const;
+      // It was never sent, so there is nothing to undo.
+      const outcome = direction === 'undo' ? ({ ok: true, result: {} } as const) : failed;
+      queueMicrotask(() => void this.engine.settle(step.id, direction, attempt, outcome).catch(() => {}));
+    }
     for (const [site, some] of left) {
       const word = site === null ? undefined : this.engine.state.givenUp(site);
       if (site === null || word === undefined) continue;
@@ -88,6 +95,13 @@ export class JobRun {
       // Not from within the engine's own turn. A log that cannot be written has told the owner by itself.
       queueMicrotask(() => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {}));
     }
+  }
+
+  /** Apart: those whose step before has no result, since it failed and was passed over. */
+  #withTheirResults(assignments: readonly Assignment<StepWork>[]): [Assignment<StepWork>[], Assignment<StepWork>[]] {
+    const has = ({ step }: Assignment<StepWork>) =>
+      [step.work, step.undo].every((work) => Object.values(work?.from ?? {}).every((from) => this.engine.state.view(from)?.result));
+    return [assignments.filter(has), assignments.filter((assignment) => !has(assignment))];
   }
 
   async #append(facts: readonly Fact[]): Promise<void> {
@@ -134,7 +148,8 @@ export class JobRun {
     return [...state.views()].flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
       if (!vm || !state.isUndone(step.id)) return [];
-      const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
+      const { undone, undoneInPart = undone, neverStarted } = vm.marks;
+      const event = attempt === 0 ? neverStarted : state.isUndoneInPart(step.id) ? undoneInPart : undone;
       return event ? [{ vm: vm.id, event }] : [];
     });
   }
