@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JobId } from '../../shared/ids.ts';
-import { protectedWorld } from '../support/planted-scenarios.ts';
+import { leavesAFailover, protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
 import { refOf, stateOf, viewOf } from '../support/world-views.ts';
 
@@ -98,17 +98,7 @@ test('a failover to an older point that was given up is not found "reached" by o
 
 test('an undo of the failover that a person skips leaves it broken off; taking it back once more leads out', async () => {
   const world = await protectedWorld({ vms: 1, extra: 'timings: { startFailover: { median: 20 s } }' });
-  const { faults } = world.site('slough').fabric;
-  faults.order({ kind: 'fails', operation: 'stopFailover', times: 3, when: 'beforeEffect' });
-  const job = await world.ask(await world.requestFor('unplannedFailover'));
-  await world.clock.advance(5_000);
-  await world.cancel(job);
-  await world.settles(job);
-  assert.equal(await stateOf(world, job), 'parked');
-  assert.equal(faults.fired().length, 3, 'the faults happened');
-  const [vm] = await world.protectedVms();
-  await world.decide(job, `failover/${vm?.id}`, 'skip');
-  await world.settles(job);
+  assert.equal(await stateOf(world, await leavesAFailover(world)), 'cancelled');
   assert.deepEqual(await promises(world), ['interrupted primary']);
   assert.equal(await stateOf(world, await world.takeBack()), 'succeeded');
   assert.deepEqual(await promises(world), ['protected primary']);

@@ -19,12 +19,36 @@ const isKept: { readonly [P in Phase]: ((vm: PromisedVm) => boolean) | null } = 
   disabling: null,
 };
 
-/** promise-kept: of every VM that no job works on, both ends of its replication are what its phase says. */
+/**
+ * promise-kept: of every VM that no job works on, both ends of its replication are what its phase says, and where it is failed over
+ * it stands on the point that was told, by the command that told it.
+ */
 export function promiseKept(trace: readonly TraceEvent[]): string[] {
   // What a backup does not know it cannot promise.
   if (trace.some(({ type }) => type === 'restored')) return [];
+  const told = toldFailovers(trace);
   return trace
     .flatMap((event) => (event.type === 'promises' ? event.vms : []))
-    .filter((vm) => !vm.isBusy && isKept[vm.phase]?.(vm) !== true)
-    .map(({ name, phase, source, target }) => `${name} is ${phase}, and it is ${source} at its source, ${target} at its target`);
+    .filter(({ isBusy }) => !isBusy)
+    .flatMap((vm) => {
+      const { id, name, phase, source, target, failover } = vm;
+      if (isKept[phase]?.(vm) !== true) return [`${name} is ${phase}, and it is ${source} at its source, ${target} at its target`];
+      const isTold = phase !== 'failedOver' || failover === told.get(id);
+      return isTold ? [] : [`${name} was told to be failed over by ${told.get(id)}, and it is by ${failover}`];
+    });
+}
+
+/** By protected VM: the command that said last that it had failed it over, and the point that it named. */
+function toldFailovers(trace: readonly TraceEvent[]): Map<string, string> {
+  const told = new Map<string, string>();
+  for (const event of trace) {
+    if (event.type !== 'facts') continue;
+    for (const fact of event.facts) {
+      const [part, vm] = fact.type === 'done' ? fact.step.split('/') : [];
+      if (fact.type !== 'done' || part !== 'failover' || vm === undefined) continue;
+      const { recoveryPointId } = fact.result as { recoveryPointId: string };
+      told.set(vm, `${event.jobId}/${fact.step}/${fact.attempt} to ${recoveryPointId}`);
+    }
+  }
+  return told;
 }

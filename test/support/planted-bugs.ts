@@ -34,6 +34,8 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
+  | 'undo is skipped'
+  | 'failed over again'
   | 'action fails'
   | 'agent dies in a script';
 
@@ -134,6 +136,20 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'agent dies',
     invariant: 'effect-once',
+  },
+  {
+    name: 'left-is-undone',
+    what: 'a VM is called protected although a person left its replica failed over',
+    edits: [{ file: 'control-plane/operations/job-run.ts', from: 'state.isUndoneInPart(step.id) ? undoneInPart : undone', to: 'undone' }],
+    scenario: 'undo is skipped',
+    invariant: 'promise-kept',
+  },
+  {
+    name: 'found-is-own',
+    what: 'a replica that another command failed over is taken for failed over by this one',
+    edits: [{ file: failover, from: 'found?.failover?.commandId === context.act.commandId', to: 'found !== null && isFailedOver(found)' }],
+    scenario: 'failed over again',
+    invariant: 'promise-kept',
   },
   {
     name: 'no-look-before-start',

@@ -59,12 +59,15 @@ export type TraceEvent = { readonly at: number } & (
 );
 
 export interface PromisedVm {
+  readonly id: string;
   readonly name: string;
   readonly phase: Phase;
   readonly isBusy: boolean;
   /** Mode and state of the replication at both ends, or `none`. */
   readonly source: string;
   readonly target: string;
+  /** What its last failover left at the target: the command, and the id of the point. */
+  readonly failover: string | null;
 }
 
 export interface SeenCopy {

@@ -1,5 +1,6 @@
 /** How things stand in a world, in a few words for scenarios. VMs go by the names they have at reading. */
 import { type Side, sidesOf } from '../../control-plane/operations/compile.ts';
+import type { VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
 import type { PromisedVm } from './trace.ts';
 import type { SiteName, World } from './world.ts';
@@ -23,16 +24,26 @@ export async function promisedVms(world: World): Promise<PromisedVm[]> {
   const pairings = new Map((await world.pairings()).map((pairing) => [pairing.id, pairing]));
   const at = async ({ siteId, ref }: Side) => {
     const name = world.siteNames.find((site) => siteIdOf(site) === siteId);
-    const vm = name === undefined ? null : await world.site(name).fabric.findVm(ref);
-    return vm === null ? 'none' : `${vm.replication.mode}/${vm.replication.state}`;
+    return name === undefined ? null : world.site(name).fabric.findVm(ref);
   };
+  const inWords = (vm: VmView | null) => (vm === null ? 'none' : `${vm.replication.mode}/${vm.replication.state}`);
   const vms = await world.protectedVms();
   return Promise.all(
     vms.map(async (vm) => {
       const pairing = pairings.get(vm.pairingId);
       if (pairing === undefined) throw new Error(`${vm.name} has no pairing`);
-      const { source, target } = sidesOf({ vm, pairing });
-      return { name: vm.name, phase: vm.phase, isBusy: vm.busyWith !== null, source: await at(source), target: await at(target) };
+      const sides = sidesOf({ vm, pairing });
+      const [source, target] = await Promise.all([at(sides.source), at(sides.target)]);
+      const note = target?.failover ?? null;
+      return {
+        id: vm.id,
+        name: vm.name,
+        phase: vm.phase,
+        isBusy: vm.busyWith !== null,
+        source: inWords(source),
+        target: inWords(target),
+        failover: note && `${note.commandId} to ${note.recoveryPoint.id}`,
+      };
     }),
   );
 }

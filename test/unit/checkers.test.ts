@@ -143,6 +143,13 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ['protected, and its replica takes nothing', withMore(promised({ target: 'replica/failedOverWaitingCompletion' }), isFinished)],
     ['protected, and nothing sends', withMore(promised({ source: 'none' }), isFinished)],
     ['failed over, and its replica is one at rest', withMore(promised({ phase: 'failedOver' }), isFinished)],
+    [
+      'it stands on another point than was told',
+      withMore(
+        promised({ phase: 'failedOver', target: 'replica/failedOverWaitingCompletion', failover: `${commandOf(prepare)} to another` }),
+        isFinished,
+      ),
+    ],
     ['on its way, and nobody works on it', withMore(promised({ phase: 'failingOver' }), isFinished)],
   ],
   'metadata-only': [
@@ -161,7 +168,8 @@ function drill(over: Partial<NewJob>): TraceEvent {
 }
 
 function promised(over: Partial<PromisedVm> = {}): TraceEvent {
-  const vm = { name: 'vm', phase: 'protected', isBusy: false, source: 'primary/replicating', target: 'replica/replicating' } as const;
+  const ends = { source: 'primary/replicating', target: 'replica/replicating', failover: null };
+  const vm = { id: 'vm', name: 'vm', phase: 'protected', isBusy: false, ...ends } as const;
   return { at: 0, type: 'promises', vms: [{ ...vm, ...over }] };
 }
 
