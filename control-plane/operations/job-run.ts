@@ -145,11 +145,14 @@ export class JobRun {
 
   #undoneVms(): Projection[] {
     const { state } = this.engine;
-    return [...state.views()].flatMap(({ step, attempt }) => {
+    const views = [...state.views()];
+    // What a person passed over that would have been taken back.
+    const left = new Set(views.flatMap(({ step, status }) => (status === 'skipped' && step.undo !== undefined ? [step.scope] : [])));
+    return views.flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
       if (!vm || !state.isUndone(step.id)) return [];
       const { undone, undoneInPart = undone, neverStarted } = vm.marks;
-      const event = attempt === 0 ? neverStarted : state.isUndoneInPart(step.id) ? undoneInPart : undone;
+      const event = attempt === 0 ? neverStarted : left.has(step.scope) ? undoneInPart : undone;
       return event ? [{ vm: vm.id, event }] : [];
     });
   }

@@ -18,12 +18,13 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     const vm = await reach(
       {
         ref,
-        // What another command failed over stands on another point, and has taken no changes since.
-        isReached: (found) => found?.failover?.commandId === context.act.commandId,
+        // What another step failed over stands on another point, and has taken no changes since.
+        isReached: (found) => isOwn(found, context),
         async act(found) {
           if (found.replication.mode !== 'replica') throw wrongState(found, 'only a replica is failed over');
+          if (isFailedOver(found)) refuseIfInUse(found);
           const point = await choosePoint(choice, ref, context);
-          if (isFailedOver(found)) await clearAway(found, context);
+          if (isFailedOver(found)) await takeBack(ref, () => false, context);
           // The latest is left to the fabric: one newer than ours may arrive before the failover.
           await context.fabric.startFailover(ref, choice.choose === 'latest' ? null : point.id, context.act);
         },
@@ -40,8 +41,7 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
 
   async 'failover.cancel'({ vm: ref, onlyOwn }, context) {
     context.progress('cleaningUp');
-    const isOwn = (vm: VmView) => vm.failover !== null && isOfSameStep(vm.failover.commandId, context.act.commandId);
-    await takeBack(ref, (vm) => onlyOwn === true && !isOwn(vm), context);
+    await takeBack(ref, (vm) => onlyOwn === true && !isOwn(vm, context), context);
     return {};
   },
 
@@ -82,6 +82,12 @@ function pointResult(point: RecoveryPoint | null) {
   return { recoveryPointId: point.id, recoveryPointAt: isoMoment(point.at) };
 }
 
+/** It was failed over by this command or by another attempt of its step, which was asked for the same point. */
+function isOwn(vm: VmView | null, { act }: HandlerContext): boolean {
+  const note = vm?.failover ?? null;
+  return note !== null && isOfSameStep(note.commandId, act.commandId);
+}
+
 /** Off and a replica again, except where it is to be left as it is. */
 async function takeBack(ref: VmRef, isLeft: (vm: VmView) => boolean, context: HandlerContext): Promise<void> {
   await reach(
@@ -97,11 +103,10 @@ async function takeBack(ref: VmRef, isLeft: (vm: VmView) => boolean, context: Ha
   );
 }
 
-/** A failover that is not ours, such as one that was broken off. What somebody may work on is not switched off for ours. */
-async function clearAway(found: VmView, context: HandlerContext): Promise<void> {
-  if (found.power !== 'off' || found.replication.state === 'failedOver')
-    throw new FarshoreError('ERR_REPLICA_FAILED_OVER', `the replica is ${found.power}, and ${found.replication.state} by another command`);
-  await takeBack(found.ref, () => false, context);
+/** A failover that is not ours, such as one that was broken off, is taken back for ours; but not while somebody may work on it. */
+function refuseIfInUse({ power, replication: { state } }: VmView): void {
+  if (power !== 'off' || state === 'failedOver')
+    throw new FarshoreError('ERR_REPLICA_FAILED_OVER', `the replica is ${power}, and ${state} by another job`);
 }
 
 /** Its epoch is written first, then it is started, and its guest is waited for. */

@@ -139,7 +139,7 @@ export const operationPhases = {
   reverseReplication: ['committed'],
   resynchronize: ['seeding', 'protected'],
   testFailover: ['protected'],
-  cleanUpTest: ['protected', 'failedOver'],
+  cleanUpTest: ['protected', 'interrupted', 'failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;
 export type VmOperation = keyof typeof operationPhases;

@@ -110,11 +110,6 @@ export class RunState<Work> {
     return this.#nodes.get(id)?.scope.status === 'undone';
   }
 
-  /** Whether a person passed over something that its scope would have taken back. */
-  isUndoneInPart(id: StepId): boolean {
-    return this.#nodes.get(id)?.scope.nodes.some(({ status, step }) => status === 'skipped' && step.undo !== undefined) === true;
-  }
-
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
   verdict(): JobEnd | 'parked' | 'waiting' | null {
     if (this.#running > this.#asked || this.#next.count > 0) return null;

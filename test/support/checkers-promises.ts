@@ -21,7 +21,7 @@ const isKept: { readonly [P in Phase]: ((vm: PromisedVm) => boolean) | null } = 
 
 /**
  * promise-kept: of every VM that no job works on, both ends of its replication are what its phase says, and where it is failed over
- * it stands on the point that was told, by the command that told it.
+ * it stands on the point that was told, by the step that told it.
  */
 export function promiseKept(trace: readonly TraceEvent[]): string[] {
   // What a backup does not know it cannot promise.
@@ -38,7 +38,7 @@ export function promiseKept(trace: readonly TraceEvent[]): string[] {
     });
 }
 
-/** By protected VM: the command that said last that it had failed it over, and the point that it named. */
+/** By protected VM: the step that said last that it had failed it over, and the point that it named. */
 function toldFailovers(trace: readonly TraceEvent[]): Map<string, string> {
   const told = new Map<string, string>();
   for (const event of trace) {
@@ -47,7 +47,7 @@ function toldFailovers(trace: readonly TraceEvent[]): Map<string, string> {
       const [part, vm] = fact.type === 'done' ? fact.step.split('/') : [];
       if (fact.type !== 'done' || part !== 'failover' || vm === undefined) continue;
       const { recoveryPointId } = fact.result as { recoveryPointId: string };
-      told.set(vm, `${event.jobId}/${fact.step}/${fact.attempt} to ${recoveryPointId}`);
+      told.set(vm, `${event.jobId}/${fact.step} to ${recoveryPointId}`);
     }
   }
   return told;

@@ -66,7 +66,7 @@ export interface PromisedVm {
   /** Mode and state of the replication at both ends, or `none`. */
   readonly source: string;
   readonly target: string;
-  /** What its last failover left at the target: the command, and the id of the point. */
+  /** What its last failover left at the target: the step that did it, and the id of the point. */
   readonly failover: string | null;
 }
 

@@ -146,7 +146,7 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     [
       'it stands on another point than was told',
       withMore(
-        promised({ phase: 'failedOver', target: 'replica/failedOverWaitingCompletion', failover: `${commandOf(prepare)} to another` }),
+        promised({ phase: 'failedOver', target: 'replica/failedOverWaitingCompletion', failover: `${job}/${prepare} to another` }),
         isFinished,
       ),
     ],
