@@ -36,13 +36,25 @@ export function failoverWork(
   };
 }
 
+export interface ShutDownWork {
+  readonly look: StepWork;
+  readonly work: StepWork;
+  readonly undo: StepWork;
+}
+
 /** How it goes down at the source. Whether it ran is looked at before: what was off stays off when all is taken back. */
-export function shutDownWork(member: TargetVm): { readonly look: StepWork; readonly work: StepWork; readonly undo: StepWork } {
+export function shutDownWork(member: TargetVm, beginWithinSeconds: number = BEGIN_WITHIN_SECONDS): ShutDownWork {
   const { siteId, ref } = sidesOf(member).source;
-  const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds };
   return {
     look: { ...common, kind: 'failover.admit', args: { vm: ref, role: 'primary' } },
     work: { ...common, kind: 'failover.prepare', args: { vm: ref }, ...beginning(member) },
-    undo: { ...common, kind: 'failover.unprepare', args: { vm: ref }, from: { isRunning: lookAtSourceOf(member.vm.id) } },
+    undo: {
+      ...common,
+      beginWithinSeconds: BEGIN_WITHIN_SECONDS,
+      kind: 'failover.unprepare',
+      args: { vm: ref },
+      from: { isRunning: lookAtSourceOf(member.vm.id) },
+    },
   };
 }

@@ -62,7 +62,7 @@ function memberWork(
 ): MemberWork<StepWork> {
   const isShutDownBefore = withinSeconds !== undefined && presence.isConnected(sidesOf(member).source.siteId);
   const work = failoverWork(member, recoveryPoint, { isShutDownBefore });
-  return isShutDownBefore ? { ...work, shutDownFirst: { ...shutDownWork(member), withinSeconds } } : work;
+  return isShutDownBefore ? { ...work, shutDownFirst: { ...shutDownWork(member, withinSeconds), withinSeconds } } : work;
 }
 
 /**
