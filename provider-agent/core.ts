@@ -17,6 +17,7 @@ import type { NetworkLooks } from './commands/network-looks.ts';
 import { CommandRunner } from './commands/runner.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { Observer } from './observe/observer.ts';
+import { PointsReport } from './observe/points-report.ts';
 import { ScriptsReport } from './observe/scripts-report.ts';
 import type { Scripts } from './scripts/scripts.ts';
 import type { Journal } from './state/journal.ts';
@@ -101,8 +102,9 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
 function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Lifeline, clock: Clock) {
   const { identity, agentVersion, journal, fabric, verifier, certificates, network, scripts, egress, dial, random, log } = ports;
   const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
+  const looks = calls.limited(() => {});
   const observer = new Observer({
-    fabric: calls.limited(() => {}),
+    fabric: looks,
     clock,
     log,
     everyMs: settings.inventoryEveryMs,
@@ -111,6 +113,7 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
   const held: Scripts = { list: () => life.hold(() => scripts.list()), run: (order) => life.hold(() => scripts.run(order)) };
   const report = new ScriptsReport({ scripts: held, clock, log, onChanged: () => channel.inventoryChanged() });
   const lease = new Lease(clock);
+  const points = new PointsReport({ fabric: looks, log, onChanged: () => channel.inventoryChanged() });
   const runner = new CommandRunner({
     identity,
     verifier,
@@ -142,15 +145,15 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     intake: runner,
     outcomes: journal,
     lease,
-    inventory: withScripts(observer, report),
+    inventory: together(observer, report, points),
     defer: (callback) => ports.defer(() => life.isCut || callback()),
     onStatus: (status) => ports.onStatus?.(status),
   });
   return { runner, channel };
 }
 
-/** What the site reports: its scripts, a short list, before its inventory, a long one. */
-function withScripts(observer: Observer, report: ScriptsReport): InventorySource {
+/** What the site reports: answers to whoever waits, its scripts, a short list, and its inventory, a long one. */
+function together(observer: Observer, report: ScriptsReport, points: PointsReport): InventorySource {
   return {
     get digest() {
       return observer.digest;
@@ -159,8 +162,10 @@ function withScripts(observer: Observer, report: ScriptsReport): InventorySource
       report.connected();
       observer.connected(inventory);
     },
-    next: () => report.next() ?? observer.next(),
+    asked: (question) => void points.asked(question),
+    next: () => points.next() ?? report.next() ?? observer.next(),
     disconnected() {
+      points.disconnected();
       report.disconnected();
       observer.disconnected();
     },

@@ -75,6 +75,7 @@ export const errorCodes = {
   ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
   ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
   ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the replication of the VM at the site named.' },
+  ERR_REPLICA_FAILED_OVER: { http: 409, retryable: false, cause: 'The replica was failed over at its site before, by hand or by a job that was broken off, so it takes no changes.', remedy: 'Look at the site whether anybody works on it. If nobody does, take that failover back there (Stop-VMFailover) and repeat the operation.' },
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
   ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },
   ERR_NO_ADDRESS: { http: 409, retryable: false, cause: 'The static pool at the recovery site has no free address.', remedy: 'Widen the pool or release addresses.' },
@@ -99,7 +100,7 @@ export const errorCodes = {
   ERR_SCRIPT_UNKNOWN: { http: 409, retryable: false, cause: 'The agent went down while the script ran: whether it ended, and how, is not known. It was not run again.', remedy: 'Look at the site what it has done. Then retry, which runs it again, or skip.' },
 
   // Everything else
-  ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone.', remedy: 'Mend what failed there and start the operation again.' },
+  ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone, or has failed.', remedy: 'Mend what failed there and start the operation again.' },
   ERR_CANCELLED: { http: 409, retryable: false, cause: 'A person cancelled it.', remedy: 'Start it again if it is still wanted.' },
   ERR_STORE_FAILED: { http: 500, retryable: true, cause: 'The database could not write.', remedy: 'Check disk space and the health of the disk.' },
   ERR_INTERNAL: { http: 500, retryable: false, cause: 'A fault in Farshore.', remedy: 'Report it with the log of the moment.' },

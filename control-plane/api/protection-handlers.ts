@@ -8,14 +8,15 @@ import { allowedOperations } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
+import { sidesOf } from '../operations/compile.ts';
 import type { CloudRef, Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 import { observationAnswer, readLastHeard } from './observation.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
 
-type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm';
+type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm' | 'listRecoveryPoints';
 
-export function protectionHandlers({ store, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function protectionHandlers({ store, presence, looks, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async listPairings({ caller }) {
       const names = await readNames(store, caller.vaultId);
@@ -40,6 +41,24 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
       const [answer] = await vmAnswers(caller.vaultId, vms);
       if (answer === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
       return answer;
+    },
+
+    async listRecoveryPoints({ caller, params }) {
+      const { vaultId } = caller;
+      const [vm] = await store.promises.protectedVms(vaultId, { ids: [params.protectedVmId] });
+      const pairing = vm && (await store.promises.findPairing(vaultId, vm.pairingId));
+      if (!vm || !pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
+      const { siteId, ref } = sidesOf({ vm, pairing }).target;
+      const points = await looks.recoveryPoints(siteId, ref);
+      const now = clock.now();
+      return {
+        siteId,
+        siteName: (await readNames(store, vaultId)).site(siteId),
+        askedAt: isoMoment(now),
+        recoveryPoints: points
+          .map((point) => ({ ...point, ageSeconds: Math.max(0, Math.floor((now - Date.parse(point.at)) / 1000)) }))
+          .sort((a, b) => a.ageSeconds - b.ageSeconds),
+      };
     },
   };
 

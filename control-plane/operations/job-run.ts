@@ -82,7 +82,9 @@ export class JobRun {
   }
 
   #handOut(assignments: readonly Assignment<StepWork>[]): void {
-    const bySite = Map.groupBy(assignments, ({ step, direction }) => (direction === 'undo' && step.undo?.siteId) || null);
+    const [sent, lacking] = this.#withTheirResults(assignments);
+    this.#endUnsent(lacking);
+    const bySite = Map.groupBy(sent, ({ step, direction }) => (direction === 'undo' && step.undo?.siteId) || null);
     for (const [site, some] of bySite)
       if (site === null || !this.#isLeft(site, some)) this.#ports.onCommands(some.map((assignment) => this.#commandOf(assignment)));
   }
@@ -108,6 +110,22 @@ export class JobRun {
   #actsForAtMost(site: SiteId): number | null {
     const from = this.#ports.actsNoMoreFrom(site);
     return from === null ? null : Math.max(0, from - this.#ports.clock.now());
+  }
+
+  #endUnsent(assignments: readonly Assignment<StepWork>[]): void {
+    for (const { step, direction, attempt } of assignments) {
+      const failed = { ok: false, error: { code: 'ERR_PREDECESSOR_FAILED', logRef: '' } } as const;
+      // It was never sent, so there is nothing to undo.
+      const outcome = direction === 'undo' ? ({ ok: true, result: {} } as const) : failed;
+      queueMicrotask(() => void this.engine.settle(step.id, direction, attempt, outcome).catch(() => {}));
+    }
+  }
+
+  /** Apart: those whose step before has no result, since it failed and was passed over. */
+  #withTheirResults(assignments: readonly Assignment<StepWork>[]): [Assignment<StepWork>[], Assignment<StepWork>[]] {
+    const has = ({ step }: Assignment<StepWork>) =>
+      [step.work, step.undo].every((work) => Object.values(work?.from ?? {}).every((from) => this.engine.state.view(from)?.result));
+    return [assignments.filter(has), assignments.filter((assignment) => !has(assignment))];
   }
 
   async #append(facts: readonly Fact[]): Promise<void> {
@@ -151,10 +169,14 @@ export class JobRun {
 
   #undoneVms(): Projection[] {
     const { state } = this.engine;
-    return [...state.views()].flatMap(({ step, attempt }) => {
+    const views = [...state.views()];
+    // What a person passed over that would have been taken back.
+    const left = new Set(views.flatMap(({ step, status }) => (status === 'skipped' && step.undo !== undefined ? [step.scope] : [])));
+    return views.flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
       if (!vm || !state.isUndone(step.id)) return [];
-      const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
+      const { undone, undoneInPart = undone, neverStarted } = vm.marks;
+      const event = attempt === 0 ? neverStarted : left.has(step.scope) ? undoneInPart : undone;
       return event ? [{ vm: vm.id, event }] : [];
     });
   }

@@ -4,8 +4,9 @@
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
-import type { JobId, RuleId, SiteId, StepId, VaultId, VmId } from '../../shared/ids.ts';
+import type { JobId, RuleId, SiteId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
+import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Job } from '../store/store.ts';
 
@@ -37,6 +38,12 @@ export interface Operations {
 export interface Dispatcher {
   /** Sends now if the site is connected, in the order given; else nothing: on connect the channel asks for `openCommands`. */
   send(siteId: SiteId, commands: readonly CommandToSend[]): void;
+}
+
+/** What can be asked of a site outside of any job, since it changes nothing. */
+export interface SiteLooks {
+  /** Those that a replica has now. Throws ERR_AGENT_OFFLINE, ERR_FABRIC_TIMEOUT, or what the site answers. */
+  recoveryPoints(siteId: SiteId, vm: VmRef): Promise<readonly RecoveryPointReport[]>;
 }
 
 /** Who is here, as the hub sees it. */

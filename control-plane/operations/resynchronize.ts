@@ -13,30 +13,41 @@ export const compileResynchronize: Compile<'resynchronize'> = async (request, ac
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), reason: request.reason },
-    graph: { steps: members.map(resynchronizeStep) },
+    graph: { steps: members.flatMap(resynchronizeSteps) },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.resynchronize })),
     newVms: [],
   };
 };
 
-function resynchronizeStep(member: TargetVm): Step<StepWork> {
+function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
   const { id, name, epoch, phase } = member.vm;
-  const { source } = sidesOf(member);
-  return {
-    id: stepOf('resynchronize', id),
-    title: `compare the copies of ${name} and send what differs`,
-    work: {
-      siteId: source.siteId,
-      epoch,
-      beginWithinSeconds: BEGIN_WITHIN_SECONDS,
-      kind: 'replication.resynchronize',
-      args: { vm: source.ref },
-      ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
+  const { source, target } = sidesOf(member);
+  const work = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const step = { after: [], scope: id, attempts: 3 };
+  const look = stepOf('look/target', id);
+  return [
+    {
+      ...step,
+      id: look,
+      title: `look at the replica of ${name}`,
+      // A primary sends on, and does not know that its replica takes nothing.
+      work: { ...work, siteId: target.siteId, kind: 'replica.admit', args: { vm: target.ref } },
+      looksOnly: true,
+      needs: [],
     },
-    needs: [],
-    after: [],
-    scope: id,
-    pivot: true,
-    attempts: 3,
-  };
+    {
+      ...step,
+      id: stepOf('resynchronize', id),
+      title: `compare the copies of ${name} and send what differs`,
+      work: {
+        ...work,
+        siteId: source.siteId,
+        kind: 'replication.resynchronize',
+        args: { vm: source.ref },
+        ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
+      },
+      needs: [look],
+      pivot: true,
+    },
+  ];
 }

@@ -3,25 +3,17 @@
  * only. Before anything starts it is on record why that is safe: the primary site is unreachable, which is checked, or a
  * person attests that its VMs are down.
  */
+import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { compileFailover, type MemberWork } from '../../shared/domain/plan-compiler.ts';
+import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { SiteId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import {
-  allVms,
-  BEGIN_WITHIN_SECONDS,
-  type Compile,
-  type CompilePorts,
-  refuseUnlessConnected,
-  resolveTarget,
-  sidesOf,
-  startArgs,
-  type TargetVm,
-} from './compile.ts';
+import { allVms, type Compile, type CompilePorts, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import { failoverWork, shutDownWork } from './failover-work.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
 import { IS_GONE, toldFrom } from './silence.ts';
@@ -36,11 +28,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
-  const shutDownOf = await shutDowns(request.shutDownWithinSeconds, members, actor, ports);
-  const { groups, record } = compileActions(chosen, 'unplanned', (member) => ({
-    ...failoverWork(member, request.recoveryPoint),
-    ...shutDownOf(member),
-  }));
+  const { groups, record } = compileActions(chosen, 'unplanned', (member) => memberWork(member, request, ports));
   return {
     target: target.title,
     input: {
@@ -55,64 +43,23 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       recoveryPoint: request.recoveryPoint,
     },
     graph: compileFailover(groups),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.unplannedFailover, epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };
 };
 
 /**
- * Nobody needs the site that is left. But where its agent is there and a VM was last seen running, an attempt to shut it down
- * costs little time, keeps its last changes, and leaves no second copy that runs.
+ * Nobody needs the site that is left. But where its agent is there, an attempt to shut the VM down costs little time, keeps its last
+ * changes, and leaves no second copy that runs.
  */
-async function shutDowns(
-  withinSeconds: number | undefined,
-  members: readonly TargetVm[],
-  { vaultId }: Actor,
-  { store, presence }: CompilePorts,
-): Promise<(member: TargetVm) => Pick<MemberWork<StepWork>, 'shutDownFirst'>> {
-  if (withinSeconds === undefined) return () => ({});
-  const seen = await store.observations.vms(vaultId, { vmIds: members.map(({ vm }) => vm.vmId) });
-  const running = new Set(
-    seen.filter(({ report }) => report.power === 'running').map(({ siteId, report: { ref } }) => `${siteId}/${ref.cloudId}/${ref.vmId}`),
-  );
-  return (member) => {
-    const { siteId, ref } = sidesOf(member).source;
-    if (!presence.isConnected(siteId) || !running.has(`${siteId}/${ref.cloudId}/${ref.vmId}`)) return {};
-    const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds: withinSeconds };
-    return {
-      shutDownFirst: {
-        work: { ...common, kind: 'failover.prepare', args: { vm: ref } },
-        undo: { ...common, beginWithinSeconds: BEGIN_WITHIN_SECONDS, kind: 'failover.unprepare', args: { vm: ref, isRunning: true } },
-        withinSeconds,
-      },
-    };
-  };
-}
-
-/** How one VM comes up at the target, and is taken back as long as it has not been started. */
-export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, dependsOn } = member;
-  const { siteId, ref } = sidesOf(member).target;
-  const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
-  return {
-    vm: vm.id,
-    name: vm.name,
-    dependsOn,
-    prepare: {
-      ...common,
-      kind: 'failover.execute',
-      args: { vm: ref, recoveryPoint },
-      vm: { id: vm.id, marks: { started: 'failoverStarted', undone: 'failoverUndone' } },
-    },
-    takeBack: { ...common, kind: 'failover.cancel', args: { vm: ref } },
-    start: {
-      ...common,
-      kind: 'vm.start',
-      args: startArgs(member, ref),
-      // Whoever skips the start has taken the VM into their own hands there.
-      vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
-    },
-  };
+function memberWork(
+  member: TargetVm,
+  { recoveryPoint, shutDownWithinSeconds: withinSeconds }: OperationRequestOf<'unplannedFailover'>,
+  { presence }: CompilePorts,
+): MemberWork<StepWork> {
+  const isShutDownBefore = withinSeconds !== undefined && presence.isConnected(sidesOf(member).source.siteId);
+  const work = failoverWork(member, recoveryPoint, { isShutDownBefore });
+  return isShutDownBefore ? { ...work, shutDownFirst: { ...shutDownWork(member, withinSeconds), withinSeconds } } : work;
 }
 
 /**

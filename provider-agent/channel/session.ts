@@ -35,6 +35,8 @@ export interface OutcomeStore {
 export interface InventorySource {
   readonly digest: string | null;
   connected(inventory: 'inStep' | 'sendAll'): void;
+  /** Answers by way of `next`. */
+  asked(question: Extract<CloudMessage, { type: 'recoveryPoints.ask' }>): void;
   next(): AgentMessage | null;
   disconnected(): void;
 }
@@ -187,6 +189,8 @@ export class Session {
       case 'inventory.sendAll':
         this.#ports.inventory.connected('sendAll');
         return this.wake();
+      case 'recoveryPoints.ask':
+        return this.#ports.inventory.asked(message);
     }
   }
 

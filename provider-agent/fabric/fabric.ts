@@ -56,6 +56,14 @@ export interface VmView {
   readonly replication: ReplicationView;
   /** The highest epoch written to the VM at this site; 0 where none was. */
   readonly epoch: number;
+  /** Null where it is not failed over, or where that was not done through this port. */
+  readonly failover: FailoverNote | null;
+}
+
+/** What a failover leaves with the VM, beside the epoch: whose work it is, and which point the VM stands on. */
+export interface FailoverNote {
+  readonly commandId: CommandId;
+  readonly recoveryPoint: RecoveryPoint;
 }
 
 export interface ReplicationView {
@@ -183,7 +191,10 @@ export interface Fabric {
 
   /** Primary, off: replicating -> preparedForFailover; the other side holds all that was written, and this VM cannot be started. */
   prepareFailover(ref: VmRef, act: Act): Promise<void>;
-  /** Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. */
+  /**
+   * Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. Leaves its note with
+   * the VM; where fabric and note are written apart, the note comes first.
+   */
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
   /** Recovery: failedOverWaitingCompletion -> replicating; turns the VM off. Primary: preparedForFailover -> replicating. */
   stopFailover(ref: VmRef, act: Act): Promise<void>;

@@ -6,7 +6,7 @@ import { DrillAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
 import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
-import { PairingAnswer, ProtectedVmAnswer } from './protection.ts';
+import { PairingAnswer, ProtectedVmAnswer, RecoveryPointsAnswer } from './protection.ts';
 import { ReportAnswer } from './report.ts';
 import type { Route } from './route.ts';
 
@@ -55,6 +55,17 @@ export const recoveryRoutes = {
     status: 200,
     answer: ProtectedVmAnswer,
     errors: ['ERR_NOT_FOUND'],
+  },
+  listRecoveryPoints: {
+    method: 'get',
+    path: '/api/v1/protected-vms/{protectedVmId}/recovery-points',
+    tag: 'Protection',
+    access: 'viewer',
+    summary: 'Lists the recovery points of a protected VM, as its replica has them now: the site is asked',
+    params: z.object({ protectedVmId: ProtectedVmId }),
+    status: 200,
+    answer: RecoveryPointsAnswer,
+    errors: ['ERR_NOT_FOUND', 'ERR_AGENT_OFFLINE', 'ERR_VM_NOT_FOUND', 'ERR_FABRIC_FAILED', 'ERR_FABRIC_TIMEOUT'],
   },
   startOperation: {
     method: 'post',

@@ -35,9 +35,9 @@ export interface ObservedVm {
 export function issuesOf({ phase, activeLocation, power, sending }: ObservedVm): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
-  // While a job moves it, it runs at the other side before the promise says so.
+  // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.
   const isElsewhere = isLive(otherSide(activeLocation));
-  if (isElsewhere && phase !== 'failingOver') return ['runsAtOtherSide'];
+  if (isElsewhere && phase !== 'failingOver' && phase !== 'interrupted') return ['runsAtOtherSide'];
   const isToReplicate = phase === 'protected' || phase === 'seeding';
   return isToReplicate && sending === 'waitingForStartResynchronize' ? ['outOfStep'] : [];
 }

@@ -174,6 +174,11 @@ export const commands = {
     args: z.strictObject({ vm: VmRef }),
     result: z.strictObject({ recoveryPointAt: Moment }),
   },
+  /** Recovery, looks only: the replica takes what its primary sends. */
+  'replica.admit': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
   /** Primary: end replication on this side. */
   'replication.disable': {
     args: z.strictObject({ vm: VmRef }),
@@ -209,9 +214,9 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
     result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
   },
-  /** Recovery: take `failover.execute` back, as long as nothing is committed. */
+  /** Recovery: take a failover back, as long as nothing is committed. `onlyOwn`: one that another step did is left as it is. */
   'failover.cancel': {
-    args: z.strictObject({ vm: VmRef }),
+    args: z.strictObject({ vm: VmRef, onlyOwn: z.literal(true).optional() }),
     result: nothing,
   },
   /** Recovery: start the VM and wait until its guest answers. This is the activation. */

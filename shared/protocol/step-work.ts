@@ -21,7 +21,9 @@ export interface StepMarks {
   readonly takenBack?: DrillEvent;
   /** The job ended with the step's scope undone, and the step had been started. */
   readonly undone?: VmEvent;
-  /** The same, and it had not. */
+  /** The same, and the undo of some step of the scope was skipped: what that did stands, or is not known. In place of `undone`. */
+  readonly undoneInPart?: VmEvent;
+  /** The scope is undone, and the step had not been started. */
   readonly neverStarted?: VmEvent;
 }
 

@@ -30,7 +30,7 @@ test('the primary site dies while its guests are shut down for a planned failove
   await world.givesUp(planned, 'reading');
   await world.settles(planned);
   assert.equal(await stateOf(world, planned), 'failed');
-  assert.deepEqual(await promises(world), ['protected primary', 'protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary', 'interrupted primary']);
   const facts = (await world.job(planned))?.facts ?? [];
   assert.deepEqual(
     facts.flatMap((fact) => (fact.type === 'givenUp' ? [`${fact.by}: ${fact.reason}`] : [])),
@@ -54,7 +54,7 @@ test('what the site had in hand when it was given up changes nothing when it is 
   world.returns('reading');
   await world.everythingIsBack();
   assert.equal(await stateOf(world, planned), 'failed');
-  assert.deepEqual(await promises(world), ['protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary']);
   assert.equal(await stateOf(world, await world.failOverAsPlanned()), 'succeeded', 'and it can be asked for again');
   await world.finishes();
 });
@@ -90,7 +90,7 @@ test('a site that was given up stays given up when the control plane is killed r
   world.controlPlaneCrashes();
   await world.controlPlaneRestarts();
   await world.until('the job ends', async () => (await stateOf(world, planned)) === 'failed');
-  assert.deepEqual(await promises(world), ['protected primary', 'protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary', 'interrupted primary']);
   await world.finishes();
 });
 

@@ -181,13 +181,15 @@ export class TestFabric implements Fabric {
     return this.#move('prepareFailover', ref, act, 'replicating', { state: 'preparedForFailover' });
   }
 
-  startFailover(ref: VmRef, _point: string | null, act: Act) {
-    return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' });
+  startFailover(ref: VmRef, pointId: string | null, act: Act) {
+    const recoveryPoint = this.points.get(ref.vmId)?.find(({ id }) => pointId === null || id === pointId);
+    const failover = recoveryPoint === undefined ? null : { commandId: act.commandId, recoveryPoint };
+    return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' }, { failover });
   }
 
   stopFailover(ref: VmRef, act: Act) {
     const from = this.#get(ref).replication.mode === 'primary' ? 'preparedForFailover' : 'failedOverWaitingCompletion';
-    return this.#move('stopFailover', ref, act, from, { state: 'replicating' }, { power: 'off' });
+    return this.#move('stopFailover', ref, act, from, { state: 'replicating' }, { power: 'off', failover: null });
   }
 
   completeFailover(ref: VmRef, act: Act) {

@@ -47,6 +47,7 @@ export function replica(n: number, over: Partial<VmView> = {}): VmView {
       settings: settingsOf(defaultPolicy),
     },
     epoch: 0,
+    failover: null,
     ...over,
   };
 }

@@ -19,10 +19,10 @@ import { OperationRunner } from '../../control-plane/operations/runner.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
 import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Role, Store, User } from '../../control-plane/store/store.ts';
-import type { ErrorCode } from '../../shared/errors.ts';
+import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
 import { CloudId, JobId, NetworkId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
-import type { Outcome, VmReport } from '../../shared/protocol/egress.ts';
+import type { Outcome, RecoveryPointReport, VmReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { type Listener, startListener } from './enrolment-world.ts';
@@ -53,6 +53,7 @@ export class ApiWorld {
   readonly connected = new Set<SiteId>();
   readonly heardAt = new Map<SiteId, number>();
   readonly scripts = new Map<SiteId, { name: string; sha256: string }[]>();
+  readonly points = new Map<SiteId, readonly RecoveryPointReport[]>();
   readonly revoked: string[] = [];
   /** How each command ends; null: not yet. */
   answers: (command: CommandToSend) => Outcome | null = succeed;
@@ -115,6 +116,7 @@ export class ApiWorld {
       store: this.store,
       operations: this.runner,
       presence: this.presence,
+      looks: { recoveryPoints: async (site) => this.#pointsAt(site) },
       bell: this.bell,
       clock: this.#clock,
       random: systemRandom,
@@ -152,6 +154,11 @@ export class ApiWorld {
       lastHeardAt: (id: SiteId) => this.heardAt.get(id) ?? null,
       scriptsOf: (id: SiteId) => (this.connected.has(id) ? (this.scripts.get(id) ?? []) : null),
     };
+  }
+
+  #pointsAt(id: SiteId): readonly RecoveryPointReport[] {
+    if (!this.connected.has(id)) throw new FarshoreError('ERR_AGENT_OFFLINE', 'the agent of the site is not connected');
+    return this.points.get(id) ?? [];
   }
 
   get log(): Log {

@@ -7,6 +7,7 @@ import { actionOnce, stopHolds } from './checkers-actions.ts';
 import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
+import { promiseKept } from './checkers-promises.ts';
 import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
 import { withdrawn } from './checkers-withdrawn.ts';
 import type { TraceEvent } from './trace.ts';
@@ -31,6 +32,7 @@ export const checkers = {
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,
   'drill-known': drillKnown,
+  'promise-kept': promiseKept,
 } as const satisfies Record<string, Checker>;
 
 export type Invariant = keyof typeof checkers;

@@ -34,6 +34,8 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
+  | 'undo is skipped'
+  | 'failed over again'
   | 'action fails'
   | 'agent dies in a script'
   | 'given up, and its agent had died'
@@ -167,6 +169,26 @@ export const plantedBugs: readonly PlantedBug[] = [
     invariant: 'effect-once',
   },
   {
+    name: 'left-is-undone',
+    what: 'a VM is called protected although a person left its replica failed over',
+    edits: [{ file: 'control-plane/operations/job-run.ts', from: 'left.has(step.scope) ? undoneInPart : undone', to: 'undone' }],
+    scenario: 'undo is skipped',
+    invariant: 'promise-kept',
+  },
+  {
+    name: 'found-is-own',
+    what: 'a replica that another job failed over is taken for failed over by this one',
+    edits: [
+      {
+        file: failover,
+        from: 'isReached: (found) => isOwn(found, context)',
+        to: 'isReached: (found) => found !== null && isFailedOver(found)',
+      },
+    ],
+    scenario: 'failed over again',
+    invariant: 'promise-kept',
+  },
+  {
     name: 'no-look-before-start',
     what: 'vm.start starts without looking whether the VM runs already',
     edits: [
@@ -288,7 +310,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: 'an unplanned failover gives the primary site work',
     edits: [
       {
-        file: 'control-plane/operations/unplanned-failover.ts',
+        file: 'control-plane/operations/failover-work.ts',
         from: 'const { siteId, ref } = sidesOf(member).target;',
         to: 'const { siteId, ref } = sidesOf(member).source;',
       },
@@ -341,7 +363,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: 'a write of the log goes on although an earlier one of the same job has failed',
     edits: [{ file: engine, from: 'this.#written = this.#commit.add(facts);', to: 'this.#written = this.#write(facts);' }],
     scenario: 'writes fail',
-    invariant: 'resume-equal',
+    invariant: 'promise-kept',
   },
   {
     name: 'confirm-while-resting',

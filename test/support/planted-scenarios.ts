@@ -47,6 +47,8 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
+  'undo is skipped': aFailoverThatWasLeftIsNotCalledUndone,
+  'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
   'action fails': nothingStartsAfterAFailedAction,
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
   'given up, and its agent had died': anAgentThatDiedDoesNothingOfWhatWasGivenUp,
@@ -151,6 +153,36 @@ export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promis
   const { hurts } = world.places;
   await world.finishes();
   assert.equal(hurts, 1, 'the write failed');
+}
+
+/** A failover is cancelled while the replica is failed over; that cannot be taken back, and a person leaves it so. */
+export async function leavesAFailover(world: World): Promise<JobId> {
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'stopFailover', times: 3, when: 'beforeEffect' });
+  const job = await world.ask(await world.requestFor('unplannedFailover'));
+  await world.clock.advance(5_000);
+  await world.cancel(job);
+  await world.settles(job);
+  assert.equal(faults.fired().length, 3, 'the faults happened');
+  const [vm] = await world.protectedVms();
+  await world.decide(job, `failover/${vm?.id}`, 'skip');
+  await world.settles(job);
+  return job;
+}
+
+const slow = 'timings: { startFailover: { median: 20 s } }';
+
+export async function aFailoverThatWasLeftIsNotCalledUndone(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: slow });
+  await leavesAFailover(world);
+  await world.finishes();
+}
+
+export async function aFailoverThatWasLeftIsNotTakenForOnesOwn(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: slow });
+  await leavesAFailover(world);
+  await world.failOver();
+  await world.finishes();
 }
 
 /** The first VM runs, and what the plan waits for before the second one never comes about. */

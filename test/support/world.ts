@@ -18,6 +18,7 @@ import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
 import { siteIdOf, type Template, vaultId, WorldCore } from './world-core.ts';
+import { promisedVms } from './world-promises.ts';
 import type { SiteName, WorldOptions } from './world-sites.ts';
 
 export type { SiteName, Template, WorldOptions };
@@ -342,6 +343,7 @@ export class World extends WorldCore {
       await this.until('every job ends', () => this.trace.open.size === 0).catch(() => {}); // the checker says which
       await this.clock.advance(2_000);
       for (const name of this.siteNames) this.site(name).noteEffects();
+      this.trace.note({ type: 'promises', vms: await promisedVms(this, await this.protectedVms(), await this.pairings()) });
       this.trace.note({ type: 'reread', jobs: await allJobs(this.controlPlane.store, vaultId) });
       this.trace.note({ type: 'finished' });
     } finally {

@@ -81,6 +81,7 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
     before: inState('replica', 'failedOver', { power: 'running' }),
   },
   'replication.resynchronize': { args: { vm: ref }, before: inState('primary', 'waitingForStartResynchronize', { power: 'running' }) },
+  'replica.admit': { args: { vm: ref }, before: inState('replica', 'replicating') },
   'replication.disable': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'replica.remove': { args: { vm: ref, deleteReplica: true }, before: inState('replica', 'replicating') },
   'failover.admit': { args: { vm: ref, role: 'primary' }, before: inState('primary', 'replicating', { power: 'running' }) },

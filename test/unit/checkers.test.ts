@@ -28,7 +28,7 @@ import {
   stored,
   told,
 } from '../support/hand-made-trace.ts';
-import type { SeenCopy, TraceEvent } from '../support/trace.ts';
+import type { PromisedVm, SeenCopy, TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
@@ -151,6 +151,19 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
       [...goodRun().slice(0, -1), marks('testCopyBegun'), copies(), marks('testCopyRemoved'), ...goodRun().slice(-1)],
     ],
   ],
+  'promise-kept': [
+    ['protected, and its replica takes nothing', withMore(promised({ target: 'replica/failedOverWaitingCompletion' }), isFinished)],
+    ['protected, and nothing sends', withMore(promised({ source: 'none' }), isFinished)],
+    ['failed over, and its replica is one at rest', withMore(promised({ phase: 'failedOver' }), isFinished)],
+    [
+      'it stands on another point than was told',
+      withMore(
+        promised({ phase: 'failedOver', target: 'replica/failedOverWaitingCompletion', failover: `${job}/${prepare} to another` }),
+        isFinished,
+      ),
+    ],
+    ['on its way, and nobody works on it', withMore(promised({ phase: 'failingOver' }), isFinished)],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -164,6 +177,12 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
 function drill(over: Partial<NewJob>): TraceEvent {
   const { job: given } = opened() as Extract<TraceEvent, { type: 'opened' }>;
   return opened({ job: { ...given.job, kind: 'testFailover', input: {} }, claims: [], ...over });
+}
+
+function promised(over: Partial<PromisedVm> = {}): TraceEvent {
+  const ends = { source: 'primary/replicating', target: 'replica/replicating', failover: null };
+  const vm = { id: 'vm', name: 'vm', phase: 'protected', isBusy: false, ...ends } as const;
+  return { at: 0, type: 'promises', vms: [{ ...vm, ...over }] };
 }
 
 function copies(over: Partial<SeenCopy> = {}): TraceEvent {

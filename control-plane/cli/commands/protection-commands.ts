@@ -1,6 +1,6 @@
 /** Commands: protected VMs, and the operations that begin and end protection. */
 import type { Command } from 'commander';
-import type { ProtectedVmAnswer } from '../../../shared/api/protection.ts';
+import type { ProtectedVmAnswer, RecoveryPointsAnswer } from '../../../shared/api/protection.ts';
 import type { VmIssue } from '../../../shared/domain/health.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
@@ -24,6 +24,20 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const query = options.pairing === undefined ? {} : { pairing: (await findPairing(client, options.pairing)).id };
       session.output.show(await client.call('listProtectedVms', { query }), (answer) => vmTable(answer.protectedVms, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, vms, {
+    usage: 'points <vm>',
+    about: 'list the recovery points of a VM as its replica has them now; an id is for --recovery-point of failover',
+    examples: ['farshore vms points sql-01', 'farshore vms points sql-01 --json'],
+    run: async (session, _options: object, wanted: string) => {
+      const client = session.client();
+      const [protectedVmId] = await findVms(client, [wanted]);
+      if (protectedVmId === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
+      session.output.show(await client.call('listRecoveryPoints', { params: { protectedVmId } }), (answer) =>
+        pointTable(answer, session.output),
+      );
       return undefined;
     },
   });
@@ -78,6 +92,12 @@ export async function findVms(client: Client, names: readonly string[]) {
   const { protectedVms } = await client.call('listProtectedVms', { query: {} });
   const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
   return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
+}
+
+function pointTable({ recoveryPoints, siteName }: RecoveryPointsAnswer, { colors }: Output): string {
+  const kinds = { crashConsistent: 'crash-consistent', applicationConsistent: 'application-consistent' } as const;
+  const rows = recoveryPoints.map(({ id, at, kind, ageSeconds }) => [moment(at), duration(ageSeconds), kinds[kind], plain(id)]);
+  return table(['MOMENT', 'AGE', 'KIND', 'ID'], rows, `${plain(siteName)} holds no recovery point of it`, colors);
 }
 
 function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string {
