@@ -69,7 +69,7 @@ export class JobRun {
 
   /** Throws ERR_OPERATION_NOT_ALLOWED where nothing waits for the site. */
   async giveUp(site: SiteId, by: string, reason: string): Promise<void> {
-    const open = [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
+    const open = [...this.engine.state.views()].filter(({ step, status }) => waitsFor(site, step, status)).map(({ step }) => step.id);
     if (open.length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
     await this.engine.giveUp(open, site, by, reason);
   }
@@ -133,7 +133,7 @@ export class JobRun {
     const { state } = this.engine;
     return [...state.views()].flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
-      if (!vm || !state.isUndone(step.id)) return [];
+      if (!vm || state.scopeOf(step.id)?.status !== 'undone') return [];
       const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
       return event ? [{ vm: vm.id, event }] : [];
     });
@@ -176,8 +176,8 @@ export class JobRun {
   }
 }
 
-/** Where a step that is under way is worked on. */
-function siteOf(step: Step<StepWork>, status: StepStatus): SiteId | null {
+/** It is under way and worked on at the site, or never ends without it. */
+function waitsFor(site: SiteId, step: Step<StepWork>, status: StepStatus): boolean {
   const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
-  return work?.siteId ?? null;
+  return work?.siteId === site || work?.otherEnd === site;
 }

@@ -7,22 +7,23 @@ import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { untilCopied } from './copying.ts';
 
 export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), reason: request.reason },
-    graph: { steps: members.map(resynchronizeStep) },
+    graph: { steps: members.flatMap(resynchronizeSteps) },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.resynchronize })),
     newVms: [],
   };
 };
 
-function resynchronizeStep(member: TargetVm): Step<StepWork> {
+function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
   const { id, name, epoch, phase } = member.vm;
-  const { source } = sidesOf(member);
-  return {
+  const { source, target } = sidesOf(member);
+  const resynchronize: Step<StepWork> = {
     id: stepOf('resynchronize', id),
     title: `compare the copies of ${name} and send what differs`,
     work: {
@@ -31,7 +32,6 @@ function resynchronizeStep(member: TargetVm): Step<StepWork> {
       beginWithinSeconds: BEGIN_WITHIN_SECONDS,
       kind: 'replication.resynchronize',
       args: { vm: source.ref },
-      ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
     },
     needs: [],
     after: [],
@@ -39,4 +39,6 @@ function resynchronizeStep(member: TargetVm): Step<StepWork> {
     pivot: true,
     attempts: 3,
   };
+  const marks = phase === 'seeding' ? { done: 'firstCopyArrived' as const } : {};
+  return [resynchronize, untilCopied({ vm: member.vm, source, target, begunBy: resynchronize.id, marks })];
 }

@@ -20,8 +20,8 @@ import {
   type StepView,
 } from './run-nodes.ts';
 
-/** A person's word that an executor will not answer. */
-export interface GivenUp {
+/** A person's word. */
+export interface Said {
   readonly by: string;
   readonly reason: string;
 }
@@ -43,8 +43,8 @@ export class RunState<Work> {
   /** The moment of the fact that is folded in. */
   #now: number | null = null;
   #state: JobState = 'inProgress';
-  #isCancelled = false;
-  readonly #givenUp = new Map<string, GivenUp>();
+  #cancelled: Said | null = null;
+  readonly #givenUp = new Map<string, Said>();
 
   constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
     this.#together = graph.together === true;
@@ -56,6 +56,10 @@ export class RunState<Work> {
 
   get state(): JobState {
     return this.#state;
+  }
+
+  get cancelled(): Said | null {
+    return this.#cancelled;
   }
 
   /** Steps to start now, in the order of the graph as far as they became ready together. */
@@ -82,9 +86,9 @@ export class RunState<Work> {
     return this.#nodes.values();
   }
 
-  /** Whether the step's scope goes on: one that failed or was cancelled tries nothing again. */
-  isActive(id: StepId): boolean {
-    return this.#nodes.get(id)?.scope.status === 'active';
+  /** Only an active scope goes on; an `undone` one has taken back what it had done. */
+  scopeOf(id: StepId): Pick<Scope<Work>, 'status' | 'isPastPivot'> | undefined {
+    return this.#nodes.get(id)?.scope;
   }
 
   /** When the step was let start, by the facts; null where nothing had to come before it. */
@@ -101,13 +105,8 @@ export class RunState<Work> {
   }
 
   /** Who decided that the executor will not answer, and why; undefined while it is waited for. */
-  givenUp(executor: string): GivenUp | undefined {
+  givenUp(executor: string): Said | undefined {
     return this.#givenUp.get(executor);
-  }
-
-  /** Whether the step's scope has taken back what it had done. */
-  isUndone(id: StepId): boolean {
-    return this.#nodes.get(id)?.scope.status === 'undone';
   }
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
@@ -125,7 +124,7 @@ export class RunState<Work> {
     }
     if (this.#asked > 0) return 'waiting';
     if (isHeld) return 'parked';
-    if (this.#isCancelled && lost > 0) return 'cancelled';
+    if (this.#cancelled && lost > 0) return 'cancelled';
     if (lost === 0) return isFlawed ? 'completedWithFailures' : 'succeeded';
     return done === 0 ? 'failed' : 'completedWithFailures';
   }
@@ -134,7 +133,7 @@ export class RunState<Work> {
     this.#now = fact.at;
     switch (fact.type) {
       case 'cancelled':
-        this.#isCancelled = true;
+        this.#cancelled = fact;
         if (this.#state === 'waiting') this.#state = 'inProgress';
         return this.#failAll();
       case 'givenUp':
