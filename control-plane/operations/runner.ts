@@ -28,6 +28,7 @@ import type { Actor, ByRule, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
+import { refuseIfProtectedAnew } from './protected-anew.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { compileTakeBack } from './take-back.ts';
@@ -140,7 +141,9 @@ export class OperationRunner implements Operations {
   }
 
   async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
-    await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
+    const run = await this.#runOf(actor, id);
+    if (decision === 'retry') await refuseIfProtectedAnew(run, step, this.#ports.store);
+    await run.engine.decide(step, decision, actor.name, reason);
   }
 
   async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {

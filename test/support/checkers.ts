@@ -7,7 +7,7 @@ import { actionOnce, stopHolds } from './checkers-actions.ts';
 import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
-import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
+import { causeChecker, deadSite, epochOrder, newestProtection, outageNeutral, singleActivation } from './checkers-sites.ts';
 import type { TraceEvent } from './trace.ts';
 
 export type Checker = (trace: readonly TraceEvent[]) => string[];
@@ -15,6 +15,7 @@ export type Checker = (trace: readonly TraceEvent[]) => string[];
 export const checkers = {
   'single-activation': singleActivation,
   'epoch-order': epochOrder,
+  'newest-protection': newestProtection,
   'effect-once': effectOnce,
   cause: causeChecker,
   'outage-neutral': outageNeutral,

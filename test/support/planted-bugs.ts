@@ -35,6 +35,7 @@ export type ScenarioName =
   | 'drill calls fail'
   | 'drill on an open network'
   | 'action fails'
+  | 'protected anew'
   | 'agent dies in a script';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
@@ -361,5 +362,15 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'drill calls fail',
     invariant: 'drill-known',
+  },
+  {
+    name: 'old-end-hits-new',
+    what: 'what an end of protection by force left is tried again after the VM was protected anew',
+    edits: [
+      { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: epoch + 1 }', to: 'phases: PHASES }' },
+      { file: 'control-plane/operations/protected-anew.ts', from: "if (job.kind !== 'unprotect') return;", to: 'return;' },
+    ],
+    scenario: 'protected anew',
+    invariant: 'newest-protection',
   },
 ];

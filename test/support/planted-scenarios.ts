@@ -1,6 +1,7 @@
 /** The scenarios that catch planted bugs, each a part of the suites; as a program it runs those that are named. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
+import { endsReplication } from './by-hand.ts';
 import { faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
@@ -43,6 +44,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
+  'protected anew': whatWasLeftDoesNotHitTheNewProtection,
   'action fails': nothingStartsAfterAFailedAction,
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
 };
@@ -159,6 +161,27 @@ export async function nothingStartsAfterAFailedAction(): Promise<void> {
   const state = (await world.job(job))?.job.state;
   await world.finishes();
   assert.equal(state, 'parked');
+}
+
+/** The replica could not be removed; a person does it, protects the VM anew, and tries the old step again all the same. */
+export async function whatWasLeftDoesNotHitTheNewProtection(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const [vm] = await world.protectedVms();
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'removeReplication', times: 3 });
+  const end = await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'it is moved by hand' } } as never);
+  await world.settles(end);
+  await endsReplication(world, 'slough', vm?.vmId as never);
+  await world.protect();
+  const code = await world.decide(end, `remove/${vm?.id}`, 'retry').then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.settles(end);
+  const phases = (await world.protectedVms()).map(({ phase, epoch }) => `${phase} ${epoch}`);
+  await world.finishes();
+  assert.equal(faults.fired().length, 3, 'the removal failed');
+  assert.deepEqual([code, phases], ['ERR_PROTECTED_ANEW', ['protected 1']]);
 }
 
 /** The agent dies just when the script has done its work, and cannot know that. */
