@@ -31,7 +31,7 @@ export const errorCodes = {
 
   // Operations
   ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
-  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
+  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it. One that only waits for a copy can be cancelled.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },

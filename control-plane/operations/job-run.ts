@@ -133,15 +133,17 @@ export class JobRun {
     const { state } = this.engine;
     return [...state.views()].flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
-      if (!vm || state.scopeOf(step.id)?.status !== 'undone') return [];
+      if (!vm || !state.isUndone(step.id)) return [];
       const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
       return event ? [{ vm: vm.id, event }] : [];
     });
   }
 
   #pairingEnd(isPaired: boolean): Projection[] {
-    if (this.job.kind !== 'pair') return [];
-    const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
+    const { kind, input } = this.job;
+    if (kind !== 'pair' && kind !== 'unpair') return [];
+    const pairing = PairingId.parse((input as { pairing: string }).pairing);
+    if (kind === 'unpair') return [{ pairing, state: 'gone' }];
     if (!isPaired) return [{ pairing, state: 'failed' }];
     const addressOf = (step: StepId) => (this.engine.state.view(step)?.result as { address: string } | undefined)?.address ?? null;
     const replicaAddresses = { primary: addressOf(PREPARE.primary), recovery: addressOf(PREPARE.recovery) };

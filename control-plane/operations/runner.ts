@@ -33,6 +33,7 @@ import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileTestFailover } from './test-failover.ts';
+import { compileUnpair } from './unpair.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
 
@@ -40,6 +41,7 @@ const compilers: Compilers = {
   pair: compilePair,
   changePairing: compileChangePairing,
   movePairing: compileMovePairing,
+  unpair: compileUnpair,
   protect: compileProtect,
   adopt: compileAdopt,
   plannedFailover: compilePlannedFailover,

@@ -12,7 +12,7 @@ import type { Decision, Fact, StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { StepView } from './run-nodes.ts';
-import { RunState, type Said } from './run-state.ts';
+import { RunState } from './run-state.ts';
 
 export type Direction = 'do' | 'undo';
 
@@ -102,21 +102,20 @@ export class Engine<Work> {
 
   /** Nothing new starts; what has not passed its pivot is undone. What only looks is not waited for. */
   async cancel(by: string, reason: string): Promise<void> {
-    const looks = [...this.state.views()].flatMap((view) => this.#endOfLook(view, { by, reason }));
+    const looks = [...this.state.views()].flatMap((view) => this.#endOfLook(view, by, reason));
     await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }, ...looks]);
   }
 
   /** Past a pivot a look is ended, and need not be decided, only where nothing of its scope follows from that. */
-  #endOfLook({ step, status, attempt }: StepView<Work>, { by, reason }: Said): Fact[] {
+  #endOfLook({ step, scope, status, attempt }: StepView<Work>, by: string, reason: string): Fact[] {
     const { id, looksOnly, skipEndsScope } = step;
-    const isPastPivot = this.state.scopeOf(id)?.isPastPivot === true;
     const isRunning = status === 'running';
-    if (!looksOnly || (isPastPivot && !skipEndsScope)) return [];
+    if (!looksOnly || (scope.isPastPivot && !skipEndsScope)) return [];
     if (!isRunning && !(status === 'failed' && this.state.waitsForPerson(id))) return [];
     const head = { at: this.#now(), step: id };
     const failed: Fact = { type: 'failed', ...head, attempt, error: { code: 'ERR_CANCELLED', logRef: '' }, retry: false };
     const skipped: Fact = { type: 'decided', ...head, direction: 'do', decision: 'skip', by, reason };
-    return [...(isRunning ? [failed] : []), ...(isPastPivot ? [skipped] : [])];
+    return [...(isRunning ? [failed] : []), ...(scope.isPastPivot ? [skipped] : [])];
   }
 
   /**
@@ -202,21 +201,11 @@ export class Engine<Work> {
       const attempt = direction === 'do' || isRepeat ? earlier + 1 : 1;
       const begun = step.work === undefined ? 'asked' : 'started';
       this.#note(facts, { type: direction === 'do' ? begun : 'undoStarted', at: this.#now(), step: step.id, attempt });
-      if (direction === 'do' && this.#isCancelledLook(step.id, facts)) return;
       if (direction === 'undo' || begun === 'started') assignments.push({ step, direction, attempt });
     };
     for (const step of this.state.ready()) start(step, 'do');
     for (const step of this.state.undoable()) start(step, 'undo');
     return assignments;
-  }
-
-  /** What has passed its pivot runs to its end after a cancel, and then waits for no look. */
-  #isCancelledLook(id: StepId, facts: Fact[]): boolean {
-    const { cancelled } = this.state;
-    const view = this.state.view(id);
-    const ends = cancelled && view ? this.#endOfLook(view, cancelled) : [];
-    for (const fact of ends) this.#note(facts, fact);
-    return ends.length > 0;
   }
 
   /** What is left of the time that it is held back: by the log, so that a restart does not begin it anew. */
@@ -253,7 +242,7 @@ export class Engine<Work> {
     if (outcome.ok) {
       return direction === 'do' ? { type: 'done', ...head, result: outcome.result } : { type: 'undone', ...head };
     }
-    const mayTry = direction === 'undo' || this.state.scopeOf(step.id)?.status === 'active';
+    const mayTry = direction === 'undo' || this.state.isActive(step.id);
     const retry = mayTry && attempt < (step.attempts ?? 1) && isRetryable(outcome.error.code);
     return { type: direction === 'do' ? 'failed' : 'undoFailed', ...head, error: outcome.error, retry };
   }

@@ -20,8 +20,8 @@ import {
   type StepView,
 } from './run-nodes.ts';
 
-/** A person's word. */
-export interface Said {
+/** A person's word that an executor will not answer. */
+export interface GivenUp {
   readonly by: string;
   readonly reason: string;
 }
@@ -43,8 +43,8 @@ export class RunState<Work> {
   /** The moment of the fact that is folded in. */
   #now: number | null = null;
   #state: JobState = 'inProgress';
-  #cancelled: Said | null = null;
-  readonly #givenUp = new Map<string, Said>();
+  #isCancelled = false;
+  readonly #givenUp = new Map<string, GivenUp>();
 
   constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
     this.#together = graph.together === true;
@@ -56,10 +56,6 @@ export class RunState<Work> {
 
   get state(): JobState {
     return this.#state;
-  }
-
-  get cancelled(): Said | null {
-    return this.#cancelled;
   }
 
   /** Steps to start now, in the order of the graph as far as they became ready together. */
@@ -86,9 +82,9 @@ export class RunState<Work> {
     return this.#nodes.values();
   }
 
-  /** Only an active scope goes on; an `undone` one has taken back what it had done. */
-  scopeOf(id: StepId): Pick<Scope<Work>, 'status' | 'isPastPivot'> | undefined {
-    return this.#nodes.get(id)?.scope;
+  /** Whether the step's scope goes on: one that failed or was cancelled tries nothing again. */
+  isActive(id: StepId): boolean {
+    return this.#nodes.get(id)?.scope.status === 'active';
   }
 
   /** When the step was let start, by the facts; null where nothing had to come before it. */
@@ -105,8 +101,13 @@ export class RunState<Work> {
   }
 
   /** Who decided that the executor will not answer, and why; undefined while it is waited for. */
-  givenUp(executor: string): Said | undefined {
+  givenUp(executor: string): GivenUp | undefined {
     return this.#givenUp.get(executor);
+  }
+
+  /** Whether the step's scope has taken back what it had done. */
+  isUndone(id: StepId): boolean {
+    return this.#nodes.get(id)?.scope.status === 'undone';
   }
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
@@ -124,7 +125,7 @@ export class RunState<Work> {
     }
     if (this.#asked > 0) return 'waiting';
     if (isHeld) return 'parked';
-    if (this.#cancelled && lost > 0) return 'cancelled';
+    if (this.#isCancelled && lost > 0) return 'cancelled';
     if (lost === 0) return isFlawed ? 'completedWithFailures' : 'succeeded';
     return done === 0 ? 'failed' : 'completedWithFailures';
   }
@@ -133,7 +134,7 @@ export class RunState<Work> {
     this.#now = fact.at;
     switch (fact.type) {
       case 'cancelled':
-        this.#cancelled = fact;
+        this.#isCancelled = true;
         if (this.#state === 'waiting') this.#state = 'inProgress';
         return this.#failAll();
       case 'givenUp':
