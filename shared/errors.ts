@@ -31,7 +31,7 @@ export const errorCodes = {
 
   // Operations
   ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
-  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
+  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it. One that only waits for a copy can be cancelled.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
@@ -41,6 +41,7 @@ export const errorCodes = {
   ERR_TIME_LIMIT: { http: 504, retryable: false, cause: 'It was not done within its time limit; how far it came is not known.', remedy: 'Nothing that follows needs it. Look at the site when you can.' },
   ERR_SITE_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the site was heard a moment ago, or has had no time to come back to a control plane that has just started: it may still act.', remedy: 'Wait until the moment named. Do not give the site up when its agent is back by then.' },
   ERR_SITE_GIVEN_UP: { http: 409, retryable: false, cause: 'A person decided not to wait for the agent of the site any more; what was done there is not known.', remedy: 'Look at the site when it can be reached again, before anything is started there; then retry or skip the step.' },
+  ERR_PROTECTED_ANEW: { http: 409, retryable: false, cause: 'The VM was protected again since its protection was ended by force, and the step would end the new one.', remedy: 'Skip the step (farshore jobs skip): whatever was left there is cleaned, or the VM could not have been protected again.' },
   ERR_DRILL_COPIES: { http: 409, retryable: false, cause: 'Test copies of a drill are there, and the request does not say what shall become of them.', remedy: 'Clean the drill up first (farshore drills clean-up), or say that they may stay (--drill-copies leave).' },
   ERR_PLAN_NOT_APPROVED: { http: 409, retryable: false, cause: 'In this vault only a version of a plan that a second person approved is failed over.', remedy: 'Have it approved (farshore plans approve); in an emergency run it with --emergency and a reason, which is kept.' },
   ERR_OWN_APPROVAL: { http: 403, retryable: false, cause: 'Whoever saved a version of a plan cannot approve it.', remedy: 'Ask another operator or owner of the vault.' },

@@ -29,7 +29,8 @@ export interface ReplicationAuthority {
 }
 
 /** A compiled request; the runner adds who asked and when. */
-export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'excludes'> {
+export interface Compiled
+  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'endedPairing' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }
@@ -198,6 +199,9 @@ export async function resolveAllowed(
  * for in the evening must not start in the morning.
  */
 export const BEGIN_WITHIN_SECONDS = 3600;
+
+/** Sites come back after months; past three years nobody keeps the job. */
+export const LEFT_WITHIN_SECONDS = 3 * 365 * 86_400;
 
 /** A pairing that VMs can replicate under. Throws ERR_NOT_FOUND, ERR_NOT_PREPARED. */
 export async function pairedPairing(id: PairingId, { vaultId }: Actor, { store }: CompilePorts): Promise<Pairing> {

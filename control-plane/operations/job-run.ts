@@ -78,7 +78,7 @@ export class JobRun {
   }
 
   #openAt(site: SiteId): StepId[] {
-    return [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
+    return [...this.engine.state.views()].filter(({ step, status }) => waitsFor(site, step, status)).map(({ step }) => step.id);
   }
 
   #handOut(assignments: readonly Assignment<StepWork>[]): void {
@@ -182,8 +182,10 @@ export class JobRun {
   }
 
   #pairingEnd(isPaired: boolean): Projection[] {
-    if (this.job.kind !== 'pair') return [];
-    const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
+    const { kind, input } = this.job;
+    if (kind !== 'pair' && kind !== 'unpair') return [];
+    const pairing = PairingId.parse((input as { pairing: string }).pairing);
+    if (kind === 'unpair') return [{ pairing, state: 'gone' }];
     if (!isPaired) return [{ pairing, state: 'failed' }];
     const addressOf = (step: StepId) => (this.engine.state.view(step)?.result as { address: string } | undefined)?.address ?? null;
     const replicaAddresses = { primary: addressOf(PREPARE.primary), recovery: addressOf(PREPARE.recovery) };
@@ -218,8 +220,8 @@ export class JobRun {
   }
 }
 
-/** Where a step that is under way is worked on. */
-function siteOf(step: Step<StepWork>, status: StepStatus): SiteId | null {
+/** It is under way and worked on at the site, or never ends without it. */
+function waitsFor(site: SiteId, step: Step<StepWork>, status: StepStatus): boolean {
   const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
-  return work?.siteId ?? null;
+  return work?.siteId === site || work?.otherEnd === site;
 }

@@ -54,7 +54,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string)
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const [look, leave] = [stepOf('look', id), stepOf('leave', id)];
-  const { enable, configure, seed } = replicationSteps(vm, to, address);
+  const { enable, configure, seed, copied } = replicationSteps(vm, to, address);
   const belongs = { id, marks: { done: 'replicationEnabled', skipped: 'protectionEnded' }, pairing: to.id } as const;
   return [
     {
@@ -93,6 +93,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string)
     },
     { ...configure, pivot: true, skipEndsScope: true, needs: [enable.id], work: { ...configure.work, vm: belongs } },
     { ...seed, pivot: true, needs: [configure.id] },
+    copied,
     {
       ...step,
       id: stepOf('remove', id),
@@ -105,7 +106,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string)
       },
       pivot: true,
       // The old copy is the only one until then.
-      needs: [seed.id],
+      needs: [copied.id],
     },
   ];
 }

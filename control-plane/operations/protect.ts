@@ -9,6 +9,7 @@ import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing } from '../store/store.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { untilCopied } from './copying.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
@@ -68,7 +69,7 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
-  const { enable, configure, seed } = replicationSteps(vm, pairing, address);
+  const { enable, configure, seed, copied } = replicationSteps(vm, pairing, address);
   const step = { after: [], scope: id, attempts: 3 };
   return [
     {
@@ -102,6 +103,7 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
     },
     { ...configure, needs: [enable.id], work: { ...configure.work, vm: { id, marks: { done: 'replicationEnabled' } } } },
     { ...seed, needs: [configure.id] },
+    copied,
   ];
 }
 
@@ -112,6 +114,7 @@ export function replicationSteps({ id, vmId, name, epoch }: NewVm, pairing: Pair
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const target = { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
+  const seed = stepOf('seed', id);
   return {
     enable: {
       ...step,
@@ -137,15 +140,16 @@ export function replicationSteps({ id, vmId, name, epoch }: NewVm, pairing: Pair
     },
     seed: {
       ...step,
-      id: stepOf('seed', id),
+      id: seed,
       title: `send the first copy of ${name}`,
-      work: {
-        ...common,
-        siteId: primary.siteId,
-        kind: 'replication.seed' as const,
-        args: { vm: atPrimary },
-        vm: { id, marks: { done: 'firstCopyArrived' as const } },
-      },
+      work: { ...common, siteId: primary.siteId, kind: 'replication.seed' as const, args: { vm: atPrimary } },
     },
+    copied: untilCopied({
+      vm: { id, name, epoch },
+      source: { siteId: primary.siteId, ref: atPrimary },
+      target: recovery,
+      begunBy: seed,
+      marks: { done: 'firstCopyArrived' },
+    }),
   };
 }

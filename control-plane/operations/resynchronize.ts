@@ -7,6 +7,7 @@ import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { untilCopied } from './copying.ts';
 
 export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);
@@ -25,6 +26,15 @@ function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
   const work = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { after: [], scope: id, attempts: 3 };
   const look = stepOf('look/target', id);
+  const resynchronize: Step<StepWork> = {
+    ...step,
+    id: stepOf('resynchronize', id),
+    title: `compare the copies of ${name} and send what differs`,
+    work: { ...work, siteId: source.siteId, kind: 'replication.resynchronize', args: { vm: source.ref } },
+    needs: [look],
+    pivot: true,
+  };
+  const marks = phase === 'seeding' ? { done: 'firstCopyArrived' as const } : {};
   return [
     {
       ...step,
@@ -35,19 +45,7 @@ function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
       looksOnly: true,
       needs: [],
     },
-    {
-      ...step,
-      id: stepOf('resynchronize', id),
-      title: `compare the copies of ${name} and send what differs`,
-      work: {
-        ...work,
-        siteId: source.siteId,
-        kind: 'replication.resynchronize',
-        args: { vm: source.ref },
-        ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
-      },
-      needs: [look],
-      pivot: true,
-    },
+    resynchronize,
+    untilCopied({ vm: member.vm, source, target, begunBy: resynchronize.id, marks }),
   ];
 }

@@ -28,11 +28,13 @@ import type { Actor, ByRule, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
+import { refuseIfProtectedAnew } from './protected-anew.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { ACTS_NO_MORE, refuseUnlessSilent, toldFrom } from './silence.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileTestFailover } from './test-failover.ts';
+import { compileUnpair } from './unpair.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
 
@@ -40,6 +42,7 @@ const compilers: Compilers = {
   pair: compilePair,
   changePairing: compileChangePairing,
   movePairing: compileMovePairing,
+  unpair: compileUnpair,
   protect: compileProtect,
   adopt: compileAdopt,
   plannedFailover: compilePlannedFailover,
@@ -138,7 +141,9 @@ export class OperationRunner implements Operations {
   }
 
   async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
-    await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
+    const run = await this.#runOf(actor, id);
+    if (decision === 'retry') await refuseIfProtectedAnew(run, step, this.#ports.store);
+    await run.engine.decide(step, decision, actor.name, reason);
   }
 
   async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {

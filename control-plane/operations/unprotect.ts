@@ -9,10 +9,17 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases, PHASES } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { allVms, BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, resolveTarget, type Side, sidesOf, type TargetVm } from './compile.ts';
-
-/** Sites come back after months; past three years nobody keeps the job. */
-const LEFT_WITHIN_SECONDS = 3 * 365 * 86_400;
+import {
+  allVms,
+  BEGIN_WITHIN_SECONDS,
+  type Compile,
+  LEFT_WITHIN_SECONDS,
+  resolveAllowed,
+  resolveTarget,
+  type Side,
+  sidesOf,
+  type TargetVm,
+} from './compile.ts';
 
 export const compileUnprotect: Compile<'unprotect'> = async (request, actor, ports) => {
   const { forced } = request;
@@ -25,7 +32,10 @@ export const compileUnprotect: Compile<'unprotect'> = async (request, actor, por
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), forced: forced ?? null },
     graph: { steps: members.flatMap((member) => (forced ? forcedSteps(member, isAway) : cleanSteps(member))) },
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: forced ? PHASES : operationPhases.unprotect })),
+    claims: members.map(({ vm: { id, epoch } }) =>
+      // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.
+      forced ? { id, phases: PHASES, epoch: epoch + 1 } : { id, phases: operationPhases.unprotect },
+    ),
     newVms: [],
     excludes: members.map(({ vm: { vmId, name } }) => ({ vmId, name })),
   };

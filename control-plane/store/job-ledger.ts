@@ -38,7 +38,7 @@ export interface VmEntry {
 
 export interface PairingEntry {
   readonly id: PairingId;
-  readonly state: Pairing['state'];
+  readonly state: Pairing['state'] | 'gone';
   readonly replicaAddresses: ReplicaAddresses;
 }
 
@@ -138,7 +138,7 @@ export class JobLedger {
       const pairing = moved.get(id) ?? this.#pairings.get(id);
       if (pairing === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${id} in this vault`);
       // Its name may belong to another by now.
-      if (pairing.state === 'failed' && state !== 'failed') {
+      if (pairing.state === 'failed' && state !== 'failed' && state !== 'gone') {
         throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the pairing ${id} has failed for good; pair the clouds again`);
       }
       moved.set(id, { id, state, replicaAddresses: replicaAddresses ?? pairing.replicaAddresses });

@@ -6,16 +6,20 @@ import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { batches, inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
+import { beginPairingEnd, pairingEndRefusals } from './pairing-end.ts';
+import type { Refusal } from './refusal.ts';
 import { noteForRules } from './rules.ts';
 import type { NewJob } from './store.ts';
 
-interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
 /** Where several stand against it, the first of these is the code: it says best what to do. */
-const PRECEDENCE: readonly ErrorCode[] = ['ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_NOT_FOUND'];
+const PRECEDENCE: readonly ErrorCode[] = [
+  'ERR_VM_BUSY',
+  'ERR_OPERATION_NOT_ALLOWED',
+  'ERR_CONFLICT',
+  'ERR_NOT_PREPARED',
+  'ERR_STALE_VERSION',
+  'ERR_NOT_FOUND',
+];
 
 /** Looks whether it can be opened and writes nothing: that it is there already, why not, or null. */
 export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' | FarshoreError | null> {
@@ -24,13 +28,19 @@ export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' 
   const before = await mine.where('id', '=', id).executeTakeFirst();
   if (before?.request_digest === requestDigest) return 'existing';
   if (before !== undefined) return new FarshoreError('ERR_ID_REUSED', `job ${id} was asked for with another content`);
-  return refusal([...(await claimRefusals(db, order)), ...(await newVmRefusals(db, order)), ...(await pairingRefusals(db, order))]);
+  return refusal([
+    ...(await claimRefusals(db, order)),
+    ...(await newVmRefusals(db, order)),
+    ...(await pairingRefusals(db, order)),
+    ...(await pairingEndRefusals(db, order)),
+  ]);
 }
 
 export async function writeOrder(db: Query, order: NewJob): Promise<void> {
   await insertJob(db, order);
   await insertPairing(db, order);
   await changePairing(db, order);
+  await beginPairingEnd(db, order);
   await claim(db, order);
   await insertVms(db, order);
   await noteForRules(db, order);

@@ -134,7 +134,7 @@ export interface Pairing {
   readonly recovery: CloudRef;
   readonly policy: ProtectionPolicy;
   readonly networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[];
-  readonly state: 'pairing' | 'paired' | 'failed';
+  readonly state: 'pairing' | 'paired' | 'failed' | 'unpairing';
   /** Where each side receives replicas; known once paired. */
   readonly replicaAddresses: ReplicaAddresses;
   readonly createdAt: number;
@@ -231,6 +231,8 @@ export interface NewJob {
   readonly newPairing?: Pairing;
   /** What a pairing is from now on. */
   readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
+  /** A pairing that nothing stands on, and nothing begins in from now on. */
+  readonly endedPairing?: PairingId;
   /** VMs whose protection a person ends: no rule puts them back. */
   readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
   /** A rule wants the new VMs, and no person. */
@@ -248,7 +250,7 @@ export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
   /** If it is failed over now. */
   | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
-  | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
+  | { readonly pairing: PairingId; readonly state: Pairing['state'] | 'gone'; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobFilter {
   readonly state?: JobState;
@@ -262,7 +264,8 @@ export interface JobStore {
   /**
    * The one place where races are settled, in one transaction. The same id with the same digest answers `existing`.
    * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already, the name
-   * of a pairing taken), ERR_STALE_VERSION (the epoch is no newer), ERR_NOT_FOUND; all the reasons are in `problems`.
+   * of a pairing taken), ERR_NOT_PREPARED (the pairing is being removed), ERR_STALE_VERSION (the epoch is no newer),
+   * ERR_NOT_FOUND; all the reasons are in `problems`.
    */
   open(job: NewJob): Promise<'opened' | 'existing'>;
   /**

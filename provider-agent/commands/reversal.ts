@@ -1,10 +1,9 @@
 /** Handlers that turn replication round after a failover, and that bring a primary which fell out of step back to replicating. */
 import { FarshoreError } from '../../shared/errors.ts';
-import { isoMoment } from '../../shared/ports.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, isFailedOver, isPrepared, reach, shutDown, wrongState } from './reach.ts';
-import { comesToReplicate, untilReplicating } from './replication.ts';
+import { comesToReplicate } from './replication.ts';
 
 type ReversalKind =
   | 'replication.admitReversal'
@@ -71,8 +70,7 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
 
   async 'replication.resynchronize'({ vm: ref }, context) {
     await reach({ ref, isReached: (vm) => vm !== null && comesToReplicate(vm), act: (vm) => mend(vm, context) }, context);
-    context.progress('copying');
-    return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
+    return {};
   },
 };
 

@@ -355,7 +355,7 @@ function vmOf({ args }: Command): VmRef | null {
 
 function laneOf({ vm, command, commandId }: Order): string {
   // Who waits holds nobody up; nor does a script.
-  if (command.kind === 'wait.until' || command.kind === 'script.run') return commandId;
+  if (command.kind.startsWith('wait.') || command.kind === 'script.run') return commandId;
   if (vm !== null) return keyOf(vm);
   return 'cloudId' in command.args ? `cloud/${command.args.cloudId}` : 'site';
 }

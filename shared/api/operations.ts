@@ -80,6 +80,13 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     to: PairingId,
     reason: z.string().trim().min(1).max(1000),
   }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('unpair'),
+    pairing: PairingId,
+    /** Also while a side is away: what is left there is done when it is back, and the pairing is gone then. */
+    forced: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+  }),
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
     id: JobId,

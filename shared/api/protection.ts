@@ -15,7 +15,7 @@ export const PairingAnswer = z
   .object({
     id: PairingId,
     name: z.string(),
-    state: z.enum(['pairing', 'paired', 'failed']),
+    state: z.enum(['pairing', 'paired', 'failed', 'unpairing']),
     primary: CloudEnd,
     recovery: CloudEnd,
     policy: ProtectionPolicy,

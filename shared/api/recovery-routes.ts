@@ -169,7 +169,7 @@ export const recoveryRoutes = {
     params: OneJob,
     body: DecisionBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_PROTECTED_ANEW'],
   },
   cancelJob: {
     method: 'post',

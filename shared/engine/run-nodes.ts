@@ -8,6 +8,7 @@ export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' |
 
 export interface StepView<Work> {
   readonly step: Step<Work>;
+  readonly scope: Pick<Scope<Work>, 'isPastPivot'>;
   readonly status: StepStatus;
   readonly attempt: number;
   readonly result: unknown;

@@ -132,10 +132,10 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, policy: ProtectionPolicy }),
     result: nothing,
   },
-  /** Primary: start the initial replication and wait until the first copy is complete at the other side. */
+  /** Primary: start the initial replication. The copying goes on by itself. */
   'replication.seed': {
     args: z.strictObject({ vm: VmRef }),
-    result: z.strictObject({ recoveryPointAt: Moment }),
+    result: nothing,
   },
   /**
    * Either side, looks only: it replicates already, with the settings given, and is adopted as it is. The replica must hold what
@@ -169,10 +169,10 @@ export const commands = {
     }),
     result: nothing,
   },
-  /** Primary: whatever keeps it from replicating is mended, by comparing the copies where need be; waits until it replicates. */
+  /** Primary: whatever keeps it from replicating is mended, by comparing the copies where need be. The copying goes on by itself. */
   'replication.resynchronize': {
     args: z.strictObject({ vm: VmRef }),
-    result: z.strictObject({ recoveryPointAt: Moment }),
+    result: nothing,
   },
   /** Recovery, looks only: the replica takes what its primary sends. */
   'replica.admit': {
@@ -233,6 +233,11 @@ export const commands = {
   'wait.until': {
     args: z.strictObject({ condition: WaitCondition, withinSeconds: z.int().min(1).max(86_400) }),
     result: z.strictObject({ metAt: Moment }),
+  },
+  /** Primary, looks only: until all that differs has arrived at the other side, which may take days. */
+  'wait.copied': {
+    args: z.strictObject({ vm: VmRef }),
+    result: z.strictObject({ recoveryPointAt: Moment }),
   },
   /** Either side: run a script of the site, once. It has ended when this is answered, well or not: the exit code says. */
   'script.run': {

@@ -31,6 +31,8 @@ export type StepWork = KnownArgs & {
   readonly siteId: SiteId;
   /** The ownership decision it runs under; 0 where it is about no VM. */
   readonly epoch: number;
+  /** The site without which it never ends, besides its own: whoever gives that one up ends it too. */
+  readonly otherEnd?: SiteId;
   /** How long it may wait to be begun, from the moment it is handed out. */
   readonly beginWithinSeconds: number;
   /** Arguments that are taken from the result of an earlier step, where they have the same name. */

@@ -305,7 +305,7 @@ export function succeed({ command: { kind } }: CommandToSend): Outcome {
       return { status: 'done', kind, result: { csr: pem } };
     case 'hosts.prepare':
       return { status: 'done', kind, result: { address: '127.0.0.1:443' } };
-    case 'replication.seed':
+    case 'wait.copied':
       return { status: 'done', kind, result: { recoveryPointAt: at } };
     case 'failover.execute':
     case 'drill.copy':

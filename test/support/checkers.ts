@@ -8,7 +8,7 @@ import { drillIsolated, drillKnown } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
 import { promiseKept } from './checkers-promises.ts';
-import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
+import { causeChecker, deadSite, epochOrder, newestProtection, outageNeutral, singleActivation } from './checkers-sites.ts';
 import { withdrawn } from './checkers-withdrawn.ts';
 import type { TraceEvent } from './trace.ts';
 
@@ -17,6 +17,7 @@ export type Checker = (trace: readonly TraceEvent[]) => string[];
 export const checkers = {
   'single-activation': singleActivation,
   'epoch-order': epochOrder,
+  'newest-protection': newestProtection,
   'effect-once': effectOnce,
   cause: causeChecker,
   'outage-neutral': outageNeutral,

@@ -130,6 +130,10 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
     template: async () => (await protectedPair()).asTemplate(),
     request: (world) => world.changeRequest({ copyFrequencySeconds: 300 }),
   },
+  unpair: {
+    template: paired,
+    request: (world) => world.unpairRequest(),
+  },
   movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
   adopt: {

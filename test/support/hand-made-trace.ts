@@ -63,7 +63,7 @@ function newJob(over: Partial<NewJob>): NewJob {
   };
 }
 
-const earlierJob = newJob({
+export const earlierJob = newJob({
   job: { ...newJob({}).job, id: uuidOf('protect') as JobId, kind: 'protect', input: {} },
   graph: { steps: [] },
   claims: [],

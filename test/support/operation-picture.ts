@@ -165,11 +165,12 @@ export async function askedSteps(world: World, id: JobId): Promise<AskedStep[]> 
   });
 }
 
-/** `thing`, with the field as it is in `other`: an epoch that was decided stays decided when its failover is undone. */
+/** `thing`, with the fields as they are in `other`: an epoch that was decided stays decided when its failover is undone. */
 export function sameBut(
   thing: Readonly<Record<string, unknown>> | undefined,
   other: Readonly<Record<string, unknown>> | undefined,
-  field: string,
+  ...fields: readonly string[]
 ) {
-  return thing !== undefined && field in thing ? { ...thing, [field]: other?.[field] } : thing;
+  const own = fields.filter((field) => thing !== undefined && field in thing);
+  return thing && { ...thing, ...Object.fromEntries(own.map((field) => [field, other?.[field]])) };
 }

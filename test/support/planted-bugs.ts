@@ -37,6 +37,7 @@ export type ScenarioName =
   | 'undo is skipped'
   | 'failed over again'
   | 'action fails'
+  | 'protected anew'
   | 'agent dies in a script'
   | 'given up, and its agent had died'
   | 'given up, and its agent lives'
@@ -414,5 +415,15 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'drill calls fail',
     invariant: 'drill-known',
+  },
+  {
+    name: 'old-end-hits-new',
+    what: 'what an end of protection by force left is tried again after the VM was protected anew',
+    edits: [
+      { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: epoch + 1 }', to: 'phases: PHASES }' },
+      { file: 'control-plane/operations/protected-anew.ts', from: "if (job.kind !== 'unprotect') return;", to: 'return;' },
+    ],
+    scenario: 'protected anew',
+    invariant: 'newest-protection',
   },
 ];

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import type { JobId } from '../../shared/ids.ts';
+import { endsReplication } from './by-hand.ts';
 import { faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
@@ -49,6 +50,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'command late': aCommandThatComesTooLateIsNotBegun,
   'undo is skipped': aFailoverThatWasLeftIsNotCalledUndone,
   'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
+  'protected anew': whatWasLeftDoesNotHitTheNewProtection,
   'action fails': nothingStartsAfterAFailedAction,
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
   'given up, and its agent had died': anAgentThatDiedDoesNothingOfWhatWasGivenUp,
@@ -198,6 +200,27 @@ export async function nothingStartsAfterAFailedAction(): Promise<void> {
   const state = (await world.job(job))?.job.state;
   await world.finishes();
   assert.equal(state, 'parked');
+}
+
+/** The replica could not be removed; a person does it, protects the VM anew, and tries the old step again all the same. */
+export async function whatWasLeftDoesNotHitTheNewProtection(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const [vm] = await world.protectedVms();
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'removeReplication', times: 3 });
+  const end = await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'it is moved by hand' } } as never);
+  await world.settles(end);
+  await endsReplication(world, 'slough', vm?.vmId as never);
+  await world.protect();
+  const code = await world.decide(end, `remove/${vm?.id}`, 'retry').then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.settles(end);
+  const phases = (await world.protectedVms()).map(({ phase, epoch }) => `${phase} ${epoch}`);
+  const fired = faults.fired().length;
+  await world.finishes();
+  assert.deepEqual([fired, code, phases], [3, 'ERR_PROTECTED_ANEW', ['protected 1']]);
 }
 
 /** The agent dies just when the script has done its work, and cannot know that. */

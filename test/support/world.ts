@@ -227,6 +227,13 @@ export class World extends WorldCore {
     return { id: this.newJobId(), kind: 'movePairing', pairing: from.id, to: to.id, reason: 'Silver is full' };
   }
 
+  /** The pairing of that name, or the first. */
+  async unpairRequest(name?: string): Promise<OperationRequestOf<'unpair'>> {
+    const pairing = (await this.pairings()).find((one) => name === undefined || one.name === name);
+    if (!pairing) throw new Error('there is no pairing');
+    return { id: this.newJobId(), kind: 'unpair', pairing: pairing.id };
+  }
+
   async pair(from?: string, to?: string): Promise<JobId> {
     return this.#done(await this.ask(this.pairRequest(from, to)));
   }

@@ -98,6 +98,7 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
     args: { condition: { kind: 'guest', guest: ref }, withinSeconds: 60 },
     before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }),
   },
+  'wait.copied': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'drill.admit': {
     args: { vm: ref, recoveryPoint: { choose: 'latest' }, network: drillNetwork },

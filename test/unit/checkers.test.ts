@@ -11,6 +11,7 @@ import {
   call,
   commandOf,
   confirmed,
+  earlierJob,
   effect,
   fact,
   facts,
@@ -96,6 +97,9 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ],
     ['a decision that is not newer', withMore(opened(), isFinished)],
     ['started before the epoch stands with the VM', without(isLike(effect('writeEpoch', start)))],
+  ],
+  'newest-protection': [
+    ['a job of a protection that is over', withMore({ at: 0, type: 'opened', job: earlierJob }, isLike(effect('startVm', start)))],
   ],
   'effect-once': [['a command has its effect twice', withMore(effect('startVm', start, { seq: 9 }), isFinished)]],
   cause: [

@@ -109,7 +109,8 @@ export function addJobCommands(tree: Tree, program: Command): void {
   });
   addLeaf(tree, jobs, {
     usage: 'cancel <job>',
-    about: 'cancel a job: nothing new starts, and what is not past the point of no return is undone',
+    about:
+      'cancel a job: nothing new starts, and what is not past the point of no return is undone. A wait for a copy ends, and what has been begun goes on copying by itself',
     examples: ['farshore jobs cancel latest --reason "wrong plan"'],
     configure: withReason,
     run: async (session, options: { reason: string }, wanted: string) => {

@@ -75,7 +75,7 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
     configure: (command) =>
       withFollow(command).option(
         '--force <reason>',
-        'although a side is away: the job goes on with what is left there when it is back, or tells you what to clean by hand',
+        'although a side is away: the VM is forgotten at once. The job ends replication there when the side is back; or give the site up (farshore jobs give-up), clean it by hand and skip the step. Nothing that runs is stopped, a replica that was failed over is kept, and so are test copies of a drill at a side that is away: stop and delete those by hand. A job that only waits for a copy is cancelled first (farshore jobs cancel)',
       ),
     run: async (session, options: FollowOptions & { force?: string }, names: readonly string[]) => {
       const client = session.client();
