@@ -1,7 +1,8 @@
 /** Handlers: drills, each read from its jobs and from what the protected VMs say of it. */
 import { JobInput } from '../../shared/api/job-input.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
-import { drillRecord } from '../reports/drill-record.ts';
+import { type CleanUp, drillRecord, needsFacts } from '../reports/drill-record.ts';
+import type { Job } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 
 const MOST_CLEAN_UPS = 10_000;
@@ -16,7 +17,13 @@ export function drillHandlers({ store }: ApiPorts): Handlers<'listDrills' & keyo
       const cleanUps = await store.jobs.list(vaultId, { kind: 'cleanUpTest', limit: MOST_CLEAN_UPS });
       const byDrill = Map.groupBy(cleanUps, ({ input }) => JobInput.safeParse(input).data?.drill);
       const left = Map.groupBy(vms, ({ drill }) => drill);
-      return { drills: drills.map((drill) => drillRecord(drill, byDrill.get(drill.id) ?? [], left.get(drill.id)?.length ?? 0)) };
+      const withFacts = async (job: Job): Promise<CleanUp> => ({
+        job,
+        facts: needsFacts(job) ? (await store.jobs.facts(vaultId, job.id)).map(({ fact }) => fact) : [],
+      });
+      const record = async (drill: Job) =>
+        drillRecord(drill, await Promise.all((byDrill.get(drill.id) ?? []).map(withFacts)), left.get(drill.id)?.length ?? 0);
+      return { drills: await Promise.all(drills.map(record)) };
     },
   };
 }

@@ -9,6 +9,7 @@ import { compileDrill, type DrillWork } from '../../shared/domain/drill-graph.ts
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { NetworkId, SiteId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { approvalOf } from './approval.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
@@ -17,10 +18,14 @@ export const compileTestFailover: Compile<'testFailover'> = async (request, acto
   const { target, members } = await resolveAllowed(request.target, 'testFailover', ['target'], actor, ports);
   const networkAt = await networksOf(request.network, members, actor, ports);
   const { groups, record } = compileActions(target, 'test', (member) => drillWork(member, request, networkAt.get(siteOf(member)) ?? null));
+  const graph = compileDrill(groups);
+  // A script does at the site what its plan says, drill or not; copies and waits reach nobody. No drill is an emergency.
+  const runsScripts = graph.steps.some(({ work }) => work?.kind === 'script.run');
+  const approval = runsScripts ? await approvalOf(target, undefined, actor, ports.store) : null;
   return {
     target: target.title,
-    input: { target: request.target, ...record, recoveryPoint: request.recoveryPoint, network: request.network },
-    graph: compileDrill(groups),
+    input: { target: request.target, ...record, approval, recoveryPoint: request.recoveryPoint, network: request.network },
+    graph,
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], drill: null })),
     newVms: [],
   };

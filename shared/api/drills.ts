@@ -17,7 +17,10 @@ export const DrillAnswer = z
     copiesLeft: z.int().meta({ description: 'protected VMs whose test copies are there, or may be' }),
     verdict: z
       .enum(['open', ...DRILL_OUTCOMES])
-      .meta({ description: 'passed: every test copy ran, a person said passed, and nothing of the drill is left; open: not cleaned up' }),
+      .meta({
+        description:
+          'passed: every test copy ran, a person said passed, and every copy was cleaned up; open: not cleaned up; failed also where a VM was unprotected by force with its copy there',
+      }),
     cleanUp: z
       .object({
         job: JobId,

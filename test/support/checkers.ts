@@ -4,7 +4,7 @@
  */
 
 import { actionOnce, stopHolds } from './checkers-actions.ts';
-import { drillIsolated, drillKnown } from './checkers-drill.ts';
+import { drillIsolated, drillKnown, drillPassed } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
 import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
@@ -29,6 +29,7 @@ export const checkers = {
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,
   'drill-known': drillKnown,
+  'drill-passed': drillPassed,
 } as const satisfies Record<string, Checker>;
 
 export type Invariant = keyof typeof checkers;

@@ -139,6 +139,10 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
       [...goodRun().slice(0, -1), marks('testCopyBegun'), copies(), marks('testCopyRemoved'), ...goodRun().slice(-1)],
     ],
   ],
+  'drill-passed': [
+    ['the copy of a drill that passed runs on', passedDrill(copies({ power: 'running' }))],
+    ['its protected VM was unprotected by force', passedDrill(copies(), marks('testCopyBegun'), marks('protectionGivenUp'))],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -152,6 +156,21 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
 function drill(over: Partial<NewJob>): TraceEvent {
   const { job: given } = opened() as Extract<TraceEvent, { type: 'opened' }>;
   return opened({ job: { ...given.job, kind: 'testFailover', input: {} }, claims: [], ...over });
+}
+
+/** The drill of one VM, its clean-up that succeeded, and what else there was; then its jobs are read again. */
+function passedDrill(...more: TraceEvent[]): TraceEvent[] {
+  const of = (kind: 'testFailover' | 'cleanUpTest', id: string, input: object) => {
+    const { job: given } = drill({}) as Extract<TraceEvent, { type: 'opened' }>;
+    return { ...given.job, id: id as never, kind, input, endedAt: 0, state: 'succeeded' as const };
+  };
+  const members = [{ vm: protectedVm, name: 'vm' }];
+  const jobs = [
+    of('testFailover', job, { groups: [{ name: 'g', members }] }),
+    of('cleanUpTest', '0c1ea000-0000-4000-8000-000000000001', { drill: job, outcome: 'passed', notes: 'well', vms: members }),
+  ];
+  const made = effect('startTestFailover', 'copy/vm' as StepId);
+  return [made, ...more, { at: 0, type: 'reread', jobs: jobs.map((one) => ({ job: one, facts: [] })) }];
 }
 
 function copies(over: Partial<SeenCopy> = {}): TraceEvent {

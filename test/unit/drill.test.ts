@@ -82,13 +82,20 @@ test('the graph of a drill has no pivot, starts groups in order, and waits for d
   );
 });
 
-test('a drill has passed only when every copy ran, a person said so, and nothing of it is left', () => {
-  const good = { hasSucceeded: true, hasEnded: true, copiesLeft: 0, cleanUp: { hasEnded: true, outcome: 'passed' as const } };
+test('a drill has passed only when every copy ran, a person said so, and every copy was cleaned up', () => {
+  const good = {
+    hasSucceeded: true,
+    hasEnded: true,
+    copiesLeft: 0,
+    isCleanedUp: true,
+    cleanUp: { hasEnded: true, outcome: 'passed' as const },
+  };
   assert.equal(verdictOf(good), 'passed');
   assert.equal(verdictOf({ ...good, hasSucceeded: false }), 'failed');
   assert.equal(verdictOf({ ...good, cleanUp: { hasEnded: true, outcome: 'failed' } }), 'failed');
   assert.equal(verdictOf({ ...good, cleanUp: null }), 'failed');
   assert.equal(verdictOf({ ...good, copiesLeft: 1 }), 'open');
+  assert.equal(verdictOf({ ...good, isCleanedUp: false }), 'failed', 'a VM was unprotected by force, and its copy may still run');
   assert.equal(verdictOf({ ...good, cleanUp: { hasEnded: false, outcome: 'passed' } }), 'open');
   assert.equal(verdictOf({ ...good, hasEnded: false, cleanUp: null }), 'open');
 });
