@@ -97,7 +97,7 @@ export class OperationRunner implements Operations {
       },
     };
     this.#retention = new JobRetention(ports);
-    this.#commitWindows = new CommitWindows({ ...ports, jobs: ports.store.jobs, start: (request, actor) => this.start(request, actor) });
+    this.#commitWindows = new CommitWindows({ ...ports, start: (request, actor) => this.start(request, actor) });
   }
 
   /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */

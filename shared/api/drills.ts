@@ -15,12 +15,10 @@ export const DrillAnswer = z
     state: JobState.meta({ description: 'of the job of the test failover' }),
     vms: z.int(),
     copiesLeft: z.int().meta({ description: 'protected VMs whose test copies are there, or may be' }),
-    verdict: z
-      .enum(['open', ...DRILL_OUTCOMES])
-      .meta({
-        description:
-          'passed: every test copy ran, a person said passed, and every copy was cleaned up; open: not cleaned up; failed also where a VM was unprotected by force with its copy there',
-      }),
+    verdict: z.enum(['open', ...DRILL_OUTCOMES]).meta({
+      description:
+        'passed: every test copy ran, a person said passed, and every copy was cleaned up; open: not cleaned up; failed also where a VM was unprotected by force with its copy there',
+    }),
     cleanUp: z
       .object({
         job: JobId,
