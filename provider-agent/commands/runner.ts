@@ -18,6 +18,7 @@ import type { Scripts } from '../scripts/scripts.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
 import { adoptionHandlers } from './adoption.ts';
 import { drillHandlers } from './drill.ts';
+import { DrillNetworks } from './drill-networks.ts';
 import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
@@ -73,6 +74,7 @@ export class CommandRunner {
   readonly #running = new Map<CommandId, Running>();
   readonly #lanes = new Lanes();
   readonly #turns = new StartTurns();
+  readonly #drillNetworks = new DrillNetworks();
   #lastSequence: number;
   #isStopping = false;
 
@@ -197,6 +199,7 @@ export class CommandRunner {
       network,
       scripts,
       turns: this.#turns,
+      drillNetworks: this.#drillNetworks,
       isResumed,
       progress: (stage) => onProgress(commandId, stage),
     };

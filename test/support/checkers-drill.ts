@@ -4,9 +4,16 @@ import type { Projection } from '../../control-plane/store/store.ts';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import { isDrillEvent } from '../../shared/domain/drill.ts';
 import { jobOf } from './checkers-sites.ts';
-import type { SeenCopy, StoredJob, TraceEvent } from './trace.ts';
+import type { SeenCopy, SeenDrillNetwork, StoredJob, TraceEvent } from './trace.ts';
 
-const ofCopies: readonly Operation[] = ['startTestFailover', 'connectTestCopy', 'startTestVm', 'stopTestFailover'];
+const ofCopies: readonly Operation[] = [
+  'makeDrillNetwork',
+  'removeDrillNetwork',
+  'startTestFailover',
+  'connectTestCopy',
+  'startTestVm',
+  'stopTestFailover',
+];
 const drillKinds: readonly string[] = ['testFailover', 'cleanUpTest'];
 
 /** drill-isolated: no test copy is on a network that leads somewhere; a drill changes no replication, no recovery point, no epoch and no phase. */
@@ -108,4 +115,26 @@ function passedOf(jobs: readonly StoredJob[], drillOf: ReadonlyMap<string, strin
     const copiesLeft = [...drillOf.values()].filter((drill) => drill === job.id).length;
     return drillRecord(job, cleanUps, copiesLeft).verdict === 'passed' ? [job.id] : [];
   });
+}
+
+/** drill-network: a network that was made for a drill holds copies of that drill and no others, and is gone when they are. */
+export function drillNetwork(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const madeBy = new Map<string, string>();
+  const last = new Map<string, readonly SeenDrillNetwork[]>();
+  for (const event of trace) {
+    if (event.type === 'effect' && event.task.operation === 'startTestFailover')
+      madeBy.set(`${event.site}/${event.task.vmId}`, jobOf(event.task.commandId));
+    if (event.type === 'drillNetworks') {
+      last.set(event.site, event.networks);
+      for (const { drill, replicaIds } of event.networks)
+        for (const replicaId of replicaIds)
+          if (madeBy.get(`${event.site}/${replicaId}`) !== drill)
+            found.push(`the test copy of ${replicaId} is on the network of drill ${drill}, which is not its own`);
+    }
+    if (event.type !== 'finished') continue;
+    const empty = [...last.values()].flat().filter(({ replicaIds }) => replicaIds.length === 0);
+    found.push(...empty.map(({ drill }) => `the network of drill ${drill} is left, and no test copy is on it`));
+  }
+  return found;
 }

@@ -28,7 +28,7 @@ import {
   stored,
   told,
 } from '../support/hand-made-trace.ts';
-import type { SeenCopy, TraceEvent } from '../support/trace.ts';
+import type { SeenCopy, SeenDrillNetwork, TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
@@ -143,6 +143,10 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ['the copy of a drill that passed runs on', passedDrill(copies({ power: 'running' }))],
     ['its protected VM was unprotected by force', passedDrill(copies(), marks('testCopyBegun'), marks('protectionGivenUp'))],
   ],
+  'drill-network': [
+    ['a copy of another drill is on it', [effect('startTestFailover', 'copy/vm' as StepId), networks({ drill: 'another' })]],
+    ['it is left with nobody on it', [networks({ replicaIds: [] }), { at: 0, type: 'finished' }]],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -171,6 +175,10 @@ function passedDrill(...more: TraceEvent[]): TraceEvent[] {
   ];
   const made = effect('startTestFailover', 'copy/vm' as StepId);
   return [made, ...more, { at: 0, type: 'reread', jobs: jobs.map((one) => ({ job: one, facts: [] })) }];
+}
+
+function networks(over: Partial<SeenDrillNetwork>): TraceEvent {
+  return { at: 0, type: 'drillNetworks', site: slough, networks: [{ drill: job, replicaIds: [ref.vmId], ...over }] };
 }
 
 function copies(over: Partial<SeenCopy> = {}): TraceEvent {

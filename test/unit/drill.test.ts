@@ -4,11 +4,12 @@ import { type TestContext, test } from 'node:test';
 import { verdictOf } from '../../shared/domain/drill.ts';
 import { compileDrill } from '../../shared/domain/drill-graph.ts';
 import { checkGraph } from '../../shared/engine/graph.ts';
-import type { NetworkId, VmId } from '../../shared/ids.ts';
+import type { JobId, NetworkId, VmId } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import { AgentWorld, replica, vmRef } from '../support/agent-world.ts';
 
 const ref = vmRef(1);
+const drill = '0d000000-0000-4000-8000-00000000000d' as JobId;
 const network = '0a000000-0000-4000-8000-00000000000b' as NetworkId;
 const other = '0a000000-0000-4000-8000-00000000000c' as NetworkId;
 const recoveryPoint = { id: 'p1', at: Date.parse('2026-11-23T07:59:00Z'), kind: 'crashConsistent' as const };
@@ -59,7 +60,7 @@ test('a copy that was made by hand is not taken for that of the drill', async (t
 test('a clean-up where no copy is has nothing to do, and touches no replica', async (t) => {
   const world = await agent(t);
   const before = world.fabric.view(ref);
-  world.send({ kind: 'drill.cleanUp', args: { vm: ref } });
+  world.send({ kind: 'drill.cleanUp', args: { vm: ref, drill } });
   assert.equal((await world.outcome()).status, 'done');
   assert.deepEqual([world.fabric.calls, world.fabric.view(ref)], [[], before]);
 });

@@ -18,6 +18,7 @@ import { wholeNumber } from '../whole-number.ts';
 
 interface StartOptions extends TargetOptions, FollowOptions {
   readonly network: readonly string[];
+  readonly makeLike: readonly string[];
   readonly recoveryPoint: string;
   readonly keepFailed: boolean;
 }
@@ -35,6 +36,7 @@ export function addDrillCommands(tree: Tree, program: Command): void {
     examples: [
       'farshore drills start --plan shop --network Bubble',
       'farshore drills start --plan shop --network Slough/Bubble --network Leeds/Bubble',
+      'farshore drills start --plan shop --make-like Slough/LAN',
       'farshore drills start --vm sql-01 --network none --recovery-point latest-application-consistent',
     ],
     configure: (command) =>
@@ -43,7 +45,13 @@ export function addDrillCommands(tree: Tree, program: Command): void {
           .option(
             '--network <network>',
             'an isolated VM network of the recovery site, once for each site; or none: unconnected',
-            (network: string, all: readonly string[]) => [...all, network],
+            oneMore,
+            [],
+          )
+          .option(
+            '--make-like <network>',
+            'make a network for the drill from the logical network of this one, without a way out, and remove it with the last copy; once for each site',
+            oneMore,
             [],
           )
           .option('--recovery-point <point>', POINTS, 'latest')
@@ -51,7 +59,7 @@ export function addDrillCommands(tree: Tree, program: Command): void {
       ),
     run: async (session, options: StartOptions) => {
       const client = session.client();
-      const [target, network] = [await targetOf(client, options), await networkOf(client, options.network)];
+      const [target, network] = [await targetOf(client, options), await networkOf(client, options)];
       const wish = { kind: 'testFailover' as const, target, network, recoveryPoint: pointOf(options.recoveryPoint) };
       return runOperation(session, client, { ...wish, ...(options.keepFailed && { keepFailed: true as const }) }, options);
     },
@@ -109,18 +117,27 @@ async function findDrill(client: Client, wanted: string): Promise<JobId> {
   return open.id;
 }
 
+const oneMore = (network: string, all: readonly string[]) => [...all, network];
+
 /** `network`, or `site/network` where several sites have one of that name. */
-async function networkOf(client: Client, names: readonly string[]): Promise<DrillNetwork> {
-  if (names.length === 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'say --network: an isolated VM network, or none');
-  if (names.includes('none')) {
-    if (names.length > 1) throw new FarshoreError('ERR_REQUEST_INVALID', '--network none stands alone');
+async function networkOf(client: Client, { network, makeLike }: Pick<StartOptions, 'network' | 'makeLike'>): Promise<DrillNetwork> {
+  const refuse = (message: string) => new FarshoreError('ERR_REQUEST_INVALID', message);
+  const names = [...network, ...makeLike];
+  if (names.length === 0) throw refuse('say --network: an isolated VM network, or none; or --make-like: one to make a network like');
+  if (network.length > 0 && makeLike.length > 0)
+    throw refuse('say --network or --make-like: a drill uses networks that are there, or its own');
+  if (network.includes('none')) {
+    if (names.length > 1) throw refuse('--network none stands alone');
     return { use: 'none' };
   }
   const { networks } = await client.call('listNetworks');
   const chosen = names.map((name) =>
     pick(name, networks, 'VM network', (one) => [`${one.siteName}/${one.name}`, one.name, `${one.siteName}/${one.id}`, one.id]),
   );
-  return { use: 'isolated', networks: chosen.map(({ siteId, id }) => ({ siteId, networkId: id })) };
+  return {
+    use: makeLike.length > 0 ? 'made' : 'isolated',
+    networks: chosen.map(({ siteId, id }) => ({ siteId, networkId: id })),
+  };
 }
 
 function outcomeOf(text: string): DrillOutcome {
