@@ -26,7 +26,14 @@ export const compileTestFailover: Compile<'testFailover'> = async (request, acto
   const approval = runsScripts ? await approvalOf(target, undefined, actor, ports.store) : null;
   return {
     target: target.title,
-    input: { target: request.target, ...record, approval, recoveryPoint: request.recoveryPoint, network: request.network },
+    input: {
+      target: request.target,
+      ...record,
+      approval,
+      recoveryPoint: request.recoveryPoint,
+      network: request.network,
+      cleanUpAfterMinutes: request.cleanUpAfterMinutes,
+    },
     graph,
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], drill: null })),
     newVms: [],

@@ -2,6 +2,7 @@
 import type { DrillAnswer } from '../../shared/api/drills.ts';
 import { JobInput } from '../../shared/api/job-input.ts';
 import { verdictOf } from '../../shared/domain/drill.ts';
+import { standsUntil } from '../../shared/domain/drill-schedule.ts';
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { ProtectedVmId } from '../../shared/ids.ts';
@@ -20,7 +21,8 @@ export const needsFacts = ({ state }: Job): boolean => state !== 'succeeded';
 export function drillRecord(drill: Job, cleanUps: readonly CleanUp[], copiesLeft: number): DrillAnswer {
   const { id, target, startedBy, startedAt, endedAt, state } = drill;
   const cleanUp = cleanUpOf(cleanUps[0]?.job);
-  const members = inputOf(drill).groups?.flatMap((group) => group.members) ?? [];
+  const { groups = [], cleanUpAfterMinutes: minutes } = inputOf(drill);
+  const members = groups.flatMap((group) => group.members);
   const cleaned = new Set(cleanUps.flatMap(cleanedBy));
   return {
     id,
@@ -38,6 +40,7 @@ export function drillRecord(drill: Job, cleanUps: readonly CleanUp[], copiesLeft
       isCleanedUp: members.every(({ vm }) => cleaned.has(vm)),
       cleanUp: cleanUp && { hasEnded: cleanUp.endedAt !== null, outcome: cleanUp.outcome },
     }),
+    cleansUpAt: copiesLeft > 0 && endedAt !== null && minutes !== undefined ? isoMoment(standsUntil(endedAt, minutes)) : null,
     cleanUp,
   };
 }

@@ -143,6 +143,8 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     network: DrillNetwork,
     /** The test copy of a VM that failed stays until the drill is cleaned up; else it is removed at once. */
     keepFailed: z.literal(true).optional(),
+    /** The copies are cleaned up by themselves so long after the job has ended; else when somebody does it. */
+    cleanUpAfterMinutes: z.int().min(0).max(43_200).optional(),
   }),
   z.strictObject({
     id: JobId,

@@ -117,14 +117,16 @@ function passedOf(jobs: readonly StoredJob[], drillOf: ReadonlyMap<string, strin
   });
 }
 
-/** drill-network: a network that was made for a drill holds copies of that drill and no others, and is gone when they are. */
+/** drill-network: a network that was made for a drill holds copies of that drill and no others, and is gone when no VM tells of the drill. */
 export function drillNetwork(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
+  const drillOf = new Map<string, string>();
   const madeBy = new Map<string, string>();
   const last = new Map<string, readonly SeenDrillNetwork[]>();
   for (const event of trace) {
     if (event.type === 'effect' && event.task.operation === 'startTestFailover')
       madeBy.set(`${event.site}/${event.task.vmId}`, jobOf(event.task.commandId));
+    if (event.type === 'facts') for (const projection of event.projections) noteMark(projection, event.jobId, drillOf);
     if (event.type === 'drillNetworks') {
       last.set(event.site, event.networks);
       for (const { drill, replicaIds } of event.networks)
@@ -133,8 +135,9 @@ export function drillNetwork(trace: readonly TraceEvent[]): string[] {
             found.push(`the test copy of ${replicaId} is on the network of drill ${drill}, which is not its own`);
     }
     if (event.type !== 'finished') continue;
-    const empty = [...last.values()].flat().filter(({ replicaIds }) => replicaIds.length === 0);
-    found.push(...empty.map(({ drill }) => `the network of drill ${drill} is left, and no test copy is on it`));
+    const known = new Set(drillOf.values());
+    const left = [...last.values()].flat().filter(({ drill }) => !known.has(drill));
+    found.push(...left.map(({ drill }) => `the network of drill ${drill} is left, and no VM tells of it`));
   }
   return found;
 }

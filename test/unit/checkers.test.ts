@@ -145,7 +145,7 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   ],
   'drill-network': [
     ['a copy of another drill is on it', [effect('startTestFailover', 'copy/vm' as StepId), networks({ drill: 'another' })]],
-    ['it is left with nobody on it', [networks({ replicaIds: [] }), { at: 0, type: 'finished' }]],
+    ['it is left when no VM tells of the drill', [networks({ replicaIds: [] }), { at: 0, type: 'finished' }]],
   ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
