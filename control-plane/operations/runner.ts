@@ -93,11 +93,7 @@ export class OperationRunner implements Operations {
       },
       isConnected: (site) => ports.presence.isConnected(site),
       onHalted: (job, reason) => this.#halted(job, reason),
-      onEnded: (job) => {
-        this.#forget(job.id);
-        this.#commitWindows.look();
-        if (job.kind === 'testFailover' || job.kind === 'cleanUpTest') this.#drillSchedules.look();
-      },
+      onEnded: (job) => this.#ended(job),
     };
     this.#retention = new JobRetention(ports);
     const start = (request: OperationRequest, actor: Actor) => this.start(request, actor);
@@ -273,8 +269,16 @@ export class OperationRunner implements Operations {
 
   async #reload({ id, vaultId }: Pick<Job, 'id' | 'vaultId'>): Promise<void> {
     const job = await this.#ports.store.jobs.find(vaultId, id);
-    if (job?.endedAt === null) await this.#load(job);
-    else this.#resting.delete(id);
+    if (job?.endedAt === null) return this.#load(job);
+    this.#resting.delete(id);
+    // Its end was written after all, and nobody was told.
+    if (job) this.#ended(job);
+  }
+
+  #ended({ id, kind }: Job): void {
+    this.#forget(id);
+    this.#commitWindows.look();
+    if (kind === 'testFailover' || kind === 'cleanUpTest') this.#drillSchedules.look();
   }
 
   #forget(id: JobId): void {

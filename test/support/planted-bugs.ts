@@ -34,6 +34,7 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
+  | 'drilled VM unprotected by force'
   | 'action fails'
   | 'agent dies in a script';
 
@@ -361,5 +362,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'drill calls fail',
     invariant: 'drill-known',
+  },
+  {
+    name: 'drill-network-left',
+    what: 'the network that was made for a drill stays when its last copy goes',
+    edits: [{ file: drill, from: 'await context.drillNetworks.removeUnused(drill, context);', to: '' }],
+    scenario: 'drill calls fail',
+    invariant: 'drill-network',
+  },
+  {
+    name: 'copy-left-to-force',
+    what: 'a drill counts as passed when no VM tells of it any more, although a VM was unprotected by force with its copy there',
+    edits: [{ file: 'shared/domain/drill.ts', from: 'hasSucceeded && isCleanedUp &&', to: 'hasSucceeded &&' }],
+    scenario: 'drilled VM unprotected by force',
+    invariant: 'drill-passed',
   },
 ];

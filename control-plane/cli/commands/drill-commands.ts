@@ -1,6 +1,6 @@
 /** Commands: drills. Test copies are started, looked at by a person, and cleaned up with what that person has to say. */
 import type { Command } from 'commander';
-import type { DrillAnswer } from '../../../shared/api/drills.ts';
+import type { DrillAnswer, DrillScheduleAnswer } from '../../../shared/api/drills.ts';
 import type { DrillNetwork } from '../../../shared/api/operations.ts';
 import { DRILL_OUTCOMES, type DrillOutcome } from '../../../shared/domain/drill.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
@@ -21,6 +21,7 @@ interface StartOptions extends TargetOptions, FollowOptions {
   readonly makeLike: readonly string[];
   readonly recoveryPoint: string;
   readonly keepFailed: boolean;
+  readonly cleanUpAfter?: number;
 }
 
 interface CleanUpOptions extends FollowOptions {
@@ -55,13 +56,16 @@ export function addDrillCommands(tree: Tree, program: Command): void {
             [],
           )
           .option('--recovery-point <point>', POINTS, 'latest')
+          .option('--clean-up-after <minutes>', 'clean the copies up by themselves so long after they ran; else you do it', wholeNumber)
           .option('--keep-failed', 'leave the test copy of a VM that failed, to be looked at; else it is cleaned up at once', false),
       ),
     run: async (session, options: StartOptions) => {
       const client = session.client();
       const [target, network] = [await targetOf(client, options), await networkOf(client, options)];
       const wish = { kind: 'testFailover' as const, target, network, recoveryPoint: pointOf(options.recoveryPoint) };
-      return runOperation(session, client, { ...wish, ...(options.keepFailed && { keepFailed: true as const }) }, options);
+      const { keepFailed, cleanUpAfter: cleanUpAfterMinutes } = options;
+      const more = { ...(keepFailed && { keepFailed: true as const }), ...(cleanUpAfterMinutes !== undefined && { cleanUpAfterMinutes }) };
+      return runOperation(session, client, { ...wish, ...more }, options);
     },
   });
   addLeaf(tree, drills, {
@@ -72,6 +76,19 @@ export function addDrillCommands(tree: Tree, program: Command): void {
     run: async (session, { limit }: { limit?: number }) => {
       const answer = await session.client().call('listDrills', { query: limit === undefined ? {} : { limit } });
       session.output.show(answer, (shown) => drillTable(shown.drills, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, drills, {
+    usage: 'schedule',
+    about: 'list the plans that say how often they are drilled: the last drill, the next, and what is overdue',
+    examples: ['farshore drills schedule', 'farshore drills schedule --json'],
+    run: async (session) => {
+      const [answer, { drills: known }] = await Promise.all([
+        session.client().call('listDrillSchedules'),
+        session.client().call('listDrills', { query: { limit: 500 } }),
+      ]);
+      session.output.show(answer, ({ schedules }) => scheduleText(schedules, known, session.output));
       return undefined;
     },
   });
@@ -159,4 +176,24 @@ function drillTable(drills: readonly DrillAnswer[], { colors }: Output): string 
   ]);
   const head = ['DRILL', 'TARGET', 'STARTED', 'BY', 'STATE', 'TEST COPIES', 'RESULT', 'NOTES'];
   return table(head, rows, 'no drills; start one with: farshore drills start --plan PLAN --network NETWORK', colors);
+}
+
+function scheduleText(schedules: readonly DrillScheduleAnswer[], drills: readonly DrillAnswer[], { colors }: Output): string {
+  const rows = schedules.map(({ plan, schedule, last, nextAt, issues }) => {
+    const { everyDays, at } = schedule;
+    const every = `${everyDays} ${everyDays === 1 ? 'day' : 'days'}${at === undefined ? '' : ` at ${at} UTC`}`;
+    const verdict = drills.find(({ id }) => id === last?.drill)?.verdict;
+    const before = last === null ? 'never' : `${moment(last.startedAt)}${verdict === undefined ? '' : `, ${verdict}`}`;
+    return [plain(plan.name), every, before, issues.length > 0 ? colors.red(`OVERDUE since ${moment(nextAt)}`) : moment(nextAt)];
+  });
+  const all = table(['PLAN', 'EVERY', 'LAST', 'NEXT'], rows, 'no plan says how often it is drilled; add `drill` to one', colors);
+  const alarms = schedules.flatMap(({ plan, issues }) =>
+    issues.flatMap(({ cause, remedy }) => [
+      '',
+      colors.red(`DRILL OVERDUE: ${plain(plan.name)}`),
+      `  cause:  ${plain(cause)}`,
+      `  remedy: ${remedy}`,
+    ]),
+  );
+  return [all, ...alarms].join('\n');
 }
