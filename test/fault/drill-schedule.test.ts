@@ -10,6 +10,7 @@ import { drilledPlan, nextDrill, worldToDrill } from '../support/drilled-world.t
 import { type Template, World } from '../support/world.ts';
 import { vaultId } from '../support/world-core.ts';
 import { type Hurt, nameOf, type Place } from '../support/world-places.ts';
+import { inputOf } from '../support/world-views.ts';
 
 let template: Template;
 let ids: { readonly drill: JobId; readonly cleanUp: JobId };
@@ -46,7 +47,7 @@ async function assertDrilledOnce(world: World, what: string): Promise<void> {
     [ids.drill, ids.cleanUp].map((id) => [id, 'succeeded']).sort(),
     what,
   );
-  assert.equal((ofDrills.find(({ id }) => id === ids.cleanUp)?.input as { outcome: string }).outcome, 'passed', what);
+  assert.equal((await inputOf(world, ids.cleanUp)).outcome, 'passed', what);
   assert.deepEqual(
     (await world.protectedVms()).map(({ phase, busyWith, drill, epoch }) => [phase, busyWith, drill, epoch]),
     [['protected', null, null, 0]],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DAY, drilled, drilledPlan, MINUTE, nextDrill, scheduleOf, shortlyBefore, worldToDrill } from '../support/drilled-world.ts';
 import type { World } from '../support/world.ts';
-import { stateOf } from '../support/world-views.ts';
+import { inputOf, stateOf } from '../support/world-views.ts';
 
 const endedAt = async (world: World, id: never) => (await world.job(id))?.job.endedAt;
 const untilEnded = (world: World, id: string, limit = 25 * 60 * MINUTE) =>
@@ -30,8 +30,9 @@ test('a plan is drilled by itself when it is due, its copies stand as long as it
   const cleaned = (await world.job(cleanUp))?.job;
   assert.equal(cleaned?.state, 'succeeded');
   assert.ok((cleaned?.startedAt ?? 0) >= (job?.endedAt ?? 0) + 30 * MINUTE);
-  assert.equal((cleaned?.input as { outcome: string }).outcome, 'passed');
-  assert.match((cleaned?.input as { notes: string }).notes, /^Cleaned up by its schedule, 30 minutes after it ended/);
+  const { outcome, notes } = await inputOf(world, cleanUp);
+  assert.equal(outcome, 'passed');
+  assert.match(notes ?? '', /^Cleaned up by its schedule, 30 minutes after it ended/);
   assert.deepEqual([world.site('slough').fabric.testCopies().size, world.site('slough').fabric.madeForDrills()], [0, []]);
 
   const next = await nextDrill(world);
@@ -136,7 +137,7 @@ test('a drill whose copies did not all run is cleaned up as failed', async () =>
   assert.equal(faults.fired().length, 6, 'the faults happened');
   await world.decide(drill, `copy/${(await world.protectedVms())[0]?.id}`, 'skip');
   await untilEnded(world, cleanUp, 60 * MINUTE);
-  assert.equal(((await world.job(cleanUp))?.job.input as { outcome: string }).outcome, 'failed');
+  assert.equal((await inputOf(world, cleanUp)).outcome, 'failed');
   await world.finishes();
 });
 

@@ -8,7 +8,7 @@ import { uuidOf } from '../support/simulated-sites.ts';
 import { digest } from '../support/test-scripts.ts';
 import type { World } from '../support/world.ts';
 import { vaultId } from '../support/world-core.ts';
-import { stateOf } from '../support/world-views.ts';
+import { inputOf, stateOf } from '../support/world-views.ts';
 
 async function recordOf(world: World, drill: JobId, ...cleanUps: readonly JobId[]) {
   const left = (await world.protectedVms()).filter((vm) => vm.drill === drill).length;
@@ -100,7 +100,7 @@ test('where the vault asks for approval, a drill runs the scripts of a version t
   await wishes.approvePlan(vaultId, id, 1, { by: second as never, at: world.clock.now(), comment: 'read' });
   const drill = await world.drill(plan);
   assert.deepEqual([await stateOf(world, drill), scripts.ran.length], ['succeeded', 1]);
-  assert.equal(((await world.job(drill))?.job.input as { approval: { state: string } }).approval.state, 'approved');
+  assert.equal((await inputOf(world, drill)).approval?.state, 'approved');
   await world.cleanUp(drill);
   await world.finishes();
 });

@@ -34,6 +34,7 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
+  | 'drill on its own network'
   | 'drilled VM unprotected by force'
   | 'action fails'
   | 'agent dies in a script';
@@ -367,7 +368,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'drill-network-left',
     what: 'the network that was made for a drill stays when its last copy goes',
     edits: [{ file: drill, from: 'await context.drillNetworks.removeUnused(drill, context);', to: '' }],
-    scenario: 'drill calls fail',
+    scenario: 'drill on its own network',
     invariant: 'drill-network',
   },
   {

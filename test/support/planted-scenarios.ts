@@ -39,6 +39,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'drill calls fail': on('testFailover', endsCleanlyWhereverACallFails),
   'drill on an open network': aDrillOnAnOpenNetworkStartsNothing,
+  'drill on its own network': aNetworkOfADrillGoesWithItsCopies,
   'drilled VM unprotected by force': aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill,
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'failed back': aFailoverAfterAReversalLeadsBack,
@@ -96,6 +97,16 @@ export async function aDrillOnAnOpenNetworkStartsNothing(): Promise<void> {
   await world.finishes();
   const codes = stored?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
   assert.deepEqual([stored?.job.state, copies, codes], ['failed', 0, ['ERR_NETWORK_NOT_ISOLATED', 'ERR_NETWORK_NOT_ISOLATED']]);
+}
+
+async function aNetworkOfADrillGoesWithItsCopies(): Promise<void> {
+  const world = await protectedWorld();
+  const request = { ...(await world.requestFor('testFailover')), network: world.ownNetwork() };
+  await world.settles(await world.ask(request as never));
+  const made = world.site('slough').fabric.madeForDrills().length;
+  await world.cleanUp(request.id);
+  await world.finishes();
+  assert.equal(made, 1);
 }
 
 /** The copy could not be cleaned up, its VM is unprotected by force while the site is dark, and the jobs are read again meanwhile. */
