@@ -7,7 +7,7 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, NetworkId, VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { TestCopyView } from '../fabric/fabric.ts';
-import { findDrillNetwork } from './drill-networks.ts';
+import { findDrillNetwork, removeUnusedNetworks, withDrillNetwork } from './drill-networks.ts';
 import { choosePoint, guestAnswer, STARTING_MS } from './failover.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, lookActLook, poll, wrongState } from './reach.ts';
@@ -44,7 +44,7 @@ export const drillHandlers: Pick<Handlers, DrillKind> = {
   },
 
   'drill.connect': ({ vm: ref, network: wanted }, context) =>
-    context.drillNetworks.with(wanted, context, async (network) => {
+    withDrillNetwork(wanted, context, async (network) => {
       context.progress('checkingNetwork');
       await refuseUnlessIsolated(network, context);
       const copy = await findCopy(ref, context);
@@ -89,7 +89,7 @@ export async function removeTestCopy(ref: VmRef, drill: JobId | undefined, conte
     isReached: (copy) => copy === null,
     act: () => fabric.stopTestFailover(ref, act),
   });
-  await context.drillNetworks.removeUnused(drill, context);
+  await removeUnusedNetworks(drill, context);
 }
 
 async function findCopy(ref: VmRef, { fabric }: HandlerContext): Promise<TestCopyView> {

@@ -8,7 +8,7 @@ import type { Clock } from '../../shared/ports.ts';
 import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
 import type { Scripts } from '../scripts/scripts.ts';
-import type { DrillNetworks } from './drill-networks.ts';
+import type { DrillNetworkTurns } from './drill-network-turns.ts';
 import type { NetworkLooks } from './network-looks.ts';
 import type { StartTurns } from './start-turns.ts';
 
@@ -29,7 +29,7 @@ export interface HandlerContext {
   readonly certificates: HostCertificates;
   readonly network: NetworkLooks;
   readonly turns: StartTurns;
-  readonly drillNetworks: DrillNetworks;
+  readonly networkTurns: DrillNetworkTurns;
   readonly scripts: Pick<Scripts, 'run'>;
   /** It was begun in an earlier life of the agent, and what became of that is not known. */
   readonly isResumed: boolean;

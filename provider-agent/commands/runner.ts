@@ -18,7 +18,7 @@ import type { Scripts } from '../scripts/scripts.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
 import { adoptionHandlers } from './adoption.ts';
 import { drillHandlers } from './drill.ts';
-import { DrillNetworks } from './drill-networks.ts';
+import { DrillNetworkTurns } from './drill-network-turns.ts';
 import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
@@ -74,7 +74,7 @@ export class CommandRunner {
   readonly #running = new Map<CommandId, Running>();
   readonly #lanes = new Lanes();
   readonly #turns = new StartTurns();
-  readonly #drillNetworks = new DrillNetworks();
+  readonly #networkTurns = new DrillNetworkTurns();
   #lastSequence: number;
   #isStopping = false;
 
@@ -199,7 +199,7 @@ export class CommandRunner {
       network,
       scripts,
       turns: this.#turns,
-      drillNetworks: this.#drillNetworks,
+      networkTurns: this.#networkTurns,
       isResumed,
       progress: (stage) => onProgress(commandId, stage),
     };

@@ -367,7 +367,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'drill-network-left',
     what: 'the network that was made for a drill stays when its last copy goes',
-    edits: [{ file: drill, from: 'await context.drillNetworks.removeUnused(drill, context);', to: '' }],
+    edits: [{ file: drill, from: 'await removeUnusedNetworks(drill, context);', to: '' }],
     scenario: 'drill on its own network',
     invariant: 'drill-network',
   },
