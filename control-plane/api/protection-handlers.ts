@@ -3,8 +3,8 @@
 import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import type { Observation } from '../../shared/api/sites.ts';
-import { issuesOf, vmIssues } from '../../shared/domain/health.ts';
-import { allowedOperations } from '../../shared/domain/protected-vm.ts';
+import { AGENT_AWAY, issuesOf, vmIssues, windowIssue } from '../../shared/domain/health.ts';
+import { allowedOperations, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
@@ -95,14 +95,29 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
         epoch,
         busyWith,
         drill,
-        takesItselfBackAt: vm.commitWindow && isoMoment(vm.commitWindow.endsAt),
+        takesItselfBackAt: vm.commitWindow?.lapsed === null ? isoMoment(vm.commitWindow.endsAt) : null,
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
-        issues: issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),
+        issues: [
+          ...issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),
+          ...windowIssues(vm, pairing, at),
+        ],
         primary,
         recovery,
       };
     });
+  }
+
+  function windowIssues(vm: ProtectedVm, pairing: Pairing | undefined, now: number): ProtectedVmAnswer['issues'] {
+    const { commitWindow, phase } = vm;
+    if (commitWindow === null || commitWindow.endsAt > now) return [];
+    const isAway = pairing !== undefined && ![pairing.primary, pairing.recovery].every(({ siteId }) => presence.isConnected(siteId));
+    // On its way back, or to another recovery point.
+    const reason = phase === 'failedOver' ? whyNot(vm, 'takeBack') || (isAway ? AGENT_AWAY : '') : '';
+    const found = windowIssue({ lapsed: commitWindow.lapsed, reason });
+    if (found === null) return [];
+    const { cause, remedy } = vmIssues[found.issue];
+    return [{ issue: found.issue, cause: `${cause} Reason: ${found.why}.`, remedy }];
   }
 }
 

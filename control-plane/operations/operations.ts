@@ -4,6 +4,7 @@
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
+import type { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, RuleId, SiteId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
@@ -26,6 +27,8 @@ export interface ByRule {
 export interface Operations {
   /** Compiles, claims and starts. Durable when it resolves. `isNew` is false for a repeat of the same request. */
   start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ readonly job: Job; readonly isNew: boolean }>;
+  /** Why it would be refused now, as far as that can be told without starting it; null where it would be taken. */
+  whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
   /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it, ERR_SITE_UNJUDGED while it may still act. */

@@ -20,7 +20,8 @@ import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
 import { CommitWindows } from './commit-windows.ts';
-import type { Compile, CompilePorts, Compilers } from './compile.ts';
+import type { Compile, Compiled, CompilePorts, Compilers } from './compile.ts';
+import { DrillSchedules } from './drill-schedules.ts';
 import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
@@ -79,6 +80,7 @@ export class OperationRunner implements Operations {
   readonly #reloads = new Set<JobId>();
   readonly #jobPorts: JobRunPorts;
   readonly #commitWindows: CommitWindows;
+  readonly #drillSchedules: DrillSchedules;
   readonly #retention: JobRetention;
   #isStopped = false;
 
@@ -95,13 +97,12 @@ export class OperationRunner implements Operations {
       },
       actsNoMoreFrom: (site) => toldFrom(site, this.#hearing, ACTS_NO_MORE),
       onHalted: (job, reason) => this.#halted(job, reason),
-      onEnded: (job) => {
-        this.#forget(job.id);
-        this.#commitWindows.look();
-      },
+      onEnded: (job) => this.#ended(job),
     };
     this.#retention = new JobRetention(ports);
-    this.#commitWindows = new CommitWindows({ ...ports, jobs: ports.store.jobs, start: (request, actor) => this.start(request, actor) });
+    const start = (request: OperationRequest, actor: Actor) => this.start(request, actor);
+    this.#commitWindows = new CommitWindows({ ...ports, start });
+    this.#drillSchedules = new DrillSchedules({ ...ports, start });
   }
 
   /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
@@ -112,6 +113,7 @@ export class OperationRunner implements Operations {
       await this.#load(job).catch((error: unknown) => this.#halted(job, error));
     }
     this.#commitWindows.look();
+    this.#drillSchedules.look();
     this.#retention.begin();
   }
 
@@ -119,6 +121,7 @@ export class OperationRunner implements Operations {
   stop(): void {
     this.#isStopped = true;
     this.#commitWindows.stop();
+    this.#drillSchedules.stop();
     this.#retention.stop();
     for (const run of this.#runs.values()) run.engine.stop();
   }
@@ -129,15 +132,23 @@ export class OperationRunner implements Operations {
     const known = await store.jobs.find(actor.vaultId, request.id);
     if (known) return { job: sameRequest(known, requestDigest), isNew: false };
 
-    // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
-    const compile = compilers[request.kind] as Compile<typeof request.kind>;
-    const { target, input, ...parts } = await compile(request as never, actor, this.#hearing);
+    const { target, input, ...parts } = await this.#compile(request, actor);
     const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input: withRule(input, byRule) };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
     if (opened === 'existing') return { job: stored, isNew: false };
     await this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts));
     return { job: stored, isNew: true };
+  }
+
+  async whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null> {
+    return this.#compile(request, actor).then(() => null, toFarshoreError);
+  }
+
+  #compile(request: OperationRequest, actor: Actor): Promise<Compiled> {
+    // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
+    const compile = compilers[request.kind] as Compile<typeof request.kind>;
+    return compile(request as never, actor, this.#hearing);
   }
 
   async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
@@ -264,8 +275,16 @@ export class OperationRunner implements Operations {
 
   async #reload({ id, vaultId }: Pick<Job, 'id' | 'vaultId'>): Promise<void> {
     const job = await this.#ports.store.jobs.find(vaultId, id);
-    if (job?.endedAt === null) await this.#load(job);
-    else this.#resting.delete(id);
+    if (job?.endedAt === null) return this.#load(job);
+    this.#resting.delete(id);
+    // Its end was written after all, and nobody was told.
+    if (job) this.#ended(job);
+  }
+
+  #ended({ id, kind }: Job): void {
+    this.#forget(id);
+    this.#commitWindows.look();
+    if (kind === 'testFailover' || kind === 'cleanUpTest') this.#drillSchedules.look();
   }
 
   #forget(id: JobId): void {

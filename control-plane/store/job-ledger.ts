@@ -163,7 +163,7 @@ export class JobLedger {
 
 function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projection: Projection): VmEntry {
   if ('commitWindowOf' in projection)
-    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId } } : vm;
+    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId, lapsed: null } } : vm;
   if (!('vm' in projection)) return vm;
   const { event, pairingId = vm.pairingId } = projection;
   if (isDrillEvent(event)) return { ...vm, drill: event === 'testCopyBegun' ? jobId : null };
@@ -203,6 +203,7 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
         'drill',
         'commit_window_ends_at',
         'commit_window_of',
+        'commit_window_lapsed',
       ])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();

@@ -96,6 +96,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
               pairing_id: pairingId,
               commit_window_ends_at: commitWindow?.endsAt ?? null,
               commit_window_of: commitWindow?.failover ?? null,
+              commit_window_lapsed: commitWindow?.lapsed ?? null,
             })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)

@@ -144,10 +144,12 @@ export interface Pairing {
 export interface CommitWindow {
   readonly endsAt: number;
   readonly failover: JobId;
+  /** Why that was not possible; nothing happens by itself any more. Null: it is open, or is still acted upon. */
+  readonly lapsed: string | null;
 }
 
 /** The VMs of one failover whose window is open, or has ended and was not acted upon yet. */
-export interface OpenCommitWindow extends CommitWindow {
+export interface OpenCommitWindow extends Omit<CommitWindow, 'lapsed'> {
   readonly vaultId: VaultId;
   readonly vms: readonly ProtectedVmId[];
 }
@@ -167,7 +169,7 @@ export interface ProtectedVm {
   readonly busyWith: JobId | null;
   /** The drill whose test copy of it is there, or may be. */
   readonly drill: JobId | null;
-  /** Of the failover that moved it, when its plan has one; null once it is committed, taken back or has lapsed. */
+  /** Of the failover that moved it, when its plan has one; null once it is committed or taken back. */
   readonly commitWindow: CommitWindow | null;
   readonly createdAt: number;
 }
@@ -287,8 +289,8 @@ export interface JobStore {
   purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number>;
   /** Of every vault, those that end first in front. */
   commitWindows(): Promise<OpenCommitWindow[]>;
-  /** Nothing happens by itself any more to the VMs of that failover. */
-  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void>;
+  /** Nothing happens by itself any more to these VMs of that failover, and they say why. */
+  lapseCommitWindow(window: Omit<OpenCommitWindow, 'endsAt'>, why: string): Promise<void>;
 }
 
 export interface SiteStore {

@@ -90,6 +90,7 @@ export interface Tables {
     drill: JobId | null;
     commit_window_ends_at: number | null;
     commit_window_of: JobId | null;
+    commit_window_lapsed: string | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };

@@ -97,7 +97,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     if (deleteReplica) refuseToDeleteProduction(found);
     context.progress('cleaningUp');
     // A control plane that was put back to an earlier state may not know of a drill: its copy must not outlive the replica.
-    await removeTestCopy(ref, context);
+    await removeTestCopy(ref, undefined, context);
     await reach({ ref, isReached: isDisabled, act: () => context.fabric.removeReplication(ref, context.act) }, context);
     if (deleteReplica) {
       await reach({ ref, isReached: (vm) => vm === null, act: () => context.fabric.deleteVm(ref, context.act) }, context);

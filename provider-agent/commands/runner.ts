@@ -22,6 +22,7 @@ import type { Scripts } from '../scripts/scripts.ts';
 import type { Ending, FinishedCommand, Journal, Order } from '../state/journal.ts';
 import { adoptionHandlers } from './adoption.ts';
 import { drillHandlers } from './drill.ts';
+import { DrillNetworkTurns } from './drill-network-turns.ts';
 import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
@@ -83,6 +84,7 @@ export class CommandRunner {
   readonly #running = new Map<CommandId, Running>();
   readonly #lanes = new Lanes();
   readonly #turns = new StartTurns();
+  readonly #networkTurns = new DrillNetworkTurns();
   /** The newest decision about each VM that was heard, begun or not. */
   readonly #heardEpochs = new Map<string, number>();
   #lastSequence: number;
@@ -277,6 +279,7 @@ export class CommandRunner {
         },
       },
       turns: this.#turns,
+      networkTurns: this.#networkTurns,
       isResumed,
       refuseIfUnwanted: () => this.#refuseIfUnwanted(running),
       progress: (stage) => onProgress(commandId, stage),

@@ -8,7 +8,7 @@
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
 import type { ProtectionPolicy, ReplicationSettings } from '../../shared/domain/policy.ts';
-import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
+import type { CloudId, CommandId, JobId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
 /** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
 export interface Act {
@@ -105,6 +105,14 @@ export interface NetworkExposure {
   readonly otherVms: number;
 }
 
+/** A network that was made for a drill. */
+export interface DrillNetworkView {
+  readonly drill: JobId;
+  readonly id: NetworkId;
+  /** How many test copies are connected to it. */
+  readonly copies: number;
+}
+
 /** What changed since a cursor. `full` says that the lists are everything there is and the caller forgets the rest. */
 export interface InventoryChanges {
   readonly cursor: string;
@@ -167,6 +175,9 @@ export interface Fabric {
   /** Null: the site has no such network. Always fresh, and `leadsOut` where it cannot be told. */
   networkExposure(networkId: NetworkId): Promise<NetworkExposure | null>;
 
+  /** Those that were made for drills and are there, also empty ones. They are in no inventory. Always fresh. */
+  drillNetworks(): Promise<readonly DrillNetworkView[]>;
+
   /** The hosts and brokers of the cloud that replicate. */
   replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]>;
   /**
@@ -212,6 +223,13 @@ export interface Fabric {
   resynchronize(ref: VmRef, act: Act): Promise<void>;
   /** Replica: replicating, and it stays so; makes its test copy on its host, off and unconnected. Null: the latest point. */
   startTestFailover(replica: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
+  /**
+   * Makes a VM network of the drill's own from the logical network that `like` is of, with its subnets and no way out. There is
+   * none for the drill yet. The mark that says whose it is comes with it, in one step: a driver that crashes leaves no network that nobody knows.
+   */
+  makeDrillNetwork(drill: JobId, like: NetworkId, act: Act): Promise<void>;
+  /** The network made for the drill: nobody is connected to it. */
+  removeDrillNetwork(drill: JobId, act: Act): Promise<void>;
   /** Connects the adapters of the copy, which is off, to one network, where a failover connects them at all, with the addresses of a failover. */
   connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void>;
   /** The copy: off -> running. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
-import { DrillAnswer } from './drills.ts';
+import { DrillAnswer, DrillScheduleAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
 import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
@@ -109,6 +109,16 @@ export const recoveryRoutes = {
     }),
     status: 200,
     answer: z.object({ drills: z.array(DrillAnswer) }),
+    errors: [],
+  },
+  listDrillSchedules: {
+    method: 'get',
+    path: '/api/v1/drill-schedules',
+    tag: 'Jobs',
+    access: 'viewer',
+    summary: 'Lists the plans that say how often they are drilled: when that was last, when it is next, and what is overdue',
+    status: 200,
+    answer: z.object({ schedules: z.array(DrillScheduleAnswer) }),
     errors: [],
   },
   listJobs: {

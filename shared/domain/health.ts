@@ -19,9 +19,34 @@ export const vmIssues = {
       'Nothing of it is replicated any more: its host crashed, or its change log cannot be trusted, so both copies have to be compared.',
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
+  takeBackDelayed: {
+    cause: 'Its failover was not committed in the time that its plan gives it, and cannot be taken back now.',
+    remedy: 'Remove the reason named: it is tried again for an hour after its moment. Or commit it.',
+  },
+  takeBackLapsed: {
+    cause: 'Its failover was not committed in the time that its plan gives it, and was not taken back. Nothing happens by itself any more.',
+    remedy: 'Commit it, or take it back by hand: what was written there since the failover is lost by that.',
+  },
 } as const;
 export type VmIssue = keyof typeof vmIssues;
 export const VM_ISSUES = Object.keys(vmIssues) as [VmIssue, ...VmIssue[]];
+
+/** Why nothing can be done with a VM although its life allows it. */
+export const AGENT_AWAY = 'the agent of one of its sites is not connected';
+
+/** A failover that was to take itself back. */
+export interface EndedWindow {
+  /** Why it does not any more; null while it is still to be. */
+  readonly lapsed: string | null;
+  /** Why it cannot be taken back now; empty where it can. */
+  readonly reason: string;
+}
+
+/** Null where it is being taken back as its plan says. */
+export function windowIssue({ lapsed, reason }: EndedWindow): { readonly issue: VmIssue; readonly why: string } | null {
+  if (lapsed !== null) return { issue: 'takeBackLapsed', why: lapsed };
+  return reason === '' ? null : { issue: 'takeBackDelayed', why: reason };
+}
 
 /** Powers as the sites last reported them; null or `unknown` where that is not known now. */
 export interface ObservedVm {

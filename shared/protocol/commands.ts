@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy, ReplicationSettings } from '../domain/policy.ts';
-import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
+import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
 const Moment = z.iso.datetime();
 const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
@@ -71,6 +71,9 @@ export const ScriptContext = z.strictObject({
     .optional(),
 });
 export type ScriptContext = z.infer<typeof ScriptContext>;
+
+/** A network that is there, or one of the drill's own: made like another one, without a way out, and removed with the last copy. */
+const DrillNetwork = z.union([NetworkId, z.strictObject({ drill: JobId, like: NetworkId })]);
 
 const nothing = z.strictObject({});
 
@@ -257,7 +260,7 @@ export const commands = {
   },
   /** Recovery, looks only: the replica can be drilled, no test copy of it is there, and the network leads nowhere. */
   'drill.admit': {
-    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice, network: NetworkId.nullable() }),
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice, network: DrillNetwork.nullable() }),
     result: nothing,
   },
   /** Recovery: make the test copy from a recovery point, off and unconnected. The replica goes on replicating. */
@@ -265,19 +268,19 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
     result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
   },
-  /** Recovery: verify that the network leads nowhere and connect the test copy to it, with the addresses of a failover. */
+  /** Recovery: make the network if need be, verify that it leads nowhere and connect the test copy to it, with the addresses of a failover. */
   'drill.connect': {
-    args: z.strictObject({ vm: VmRef, network: NetworkId }),
+    args: z.strictObject({ vm: VmRef, network: DrillNetwork }),
     result: nothing,
   },
   /** Recovery: start the test copy, which is connected to that network at most, and wait until its guest answers. */
   'drill.start': {
-    args: z.strictObject({ vm: VmRef, network: NetworkId.nullable(), guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    args: z.strictObject({ vm: VmRef, network: DrillNetwork.nullable(), guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
     result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
   },
-  /** Recovery: remove the test copy, running or not. There may be none. */
+  /** Recovery: remove the test copy, running or not, and the network that was made for the drill with the last one. There may be none. */
   'drill.cleanUp': {
-    args: z.strictObject({ vm: VmRef }),
+    args: z.strictObject({ vm: VmRef, drill: JobId }),
     result: nothing,
   },
 } as const satisfies Record<string, { args: z.ZodType; result: z.ZodType }>;

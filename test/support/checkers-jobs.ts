@@ -11,6 +11,8 @@ const idempotent: readonly Operation[] = [
   'releaseHosts',
   'configureReplica',
   'setReplicationPolicy',
+  'makeDrillNetwork',
+  'removeDrillNetwork',
   'connectTestCopy',
   'writeEpoch',
 ];

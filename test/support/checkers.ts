@@ -4,7 +4,7 @@
  */
 
 import { actionOnce, stopHolds } from './checkers-actions.ts';
-import { drillIsolated, drillKnown } from './checkers-drill.ts';
+import { drillIsolated, drillKnown, drillNetwork, drillPassed } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
 import { promiseKept } from './checkers-promises.ts';
@@ -34,6 +34,8 @@ export const checkers = {
   'drill-isolated': drillIsolated,
   'drill-known': drillKnown,
   'promise-kept': promiseKept,
+  'drill-passed': drillPassed,
+  'drill-network': drillNetwork,
 } as const satisfies Record<string, Checker>;
 
 export type Invariant = keyof typeof checkers;

@@ -141,7 +141,11 @@ export const call = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step
   epoch,
   vm: ref,
 });
-export const effect = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step: StepId, over: object = {}): TraceEvent => ({
+export const effect = (
+  operation: 'startFailover' | 'startVm' | 'writeEpoch' | 'startTestFailover',
+  step: StepId,
+  over: object = {},
+): TraceEvent => ({
   at: 0,
   type: 'effect',
   site: slough,

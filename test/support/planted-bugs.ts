@@ -36,6 +36,8 @@ export type ScenarioName =
   | 'drill on an open network'
   | 'undo is skipped'
   | 'failed over again'
+  | 'drill on its own network'
+  | 'drilled VM unprotected by force'
   | 'action fails'
   | 'protected anew'
   | 'agent dies in a script'
@@ -425,5 +427,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'protected anew',
     invariant: 'newest-protection',
+  },
+  {
+    name: 'drill-network-left',
+    what: 'the network that was made for a drill stays when its last copy goes',
+    edits: [{ file: drill, from: 'await removeUnusedNetworks(drill, context);', to: '' }],
+    scenario: 'drill on its own network',
+    invariant: 'drill-network',
+  },
+  {
+    name: 'copy-left-to-force',
+    what: 'a drill counts as passed when no VM tells of it any more, although a VM was unprotected by force with its copy there',
+    edits: [{ file: 'shared/domain/drill.ts', from: 'hasSucceeded && isCleanedUp &&', to: 'hasSucceeded &&' }],
+    scenario: 'drilled VM unprotected by force',
+    invariant: 'drill-passed',
   },
 ];

@@ -44,6 +44,8 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'drill calls fail': on('testFailover', endsCleanlyWhereverACallFails),
   'drill on an open network': aDrillOnAnOpenNetworkStartsNothing,
+  'drill on its own network': aNetworkOfADrillGoesWithItsCopies,
+  'drilled VM unprotected by force': aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill,
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
@@ -106,6 +108,37 @@ export async function aDrillOnAnOpenNetworkStartsNothing(): Promise<void> {
   await world.finishes();
   const codes = stored?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
   assert.deepEqual([stored?.job.state, copies, codes], ['failed', 0, ['ERR_NETWORK_NOT_ISOLATED', 'ERR_NETWORK_NOT_ISOLATED']]);
+}
+
+async function aNetworkOfADrillGoesWithItsCopies(): Promise<void> {
+  const world = await protectedWorld();
+  const request = { ...(await world.requestFor('testFailover')), network: world.ownNetwork() };
+  await world.settles(await world.ask(request as never));
+  const made = world.site('slough').fabric.madeForDrills().length;
+  await world.cleanUp(request.id);
+  await world.finishes();
+  assert.equal(made, 1);
+}
+
+/** The copy could not be cleaned up, its VM is unprotected by force while the site is dark, and the jobs are read again meanwhile. */
+export async function aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const drill = await world.drill();
+  const { fabric } = world.site('slough');
+  const fault = fabric.faults.order({ kind: 'fails', operation: 'stopTestFailover', times: 1_000 });
+  await world.cleanUp(drill, 'passed');
+  const met = fabric.faults.fired().length;
+  world.goesDark('slough');
+  await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'Slough is sold' } } as never);
+  await world.clock.advance(10_000);
+  const left = [(await world.protectedVms()).length, fabric.testCopies().size];
+  world.controlPlaneCrashes();
+  await world.everythingIsBack();
+  fabric.faults.lift(fault);
+  world.returns('slough');
+  await world.finishes();
+  assert.ok(met > 0, 'the fault happened');
+  assert.deepEqual(left, [0, 1], 'nobody told of the copy, and it was there');
 }
 
 /** The control plane is put back to a night before the failover, and believes that the replicas are idle. */

@@ -71,6 +71,8 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'startVm'],
   ['slough', 'writeEpoch'],
   ['slough', 'startTestFailover'],
+  ['slough', 'makeDrillNetwork'],
+  ['slough', 'removeDrillNetwork'],
   ['slough', 'connectTestCopy'],
   ['slough', 'startTestVm'],
   ['slough', 'stopTestFailover'],
@@ -175,6 +177,7 @@ class Teller {
     const direction = this.below(4) > 0 === isReversed ? 'toPrimary' : 'toRecovery';
     const request = await world.requestFor(kind, { vms: some }, direction);
     if (request.kind === 'unprotect') return this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
+    if (request.kind === 'testFailover') return this.below(2) === 0 ? { ...request, network: world.ownNetwork() } : request;
     // Mostly nobody waits for a drill to be cleaned up.
     const isFailover = request.kind === 'plannedFailover' || request.kind === 'unplannedFailover';
     return isFailover && this.below(4) > 0 ? { ...request, drillCopies: 'leave' } : request;

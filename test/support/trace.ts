@@ -54,6 +54,8 @@ export type TraceEvent = { readonly at: number } & (
   | { readonly type: 'copies'; readonly site: SiteId; readonly copies: readonly SeenCopy[] }
   /** What is promised, and what both sites have, when all has come to rest. */
   | { readonly type: 'promises'; readonly vms: readonly PromisedVm[] }
+  /** The networks made for drills at a site, whenever that has changed. */
+  | { readonly type: 'drillNetworks'; readonly site: SiteId; readonly networks: readonly SeenDrillNetwork[] }
   /** No fault is left, and whoever watched has waited as long as a job may take to end. */
   | { readonly type: 'finished' }
 );
@@ -76,6 +78,12 @@ export interface SeenCopy {
   readonly power: string;
   /** Networks that lead somewhere, and that it is connected to. */
   readonly exposedTo: readonly string[];
+}
+
+export interface SeenDrillNetwork {
+  readonly drill: string;
+  /** The replicas whose test copies are connected to it. */
+  readonly replicaIds: readonly string[];
 }
 
 /** What a trace event says beside its moment. */

@@ -163,6 +163,15 @@ export class World extends WorldCore {
     return { use: 'isolated', networks };
   }
 
+  /** One of its own at each site, made like the first that is there. */
+  ownNetwork(): OperationRequestOf<'testFailover'>['network'] {
+    const networks = this.siteNames.map((name) => ({
+      siteId: siteIdOf(name),
+      networkId: this.definition(name).networks[0]?.id as NetworkId,
+    }));
+    return { use: 'made', networks };
+  }
+
   cleanUpRequest(drill: JobId, outcome: DrillOutcome = 'passed'): OperationRequest {
     return { id: this.newJobId(), kind: 'cleanUpTest', drill, outcome, notes: 'the shop could be used' };
   }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Fabric, TestCopyView, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
-import type { NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
+import type { JobId, NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
 import type { Command, CommandKind } from '../../shared/protocol/commands.ts';
 import { withWrites } from '../support/agent-journal.ts';
 import { AgentWorld, cloudId, replica, vmRef } from '../support/agent-world.ts';
@@ -105,13 +105,21 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
     before: inState('replica', 'replicating'),
   },
   'drill.copy': { args: { vm: ref, recoveryPoint: { choose: 'latest' } }, before: inState('replica', 'replicating') },
-  'drill.connect': { args: { vm: ref, network: drillNetwork }, before: inState('replica', 'replicating'), copy: testCopy() },
+  'drill.connect': {
+    args: { vm: ref, network: { drill: siteId as string as JobId, like: drillNetwork } },
+    before: inState('replica', 'replicating'),
+    copy: testCopy(),
+  },
   'drill.start': {
     args: { vm: ref, network: drillNetwork, guestAnswersWithinSeconds: 60 },
     before: inState('replica', 'replicating'),
     copy: testCopy({ networkIds: [drillNetwork] }),
   },
-  'drill.cleanUp': { args: { vm: ref }, before: inState('replica', 'replicating'), copy: testCopy({ power: 'running' }) },
+  'drill.cleanUp': {
+    args: { vm: ref, drill: siteId as string as JobId },
+    before: inState('replica', 'replicating'),
+    copy: testCopy({ power: 'running' }),
+  },
 };
 
 /** Calls whose repetition changes nothing at the fabric. */

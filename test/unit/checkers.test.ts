@@ -29,7 +29,7 @@ import {
   stored,
   told,
 } from '../support/hand-made-trace.ts';
-import type { PromisedVm, SeenCopy, TraceEvent } from '../support/trace.ts';
+import type { PromisedVm, SeenCopy, SeenDrillNetwork, TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
@@ -168,6 +168,14 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ],
     ['on its way, and nobody works on it', withMore(promised({ phase: 'failingOver' }), isFinished)],
   ],
+  'drill-passed': [
+    ['the copy of a drill that passed runs on', passedDrill(copies({ power: 'running' }))],
+    ['its protected VM was unprotected by force', passedDrill(copies(), marks('testCopyBegun'), marks('protectionGivenUp'))],
+  ],
+  'drill-network': [
+    ['a copy of another drill is on it', [effect('startTestFailover', 'copy/vm' as StepId), networks({ drill: 'another' })]],
+    ['it is left when no VM tells of the drill', [networks({ replicaIds: [] }), { at: 0, type: 'finished' }]],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -187,6 +195,25 @@ function promised(over: Partial<PromisedVm> = {}): TraceEvent {
   const ends = { source: 'primary/replicating', target: 'replica/replicating', failover: null };
   const vm = { id: 'vm', name: 'vm', phase: 'protected', isBusy: false, ...ends } as const;
   return { at: 0, type: 'promises', vms: [{ ...vm, ...over }] };
+}
+
+/** The drill of one VM, its clean-up that succeeded, and what else there was; then its jobs are read again. */
+function passedDrill(...more: TraceEvent[]): TraceEvent[] {
+  const of = (kind: 'testFailover' | 'cleanUpTest', id: string, input: object) => {
+    const { job: given } = drill({}) as Extract<TraceEvent, { type: 'opened' }>;
+    return { ...given.job, id: id as never, kind, input, endedAt: 0, state: 'succeeded' as const };
+  };
+  const members = [{ vm: protectedVm, name: 'vm' }];
+  const jobs = [
+    of('testFailover', job, { groups: [{ name: 'g', members }] }),
+    of('cleanUpTest', '0c1ea000-0000-4000-8000-000000000001', { drill: job, outcome: 'passed', notes: 'well', vms: members }),
+  ];
+  const made = effect('startTestFailover', 'copy/vm' as StepId);
+  return [made, ...more, { at: 0, type: 'reread', jobs: jobs.map((one) => ({ job: one, facts: [] })) }];
+}
+
+function networks(over: Partial<SeenDrillNetwork>): TraceEvent {
+  return { at: 0, type: 'drillNetworks', site: slough, networks: [{ drill: job, replicaIds: [ref.vmId], ...over }] };
 }
 
 function copies(over: Partial<SeenCopy> = {}): TraceEvent {

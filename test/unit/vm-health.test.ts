@@ -1,7 +1,7 @@
 /** What is wrong with a protected VM, from promise and observation alone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { issuesOf } from '../../shared/domain/health.ts';
+import { issuesOf, windowIssue } from '../../shared/domain/health.ts';
 
 const sending = 'replicating';
 
@@ -36,4 +36,10 @@ test('a primary that waits to be compared is an issue where it is promised that 
   assert.deepEqual(issuesOf({ phase: 'protected', ...at }), ['outOfStep']);
   assert.deepEqual(issuesOf({ phase: 'failingOver', ...at }), []);
   assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending: null }), [], 'what is not known is no alarm');
+});
+
+test('a failover that was to take itself back is an issue when it cannot, and for good when it lapsed', () => {
+  assert.equal(windowIssue({ lapsed: null, reason: '' }), null);
+  assert.deepEqual(windowIssue({ lapsed: null, reason: 'a job holds it' }), { issue: 'takeBackDelayed', why: 'a job holds it' });
+  assert.deepEqual(windowIssue({ lapsed: 'a job held it', reason: '' }), { issue: 'takeBackLapsed', why: 'a job held it' });
 });

@@ -144,6 +144,8 @@ const issueWords: Record<VmIssue, string> = {
   twoLiveCopies: 'TWO LIVE COPIES',
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
   outOfStep: 'OUT OF STEP',
+  takeBackDelayed: 'NOT TAKEN BACK YET',
+  takeBackLapsed: 'NOT TAKEN BACK',
 };
 
 /** One for each kind of issue, with the number of VMs that have it: a site that came back may bring hundreds. */
