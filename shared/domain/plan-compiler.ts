@@ -42,8 +42,6 @@ export interface CompiledGroup<Work> extends Acting<Work> {
 
 /** How often a step is tried while its failure may pass by itself. */
 const ATTEMPTS = 3;
-/** A look costs seconds: a site that takes longer is not waited for. */
-const LOOK_WITHIN_SECONDS = 10;
 
 export const stepOf = (part: string, vm: string): StepId => StepId.parse(`${part}/${vm}`);
 
@@ -129,19 +127,12 @@ function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: Readonl
 function shutDownSteps<Work>({ vm, name, shutDownFirst }: MemberWork<Work>): Step<Work>[] {
   if (shutDownFirst === undefined) return [];
   const { look, work, undo, withinSeconds } = shutDownFirst;
-  const base = { after: [], scope: vm, attempts: ATTEMPTS, aside: 'continue' } as const;
+  // Both may take so long: a line that was cut for a moment must not cost the last changes.
+  const base = { after: [], scope: vm, attempts: ATTEMPTS, aside: 'continue', limitSeconds: withinSeconds } as const;
   const [looked, shutDown] = [lookAtSourceOf(vm), stepOf('shut-down', vm)];
   return [
-    {
-      ...base,
-      id: looked,
-      title: `look whether ${name} still runs`,
-      work: look,
-      looksOnly: true,
-      needs: [],
-      limitSeconds: LOOK_WITHIN_SECONDS,
-    },
-    { ...base, id: shutDown, title: `shut ${name} down where it still runs`, work, undo, needs: [looked], limitSeconds: withinSeconds },
+    { ...base, id: looked, title: `look whether ${name} still runs`, work: look, looksOnly: true, needs: [] },
+    { ...base, id: shutDown, title: `shut ${name} down where it still runs`, work, undo, needs: [looked] },
   ];
 }
 
