@@ -34,13 +34,12 @@ const begunFailover = async (world: World, job: JobId) =>
     Boolean((await world.job(job))?.facts.some((fact) => fact.type === 'started' && fact.step.startsWith('failover/'))),
   );
 
-/** The recovery site dies while it fails the replica over, is given up, and is back when the agent has done it alone. */
+/** The recovery site dies while it fails the replica over, is given up, and is back when what the fabric was doing there is done. */
 async function brokenOff(world: World, job: JobId): Promise<void> {
   await begunFailover(world, job);
   await world.clock.advance(3_000);
   world.goesDark('slough');
-  await world.clock.advance(1_000);
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   await world.clock.advance(120_000);
   world.returns('slough');
