@@ -5,6 +5,7 @@
  */
 import {
   type Document,
+  type ErrorCode,
   isAlias,
   isCollection,
   isMap,
@@ -14,6 +15,7 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  Scalar,
   stringify,
   visit,
 } from 'yaml';
@@ -47,21 +49,38 @@ export function readDocument<S extends z.ZodType>(text: string, fileName: string
     ]);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', logLevel: 'silent' });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', logLevel: 'error' });
   const at = (offset: number): { line: number; column: number } => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
 
   const syntax = syntaxProblems(document, fileName, at);
-  if (syntax.length > 0) throw invalid(fileName, syntax);
+  if (document.errors.length > 0) throw invalid(fileName, syntax);
+  emptyAliases(document);
 
   const raw: unknown = document.toJS({ maxAliasCount: 0 });
   const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const mistakes = mistakesOf(parsed.error.issues, raw, schema);
-  const problems = mistakes.slice(0, MAX_LOCATED).map((mistake) => located(mistake, document, fileName, at));
-  throw invalid(fileName, problems, mistakes.length);
+  if (parsed.success && syntax.length === 0) return parsed.data;
+  const mistakes = parsed.success ? [] : mistakesOf(parsed.error.issues, raw, schema);
+  const told = new Set(syntax.map(({ line, column }) => `${line}:${column}`));
+  const problems = mistakes
+    .slice(0, MAX_LOCATED)
+    .map((mistake) => located(mistake, document, fileName, at))
+    // Of what stands for an alias it is told that it is one.
+    .filter(({ line, column }) => !told.has(`${line}:${column}`));
+  throw invalid(fileName, [...syntax, ...problems], syntax.length + problems.length + Math.max(0, mistakes.length - MAX_LOCATED));
+}
+
+/** So that the rest is read, and no alias is ever followed. */
+function emptyAliases(document: Document.Parsed): void {
+  visit(document, {
+    Alias(_key, { range }) {
+      const empty = new Scalar(null);
+      if (range) empty.range = range;
+      return empty;
+    },
+  });
 }
 
 /** The document as YAML that `readDocument` takes. */
@@ -87,6 +106,13 @@ function invalid(fileName: string, problems: readonly Problem[], found = problem
   return new FarshoreError('ERR_DOCUMENT_INVALID', `${fileName} has ${count}; nothing of it was used`, { problems: sorted });
 }
 
+const yamlRemedies: Partial<Record<ErrorCode, string>> = {
+  TAB_AS_INDENT: 'spaces',
+  BAD_INDENT: 'the same indentation for what stands side by side',
+  MULTIPLE_DOCS: 'one document in a file',
+  TAG_RESOLVE_FAILED: 'the value without a tag',
+};
+
 type Locate = (offset: number) => { line: number; column: number };
 
 function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Problem[] {
@@ -94,6 +120,7 @@ function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Pr
     file,
     ...at(error.pos[0]),
     message: error.message.replace(/\s+/g, ' '),
+    allowed: yamlRemedies[error.code] ?? 'YAML 1.2; what is wrong may stand in the line before it',
   }));
   visit(document, {
     // Not by the parser, which compares every key with every other: a long map would keep the program for a minute.

@@ -30,7 +30,7 @@ export const errorCodes = {
   ERR_PASSWORD_WRONG: { http: 401, retryable: false, cause: 'There is no user of that name with that password.', remedy: 'Check both; an owner can add a user.' },
 
   // Operations
-  ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
+  ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The VM, or the job, is in a state that does not allow this.', remedy: 'The message says which. What is open to a VM is in its allowedOperations; a job tells what waits in it: farshore jobs show.' },
   ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it. One that only waits for a copy can be cancelled.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },

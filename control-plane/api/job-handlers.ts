@@ -3,13 +3,14 @@ import { JobInput } from '../../shared/api/job-input.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
+import { restartRequest } from '../operations/restart.ts';
 import { buildReport } from '../reports/report.ts';
 import type { Job, ProtectedVm } from '../store/store.ts';
 import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { jobAnswer, jobDetail } from './job-view.ts';
 import { readLastHeard } from './observation.ts';
 
-type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob' | 'giveUpSite';
+type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob' | 'restartJob' | 'giveUpSite';
 
 export function jobHandlers({ store, operations, presence, clock, log }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
@@ -28,18 +29,7 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
       return { jobs: (await store.jobs.list(caller.vaultId, filter)).map(jobAnswer) };
     },
 
-    async getJob({ caller, params }) {
-      const { vaultId } = caller;
-      const parts = await readJob(vaultId, params.jobId);
-      const sites = new Map((await store.sites.list(vaultId)).map(({ id, name }) => [id, name]));
-      const lastHeard = await readLastHeard(store, presence, vaultId);
-      return jobDetail({
-        ...parts,
-        stageOf: (step) => operations.stageOf(params.jobId, step),
-        agentOf: (id) => ({ siteName: sites.get(id) ?? id, isConnected: presence.isConnected(id), lastHeardAt: lastHeard(id) }),
-        now: clock.now(),
-      });
-    },
+    getJob: ({ caller, params }) => detailOf(caller.vaultId, params.jobId),
 
     async listFacts({ caller, params, query }) {
       const job = await findJob(caller.vaultId, params.jobId);
@@ -51,6 +41,16 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
     async decideStep({ caller, params, body }) {
       const job = await findJob(caller.vaultId, params.jobId);
       await operations.decide(actorOf(caller), job.id, body.step, body.decision, body.reason);
+    },
+
+    async restartJob({ caller, params, body, setHeader }) {
+      const failed = await findJob(caller.vaultId, params.jobId);
+      const { groups } = await detailOf(caller.vaultId, failed.id);
+      const left = groups.flatMap(({ members }) => members.flatMap(({ vm, status }) => (vm !== null && status !== 'done' ? [vm] : [])));
+      const request = restartRequest(failed, left, { id: body.id, reason: body.reason, attested: body.attested === true });
+      const { job } = await operations.start(request, actorOf(caller), undefined, failed.id);
+      setHeader('Location', `/api/v1/jobs/${job.id}`);
+      return jobAnswer(job);
     },
 
     async giveUpSite({ caller, params, body }) {
@@ -68,6 +68,18 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
     const job = await store.jobs.find(vaultId, id);
     if (job === null) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such job');
     return job;
+  }
+
+  async function detailOf(vaultId: VaultId, id: JobId) {
+    const parts = await readJob(vaultId, id);
+    const sites = new Map((await store.sites.list(vaultId)).map((site) => [site.id, site.name]));
+    const lastHeard = await readLastHeard(store, presence, vaultId);
+    return jobDetail({
+      ...parts,
+      stageOf: (step) => operations.stageOf(id, step),
+      agentOf: (site) => ({ siteName: sites.get(site) ?? site, isConnected: presence.isConnected(site), lastHeardAt: lastHeard(site) }),
+      now: clock.now(),
+    });
   }
 
   async function readJob(vaultId: VaultId, id: JobId) {

@@ -85,6 +85,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
     leftOut: input.skipped ?? [],
     approval: input.approval ?? null,
     reason: input.reason ?? input.primary?.reason ?? null,
+    restartOf: input.restartOf ?? null,
     takesItselfBackAt: moment(takesItselfBackAt),
   };
 }

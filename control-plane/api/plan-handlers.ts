@@ -3,6 +3,7 @@
  * held against the protected VMs there are; each mistake with its line in the text that came.
  */
 import type { planRoutes } from '../../shared/api/plan-routes.ts';
+import { actingOf } from '../../shared/domain/plan-actions.ts';
 import { diffPlans } from '../../shared/domain/plan-diff.ts';
 import { type NamedVm, resolveMembers } from '../../shared/domain/plan-members.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
@@ -54,14 +55,17 @@ export function planHandlers({ store, presence, clock, random }: ApiPorts): Hand
       const byGroup = Map.groupBy(members, ({ group }) => group);
       const groups = plan.document.groups.map((group, index) => ({
         name: group.name,
-        members: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn }) => {
+        ...actingOf(group),
+        members: (byGroup.get(index) ?? []).flatMap(({ index: place, vmId, guestAnswersWithinSeconds, dependsOn }) => {
           const vm = vms.get(vmId);
-          return vm === undefined
-            ? []
-            : [{ vm: vm.id, name: vm.name, phase: vm.phase, guestAnswersWithinSeconds, dependsOn: [...dependsOn] }];
+          if (vm === undefined) return [];
+          const { id, name, phase } = vm;
+          return [{ vm: id, name, phase, guestAnswersWithinSeconds, dependsOn: [...dependsOn], ...actingOf(group.members[place]) }];
         }),
       }));
-      return { id: plan.id, name: plan.name, version: plan.version, groups, problems: [...problems] };
+      const { description = '', commitWithinMinutes = null, startsPerHost = null } = plan.document;
+      const { id, name, version } = plan;
+      return { id, name, version, description, commitWithinMinutes, startsPerHost, groups, problems: [...problems] };
     },
 
     async listPlanVersions({ caller, params }) {

@@ -5,9 +5,10 @@
 import type { RouteAnswerGiven } from '../../shared/api/routes.ts';
 import { readDocument } from '../../shared/document.ts';
 import { unknownNetworks } from '../../shared/domain/drill-schedule.ts';
-import { type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-actions.ts';
-import { type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
-import { hasReadableActions, hasReadableDrill, hasReadableMembers, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import { type ActionProblem, type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-actions.ts';
+import { type MemberProblem, type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
+import { isReadable, readablePlan } from '../../shared/domain/readable-plan.ts';
+import { hasReadableDrill, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
@@ -51,50 +52,49 @@ export async function readPlan(
   const unprotected = unprotectedIn(vault, await store.observations.vms(vaultId));
   const networks = await namedNetworks(vaultId, store);
   const KnownPlan = RecoveryPlan.superRefine(
-    (plan, context) => {
-      if (name !== undefined && plan.name !== name) {
-        context.addIssue({
-          code: 'custom',
-          path: ['name'],
-          message: `'${plan.name}' is not what it is saved as`,
-          params: { allowed: name },
-        });
+    (value, context) => {
+      const plan = readablePlan(value);
+      const resolved = resolveMembers(plan, vms);
+      const problems: ActionProblem[] = [
+        ...(name === undefined || plan.name === name || !isReadable(plan.name) ? [] : [otherName(plan.name, name)]),
+        ...resolved.problems.flatMap((problem) => memberProblem(problem, plan, unprotected)),
+        ...severalSitesProblems(plan.groups, siteCounts(plan, resolved.members, sitesOf)),
+      ];
+      if (notes !== undefined && presence !== undefined) {
+        const scripts = checkScripts(plan, resolved.members, { sitesOf, presence, nameOf: (id) => vault.names.site(id) || id });
+        notes.push(...scripts.notes);
+        problems.push(...scripts.problems);
       }
-      for (const { group, index, message, allowed } of resolveMembers(plan, vms).problems) {
-        const known = unprotected.get(plan.groups[group]?.members[index]?.vm ?? '');
-        const told = known ?? { message, allowed };
-        context.addIssue({
-          code: 'custom',
-          path: ['groups', group, 'members', index, 'vm'],
-          message: told.message,
-          params: { allowed: told.allowed },
-        });
-      }
+      for (const { path, message, allowed } of problems)
+        context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
     },
-    { when: ({ value }) => hasReadableMembers(value) },
-  )
-    .superRefine(
-      (plan, context) => {
-        const { members } = resolveMembers(plan, vms);
-        const problems = [...severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf))];
-        if (notes !== undefined && presence !== undefined) {
-          const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => vault.names.site(id) || id });
-          notes.push(...scripts.notes);
-          problems.push(...scripts.problems);
-        }
-        for (const { path, message, allowed } of problems)
-          context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
-      },
-      { when: ({ value }) => hasReadableActions(value) },
-    )
-    .superRefine(
-      ({ drill }, context) => {
-        for (const { path, message, allowed } of unknownNetworks(drill, networks))
-          context.addIssue({ code: 'custom', path: ['drill', ...path], message, params: { allowed } });
-      },
-      { when: ({ value }) => hasReadableDrill(value) },
-    );
+    { when: () => true },
+  ).superRefine(
+    ({ drill }, context) => {
+      for (const { path, message, allowed } of unknownNetworks(drill, networks))
+        context.addIssue({ code: 'custom', path: ['drill', ...path], message, params: { allowed } });
+    },
+    { when: ({ value }) => hasReadableDrill(value) },
+  );
   return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
+}
+
+const otherName = (called: string, name: string): ActionProblem => ({
+  path: ['name'],
+  message: `'${called}' is not what it is saved as`,
+  allowed: name,
+});
+
+function memberProblem(
+  { group, index, message, allowed }: MemberProblem,
+  plan: RecoveryPlan,
+  unprotected: ReadonlyMap<string, { message: string; allowed: string }>,
+): ActionProblem[] {
+  const written = plan.groups[group]?.members[index]?.vm;
+  if (written === undefined || !isReadable(written)) return [];
+  return [
+    { path: ['groups', group, 'members', index, 'vm'], message, ...(allowed !== undefined && { allowed }), ...unprotected.get(written) },
+  ];
 }
 
 /** What a plan is held against, read once. */

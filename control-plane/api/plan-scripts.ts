@@ -3,8 +3,17 @@
  * connected. Pure. What cannot be checked now is said, and is no mistake.
  */
 import { nearest } from '../../shared/document-mistakes.ts';
-import { type ActionProblem, type PlanAction, splitPin } from '../../shared/domain/plan-actions.ts';
+import {
+  type ActionPlace,
+  type ActionProblem,
+  actionsOf,
+  locationsOf,
+  type PlanActing,
+  type PlanAction,
+  splitPin,
+} from '../../shared/domain/plan-actions.ts';
 import type { ResolvedMember } from '../../shared/domain/plan-members.ts';
+import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { ProtectedVmId, SiteId } from '../../shared/ids.ts';
 import type { Presence } from '../operations/operations.ts';
@@ -26,8 +35,8 @@ interface Look {
 export function checkScripts(plan: RecoveryPlan, members: readonly ResolvedMember[], look: Look): ScriptCheck {
   const problems: ActionProblem[] = [];
   const notes = new Set<string>();
-  for (const { action, path, vms } of scriptsOf(plan, members)) {
-    for (const site of sitesFor(action, vms, look.sitesOf)) {
+  for (const { action, place, path, vms } of scriptsOf(plan, members)) {
+    for (const site of sitesFor(locationsOf(action, place), vms, look.sitesOf)) {
       const there = look.presence.scriptsOf(site);
       if (there === null) notes.add(`the agent of ${look.nameOf(site)} is not connected: its scripts were not checked`);
       else
@@ -39,6 +48,7 @@ export function checkScripts(plan: RecoveryPlan, members: readonly ResolvedMembe
 
 interface Found {
   readonly action: Extract<PlanAction, { script: string }>;
+  readonly place: ActionPlace;
   readonly path: readonly (string | number)[];
   readonly vms: readonly ProtectedVmId[];
 }
@@ -46,9 +56,9 @@ interface Found {
 function scriptsOf(plan: RecoveryPlan, members: readonly ResolvedMember[]): Found[] {
   return plan.groups.flatMap((group, g) => {
     const own = members.filter((member) => member.group === g);
-    const found = (acting: Pick<typeof group, 'before' | 'after'>, at: Found['path'], vms: Found['vms']) =>
-      (['before', 'after'] as const).flatMap((when) =>
-        (acting[when] ?? []).flatMap((action, i) => ('script' in action ? [{ action, path: [...at, when, i], vms }] : [])),
+    const found = (acting: PlanActing, at: Found['path'], vms: Found['vms']) =>
+      actionsOf(acting).flatMap(({ action, place, index }) =>
+        'script' in action ? [{ action, place, path: [...at, place, index], vms }] : [],
       );
     return [
       ...found(
@@ -61,10 +71,8 @@ function scriptsOf(plan: RecoveryPlan, members: readonly ResolvedMember[]): Foun
   });
 }
 
-/** Where it may run: the site it names, or in each of its directions the one where the VMs come up. */
-function sitesFor(action: Found['action'], vms: readonly ProtectedVmId[], sitesOf: SitesOf): Set<SiteId> {
-  const ends = action.at === undefined ? action.directions.map((way) => (way === 'toRecovery' ? 'recovery' : 'primary')) : [action.at];
-  return new Set(vms.flatMap((vm) => ends.flatMap((end) => sitesOf.get(vm)?.[end].siteId ?? [])));
+function sitesFor(locations: ReadonlySet<ActiveLocation>, vms: readonly ProtectedVmId[], sitesOf: SitesOf): Set<SiteId> {
+  return new Set(vms.flatMap((vm) => [...locations].flatMap((location) => sitesOf.get(vm)?.[location].siteId ?? [])));
 }
 
 function problemOf(script: string, there: readonly { name: string; sha256: string }[], site: string): Omit<ActionProblem, 'path'>[] {

@@ -1,6 +1,7 @@
 /** The report of a job for a terminal. */
 import { isMeasured } from '../../shared/api/jobs.ts';
 import type { ReportAnswer, TimeSplit, VmReportAnswer } from '../../shared/api/report.ts';
+import type { ActionPlace } from '../../shared/domain/plan-actions.ts';
 import { duration, moment, type Output, plain, table } from './output.ts';
 import { approvalText, jobTitle, stateWords } from './progress/words.ts';
 
@@ -8,7 +9,7 @@ export function reportText(report: ReportAnswer, output: Output): string {
   const { job, total } = report;
   const { colors } = output;
   const hasMoved = isMeasured(job.kind);
-  const run = job.kind === 'testFailover' ? 'test copies ran' : 'VMs run at the recovery site';
+  const run = job.kind === 'testFailover' ? 'test copies ran' : 'VMs run at the other site';
   const facts: [string, string][] = [
     ['Result', `${stateWords[job.state]}: ${total.succeeded} of ${total.vms} ${hasMoved ? run : 'done'}${troubles(report)}`],
     ['Started', `${moment(job.startedAt)} by ${plain(job.startedBy)}`],
@@ -100,17 +101,22 @@ function failoverTable(vms: readonly VmReportAnswer[], { colors }: Output): stri
   return table(['  VM', 'GROUP', 'OUTCOME', 'RTO', 'RPO', 'RECOVERY POINT', 'GUEST ANSWERS'], rows, '  no VMs', colors) + more(vms.length);
 }
 
-function actionLines({ actions }: ReportAnswer, output: Output): string[] {
+function actionLines({ job, actions }: ReportAnswer, output: Output): string[] {
   const rows = actions.map(({ group, member, name, when, outcome, beganAt, endedAt, confirmed, script }) => [
     `  ${plain(name)}`,
-    `${when} ${plain(member ?? group)}`,
+    `${whereWords[when]} ${plain(member ?? group)}`,
     `${outcomeWords[outcome]}${script?.exitCode == null ? '' : `, exit code ${script.exitCode}`}`,
     beganAt === null || endedAt === null ? '-' : duration((Date.parse(endedAt) - Date.parse(beganAt)) / 1000),
     confirmed === null ? '' : `${plain(confirmed.by)}: ${plain(confirmed.comment)}`,
   ]);
   const failures = actions.flatMap((action) => failureLines(action, output));
-  return [table(['  ACTION', 'WHERE', 'OUTCOME', 'TOOK', 'CONFIRMED BY'], rows, '', output.colors), ...failures];
+  const isTakenBack = job.state === 'failed' || job.state === 'cancelled';
+  const stays = isTakenBack ? actions.filter(({ outcome }) => outcome === 'succeeded').map(({ name }) => plain(name)) : [];
+  const told = stays.length === 0 ? [] : ['', `  What these did was not taken back, put it right: ${stays.join(', ')}`];
+  return [table(['  ACTION', 'WHERE', 'OUTCOME', 'TOOK', 'CONFIRMED BY'], rows, '', output.colors), ...told, ...failures];
 }
+
+const whereWords: Record<ActionPlace, string> = { beforeShutDown: 'before shut-down of', before: 'before', after: 'after' };
 
 function plainTable(vms: readonly VmReportAnswer[], { colors }: Output): string {
   const rows = vms
@@ -129,7 +135,7 @@ function failureLines(vm: Pick<VmReportAnswer, 'name' | 'outcome' | 'failures'>,
     .filter(({ isFinal }) => isFinal)
     .flatMap(({ title, code, cause, remedy, logRef }) => [
       '',
-      `  ${colors.red(plain(vm.name))}  ${plain(title)}: ${code}${logRef === '' ? '' : ` (agent log ${logRef})`}`,
+      `  ${colors.red(plain(vm.name))}${vm.name === title ? '' : `  ${plain(title)}`}: ${code}${logRef === '' ? '' : ` (agent log ${logRef})`}`,
       `    cause:  ${cause}`,
       `    remedy: ${remedy}`,
     ]);

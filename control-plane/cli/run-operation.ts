@@ -31,19 +31,26 @@ export const withFollow = (command: Command) => command.option('--no-follow', 's
 const TRIES = 5;
 const BETWEEN_TRIES_MS = 1_000;
 
-export async function runOperation(session: Session, client: Client, wish: OperationWish, { follow }: FollowOptions): Promise<number> {
+export function runOperation(session: Session, client: Client, wish: OperationWish, options: FollowOptions): Promise<number> {
+  const start = (id: JobId) => client.call('startOperation', { body: { ...wish, id } as Started & { id: OperationRequest['id'] } });
+  return startAndWatch(session, client, start, options);
+}
+
+type Start = (id: JobId) => Promise<RouteAnswer<'startOperation'>>;
+
+export async function startAndWatch(session: Session, client: Client, start: Start, { follow }: FollowOptions): Promise<number> {
   const { surroundings, output } = session;
-  const body = { ...wish, id: JobId.parse(surroundings.random.uuid()) } as Started & { id: OperationRequest['id'] };
-  const job = await startSurely(session, client, body);
+  const id = JobId.parse(surroundings.random.uuid());
+  const job = await startSurely(session, () => start(id));
   if (follow) return watchJob(session, client, job.id);
   output.show(job, () => `${jobTitle(job)}: job ${job.id}; watch it with: farshore jobs show ${job.id} --follow`);
   return EXIT.ok;
 }
 
-async function startSurely({ surroundings }: Session, client: Client, body: Started): Promise<RouteAnswer<'startOperation'>> {
+async function startSurely({ surroundings }: Session, start: () => ReturnType<Start>): ReturnType<Start> {
   for (let tries = 1; ; tries++) {
     try {
-      return await client.call('startOperation', { body });
+      return await start();
     } catch (thrown) {
       if (toFarshoreError(thrown).code !== 'ERR_CONTROL_PLANE_UNREACHABLE' || tries === TRIES) throw thrown;
       await pause(surroundings.clock, BETWEEN_TRIES_MS);

@@ -1,9 +1,9 @@
 /** Options that say which VMs a command is about, and what they mean in this vault. */
 import type { Command } from 'commander';
 import type { Target } from '../../shared/api/operations.ts';
+import type { ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Client } from './client.ts';
-import { findVms } from './commands/protection-commands.ts';
 import { byNameOrId, pick } from './names.ts';
 import { wholeNumber } from './whole-number.ts';
 
@@ -11,23 +11,43 @@ export interface TargetOptions {
   readonly plan?: string;
   readonly vm: readonly string[];
   readonly planVersion?: number;
+  readonly only: readonly string[];
 }
 
 export const withTarget = (command: Command) =>
   command
     .option('--plan <plan>', 'all members of a recovery plan')
     .option('--plan-version <n>', 'another version of it than the newest', wholeNumber)
-    .option('--vm <vm>', 'a VM; once for each', (vm: string, all: readonly string[]) => [...all, vm], []);
+    .option('--only <vm>', 'of its members this one; once for each', oneMore, [])
+    .option('--vm <vm>', 'a VM, in place of a plan; once for each', oneMore, []);
+
+const oneMore = (text: string, all: readonly string[]) => [...all, text];
+
+export const withReason = (command: Command) => command.requiredOption('--reason <text>', REASON);
+/** Where nothing is lost and nobody has to answer for it. */
+export const withReasonIfAny = (command: Command) => command.option('--reason <text>', REASON);
+const REASON = 'why; kept with the job';
 
 /** Throws ERR_REQUEST_INVALID unless exactly one of both was given. */
-export async function targetOf(client: Client, { plan, vm, planVersion }: TargetOptions): Promise<Target> {
+export async function targetOf(client: Client, { plan, vm, planVersion, only }: TargetOptions): Promise<Target> {
   if ((plan === undefined) === (vm.length === 0)) throw new FarshoreError('ERR_REQUEST_INVALID', 'say either --plan or --vm');
   if (plan === undefined && planVersion !== undefined) throw new FarshoreError('ERR_REQUEST_INVALID', '--plan-version is for --plan');
+  if (plan === undefined && only.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', '--only is for --plan');
   if (plan === undefined) return { vms: await findVms(client, vm) };
-  return { plan: (await findPlan(client, plan)).id, ...(planVersion !== undefined && { version: planVersion }) };
+  return {
+    plan: (await findPlan(client, plan)).id,
+    ...(planVersion !== undefined && { version: planVersion }),
+    ...(only.length > 0 && { only: await findVms(client, only) }),
+  };
 }
 
 export async function findPlan(client: Client, wanted: string) {
   const { plans } = await client.call('listPlans');
   return pick(wanted, plans, 'plan', byNameOrId);
+}
+
+export async function findVms(client: Client, names: readonly string[]) {
+  const { protectedVms } = await client.call('listProtectedVms', { query: {} });
+  const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
+  return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
 }

@@ -2,85 +2,127 @@
  * Try another recovery point of VMs that were failed over and not committed: each goes off, back to a replica, and comes up from
  * the point chosen, all at the site it was failed over to. What was written there since the failover is lost, so a person says why, and that is kept.
  */
-import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import {
+  type ActingMember,
+  type Before,
+  beforeShutDown,
+  compileGroups,
+  endsNeeded,
+  groupsBeforeShutDown,
+  lastOf,
+  stepOf,
+  withActions,
+} from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
+import type { StepId } from '../../shared/ids.ts';
 import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, startArgs, type TargetVm } from './compile.ts';
+import { compileActions } from './plan-actions.ts';
 
 export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'changeRecoveryPoint', ['target'], actor, ports);
+  const { recoveryPoint } = request;
+  const { groups, record } = compileActions(target, 'changeRecoveryPoint', (member) => ({ vm: member.vm.id, member }));
+  // Nobody does anything for points that are not there.
+  const actions = groupsBeforeShutDown(groups, { needs: [], after: members.map(({ vm }) => lookOf(vm.id)) });
+  const { steps } = compileGroups(
+    groups,
+    (vm) => stepOf('failover', vm),
+    (member, turn, ends) => [
+      ...goBack(member, recoveryPoint, lastOf(actions, [])),
+      ...comeUp(member, recoveryPoint, { ...turn, needs: [...turn.needs, ...endsNeeded(member.member, ends)] }),
+    ],
+  );
   return {
     target: target.title,
-    input: {
-      target: request.target,
-      vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })),
-      recoveryPoint: request.recoveryPoint,
-      reason: request.reason,
-    },
-    graph: { steps: members.flatMap((member) => changeSteps(member, request.recoveryPoint)) },
+    input: { target: request.target, ...record, recoveryPoint, reason: request.reason },
+    graph: { steps: [...actions, ...steps] },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
     newVms: [],
   };
 };
 
-function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step<StepWork>[] {
-  const { vm } = member;
-  const { id, name } = vm;
-  const { siteId, ref } = sidesOf(member).target;
-  const work = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
-  const step = { scope: id, pivot: true, attempts: 3, after: [] };
-  const [look, back, again] = [stepOf('look', id), stepOf('take-back', id), stepOf('failover', id)];
+type Member = ActingMember<StepWork> & { readonly member: TargetVm };
+
+const lookOf = (vm: string): StepId => stepOf('look', vm);
+
+/** All of it is done where the VM runs. */
+const workFor = (member: TargetVm) => ({
+  siteId: sidesOf(member).target.siteId,
+  epoch: member.vm.epoch + 1,
+  beginWithinSeconds: BEGIN_WITHIN_SECONDS,
+});
+const stepFor = ({ vm }: TargetVm) => ({ scope: vm.id, pivot: true, attempts: 3 });
+
+function goBack(acting: Member, recoveryPoint: RecoveryPointChoice, first: readonly StepId[]): Step<StepWork>[] {
+  const { member } = acting;
+  const { id, name } = member.vm;
+  const { ref } = sidesOf(member).target;
+  const { steps, ...before } = beforeShutDown(acting, { needs: [lookOf(id), ...first], after: [] });
   return [
     {
-      ...step,
-      id: look,
+      ...stepFor(member),
+      id: lookOf(id),
       title: `look for the recovery point of ${name}`,
-      work: { ...work, kind: 'failover.findPoint', args: { vm: ref, recoveryPoint } },
+      work: { ...workFor(member), kind: 'failover.findPoint', args: { vm: ref, recoveryPoint } },
       // Nothing is switched off for a point that is not there.
       looksOnly: true,
       pivot: false,
       needs: [],
+      after: [],
     },
+    ...steps,
     {
-      ...step,
-      id: back,
+      ...stepFor(member),
+      ...before,
+      id: stepOf('take-back', id),
       title: `take ${name} back to a replica`,
       work: {
-        ...work,
+        ...workFor(member),
         kind: 'failover.cancel',
         args: { vm: ref },
         vm: { id, marks: { started: 'takeBackStarted', skipped: 'takeBackGivenUp' } },
       },
       // It still runs from the point it had: nothing is to be done to it.
       skipEndsScope: true,
-      needs: [look],
     },
+  ];
+}
+
+function comeUp(acting: Member, recoveryPoint: RecoveryPointChoice, turn: Before): Step<StepWork>[] {
+  const { member } = acting;
+  const { id, name } = member.vm;
+  const { ref } = sidesOf(member).target;
+  const again = stepOf('failover', id);
+  return [
     {
-      ...step,
+      ...stepFor(member),
       id: again,
       title: `fail over ${name} to the point chosen`,
       work: {
-        ...work,
+        ...workFor(member),
         kind: 'failover.execute',
         args: { vm: ref, recoveryPoint },
         vm: { id, marks: { skipped: 'failoverInterrupted' } },
       },
       // It is a replica again, which nobody can start: to be failed over once more, or taken back.
       skipEndsScope: true,
-      needs: [back],
+      needs: [stepOf('take-back', id)],
+      after: [],
     },
-    {
-      ...step,
+    ...withActions<StepWork>(acting, {
+      ...stepFor(member),
       id: stepOf('start', id),
       title: `start ${name}`,
       work: {
-        ...work,
+        ...workFor(member),
         kind: 'vm.start',
         args: startArgs(member, ref),
         vm: { id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
       },
-      needs: [again],
-    },
+      needs: [again, ...turn.needs],
+      after: turn.after,
+    }),
   ];
 }

@@ -8,7 +8,7 @@ export const compileCommit: Compile<'commit'> = async (request, actor, ports) =>
   const { target, members } = await resolveAllowed(request.target, 'commit', ['target'], actor, ports);
   return {
     target: target.title,
-    input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })) },
+    input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), reason: request.reason },
     graph: {
       steps: members.map(commitStep),
     },

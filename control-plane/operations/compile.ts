@@ -1,7 +1,7 @@
 /** What every kind of operation is: a function from a request and the state of the vault to a job that can be opened. */
 import type { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
-import type { PlanAction } from '../../shared/domain/plan-actions.ts';
+import { actingOf, type PlanActing } from '../../shared/domain/plan-actions.ts';
 import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts';
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
@@ -40,14 +40,8 @@ export type Compile<K extends JobKind> = (request: OperationRequestOf<K>, actor:
 /** One compiler for every kind that can be asked for: a missing one does not compile. */
 export type Compilers = { readonly [K in OperationRequest['kind']]: Compile<K> };
 
-/** Actions as the plan has them, for all kinds and directions. */
-export interface ActingParts {
-  readonly before?: readonly PlanAction[] | undefined;
-  readonly after?: readonly PlanAction[] | undefined;
-}
-
 /** A plan's member, or a VM asked for by itself, with the pairing it belongs to. */
-export interface TargetVm extends ActingParts {
+export interface TargetVm extends PlanActing {
   readonly vm: ProtectedVm;
   readonly pairing: Pairing;
   readonly guestAnswersWithinSeconds: number;
@@ -57,7 +51,7 @@ export interface TargetVm extends ActingParts {
   readonly startsPerHost?: number;
 }
 
-export interface TargetGroup extends ActingParts {
+export interface TargetGroup extends PlanActing {
   readonly name: string;
   readonly vms: readonly TargetVm[];
 }
@@ -93,7 +87,7 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
       vms: group.vms
         .filter(({ vm }) => only?.has(vm.id) ?? true)
         .map(({ vm, seconds, dependsOn, written }): TargetVm => {
-          const member = { ...withPairing(vm, seconds, dependsOn), ...limit, before: written?.before, after: written?.after };
+          const member = { ...withPairing(vm, seconds, dependsOn), ...limit, ...actingOf(written) };
           if (written) byWrittenName.set(written.vm, member);
           return member;
         }),
@@ -128,8 +122,7 @@ async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairing
   const byGroup = Map.groupBy(members, ({ group }) => group);
   return plan.groups.map((group, index) => ({
     name: group.name,
-    before: group.before,
-    after: group.after,
+    ...actingOf(group),
     vms: (byGroup.get(index) ?? []).flatMap(({ vmId, guestAnswersWithinSeconds, dependsOn, index: place }) => {
       const vm = known.get(vmId);
       return vm ? [{ vm, seconds: guestAnswersWithinSeconds, dependsOn, written: group.members[place] }] : [];

@@ -26,7 +26,12 @@ export interface ByRule {
 
 export interface Operations {
   /** Compiles, claims and starts. Durable when it resolves. `isNew` is false for a repeat of the same request. */
-  start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ readonly job: Job; readonly isNew: boolean }>;
+  start(
+    request: OperationRequest,
+    actor: Actor,
+    byRule?: ByRule,
+    restartOf?: JobId,
+  ): Promise<{ readonly job: Job; readonly isNew: boolean }>;
   /** Why it would be refused now, as far as that can be told without starting it; null where it would be taken. */
   whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;

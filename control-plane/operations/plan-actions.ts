@@ -1,12 +1,17 @@
 /**
- * The actions of a plan in one failover: those that its kind and direction ask for, each with the site that does it. What they
+ * The actions of a plan in one run: those that its kind and direction ask for, each with the site that does it. What they
  * are about is worked out when the job is compiled, so that an agent can be handed the graph as it is.
  */
 import type { ActionRecord, JobInput } from '../../shared/api/job-input.ts';
 import {
+  ACTION_PLACES,
+  type ActionPlace,
+  actionsOf,
   type FailoverDirection,
-  type FailoverKind,
+  locationIn,
+  type PlanActing,
   type PlanAction,
+  type RunKind,
   runsIn,
   severalSites,
   splitPin,
@@ -16,16 +21,7 @@ import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { ScriptContext, WaitCondition } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import {
-  type ActingParts,
-  allVms,
-  BEGIN_WITHIN_SECONDS,
-  type ResolvedTarget,
-  recordOf,
-  type Side,
-  sidesOf,
-  type TargetVm,
-} from './compile.ts';
+import { allVms, BEGIN_WITHIN_SECONDS, type ResolvedTarget, recordOf, type Side, sidesOf, type TargetVm } from './compile.ts';
 
 type SiteAction = Extract<PlanAction, { at?: unknown }>;
 type ScriptAction = Extract<PlanAction, { script: string }>;
@@ -42,12 +38,14 @@ export interface CompiledTarget<M> {
 interface Subject {
   readonly vms: readonly TargetVm[];
   readonly group: string;
-  readonly place: string;
+  /** For problems. */
+  readonly name: string;
+  readonly place: ActionPlace;
 }
 
 interface Run {
   readonly target: ResolvedTarget;
-  readonly kind: FailoverKind;
+  readonly kind: RunKind;
   readonly moving: ReadonlySet<TargetVm>;
   readonly problems: Problem[];
 }
@@ -55,22 +53,19 @@ interface Run {
 /** Of members that take part; a group of which nobody does has no actions either. Throws ERR_DOCUMENT_INVALID for an action without one site. */
 export function compileActions<M extends object>(
   target: ResolvedTarget,
-  kind: FailoverKind,
+  kind: RunKind,
   workOf: (member: TargetVm) => M,
 ): CompiledTarget<M> {
   const run: Run = { target, kind, moving: new Set(allVms(target)), problems: [] };
   const { groups: records = [], ...plan } = recordOf(target);
   const compiled = target.groups.map((group, index) => {
-    const own = worksOf(group, { vms: group.vms, group: group.name, place: `groups[${index}]` }, run);
-    const members = group.vms.map((vm) => ({ vm, works: worksOf(vm, { vms: [vm], group: group.name, place: vm.vm.name }, run) }));
+    const own = worksOf(group, { vms: group.vms, group: group.name, name: `groups[${index}]` }, run);
+    const members = group.vms.map((vm) => ({ vm, works: worksOf(vm, { vms: [vm], group: group.name, name: vm.vm.name }, run) }));
     const actions = [
-      ...own.before.map((work, at) => record(groupActionId(index, 'before', at), work, 'before')),
+      ...ACTION_PLACES.flatMap((place) => own[place].map((work, at) => record(groupActionId(index, place, at), work, place))),
       ...members.flatMap(({ vm: { vm }, works }) =>
-        (['before', 'after'] as const).flatMap((when) =>
-          works[when].map((work, at) => record(memberActionId(vm.id, when, at), work, when, vm.name)),
-        ),
+        ACTION_PLACES.flatMap((place) => works[place].map((work, at) => record(memberActionId(vm.id, place, at), work, place, vm.name))),
       ),
-      ...own.after.map((work, at) => record(groupActionId(index, 'after', at), work, 'after')),
     ];
     return {
       group: { name: group.name, ...own, members: members.map(({ vm, works }) => ({ ...workOf(vm), ...works })) },
@@ -82,17 +77,18 @@ export function compileActions<M extends object>(
   return { groups: compiled.map(({ group }) => group), record: { ...plan, groups: compiled.map(({ record: of }) => of) } };
 }
 
-function record(step: ActionRecord['step'], { name, onFailure }: ActionWork<StepWork>, when: ActionRecord['when'], member?: string) {
+function record(step: ActionRecord['step'], { name, onFailure }: ActionWork<StepWork>, when: ActionPlace, member?: string): ActionRecord {
   return { step, name, when, onFailure, ...(member !== undefined && { member }) };
 }
 
-function worksOf(parts: ActingParts, subject: Subject, run: Run) {
-  const list = (when: 'before' | 'after') =>
-    (parts[when] ?? [])
-      .map((action, index) => ({ action, place: `${subject.place}.${when}[${index}]` }))
-      .filter(({ action }) => subject.vms.some((vm) => runsIn(action, run.kind, directionOf(vm))))
-      .flatMap(({ action, place }) => workOf(action, { ...subject, place }, run) ?? []);
-  return { before: list('before'), after: list('after') };
+function worksOf(parts: PlanActing, subject: Omit<Subject, 'place'>, run: Run): Record<ActionPlace, ActionWork<StepWork>[]> {
+  const works: Record<ActionPlace, ActionWork<StepWork>[]> = { beforeShutDown: [], before: [], after: [] };
+  for (const { action, place, index } of actionsOf(parts)) {
+    if (!subject.vms.some((vm) => runsIn(action, run.kind, directionOf(vm, run.kind)))) continue;
+    const work = workOf(action, { ...subject, name: `${subject.name}.${place}[${index}]`, place }, run);
+    if (work !== null) works[place].push(work);
+  }
+  return works;
 }
 
 function workOf(action: PlanAction, subject: Subject, run: Run): ActionWork<StepWork> | null {
@@ -114,7 +110,7 @@ function workOf(action: PlanAction, subject: Subject, run: Run): ActionWork<Step
   };
 }
 
-function conditionOf(action: WaitAction, guest: Side, kind: FailoverKind): WaitCondition {
+function conditionOf(action: WaitAction, guest: Side, kind: RunKind): WaitCondition {
   switch (action.do) {
     case 'waitForTcp':
       return { kind: 'tcp', host: action.host, port: action.port };
@@ -127,7 +123,7 @@ function conditionOf(action: WaitAction, guest: Side, kind: FailoverKind): WaitC
 
 function contextOf(action: ScriptAction, location: ActiveLocation, { vms, group }: Subject, { target, kind }: Run): ScriptContext {
   const [first] = vms;
-  const direction = first === undefined ? 'toRecovery' : directionOf(first);
+  const direction = first === undefined ? 'toRecovery' : directionOf(first, kind);
   return {
     plan: target.plan && { name: target.plan.name, version: target.plan.version },
     kind,
@@ -142,28 +138,24 @@ function contextOf(action: ScriptAction, location: ActiveLocation, { vms, group 
 }
 
 /** The primary that an unplanned failover leaves cannot be asked, so its last changes may be lost. */
-function channelOf(
-  { channel, primary, recovery }: Extract<PlanAction, { do: 'failOverChannel' }>,
-  kind: FailoverKind,
-  way: FailoverDirection,
-) {
+function channelOf({ channel, primary, recovery }: Extract<PlanAction, { do: 'failOverChannel' }>, kind: RunKind, way: FailoverDirection) {
   const [from, to] = way === 'toRecovery' ? [primary, recovery] : [recovery, primary];
   return { name: channel, mode: kind === 'unplanned' ? ('forced' as const) : ('planned' as const), primary: from, secondary: to };
 }
 
-function guestSide(name: string | undefined, { vms: [first] }: Subject, run: Run): Side {
+function guestSide(name: string | undefined, { vms: [first], place }: Subject, run: Run): Side {
   const guest = name === undefined ? first : run.target.byWrittenName.get(name);
   if (guest === undefined) throw new FarshoreError('ERR_INTERNAL', `nobody is called ${name} in the plan`);
-  return sideOf(guest, run);
+  return sideOf(guest, place, run);
 }
 
 /** The one site that does it; any of its VMs stands for it. */
-function siteOf({ name, at }: SiteAction, { vms, place }: Subject, run: Run): Side | null {
-  const sides = vms.map((vm) => (at === undefined ? sideOf(vm, run) : sideAt(vm, at)));
+function siteOf({ name, at }: SiteAction, { vms, name: field, place }: Subject, run: Run): Side | null {
+  const sides = vms.map((vm) => (at === undefined ? sideOf(vm, place, run) : sideAt(vm, at)));
   const [side] = sides;
   const sites = new Set(sides.map(({ siteId }) => siteId));
   if (side !== undefined && sites.size === 1) return side;
-  run.problems.push({ field: place, ...severalSites(name, sites.size) });
+  run.problems.push({ field, ...severalSites(name, sites.size) });
   return null;
 }
 
@@ -172,9 +164,13 @@ function sideAt(member: TargetVm, at: ActiveLocation): Side {
   return source.location === at ? source : target;
 }
 
-const directionOf = (member: TargetVm): FailoverDirection => (sidesOf(member).target.location === 'recovery' ? 'toRecovery' : 'toPrimary');
+/** Where a VM comes up: a take back leads to the source of its replication, everything else to the target. */
+function directionOf(member: TargetVm, kind: RunKind): FailoverDirection {
+  const { source, target } = sidesOf(member);
+  return (kind === 'takeBack' ? source : target).location === 'recovery' ? 'toRecovery' : 'toPrimary';
+}
 
-/** Where it comes up; whoever does not move is where it is. */
-function sideOf(member: TargetVm, { moving }: Run): Side {
-  return moving.has(member) ? sidesOf(member).target : sideAt(member, member.vm.activeLocation);
+/** Where it is when the action runs; whoever does not move is where it is. */
+function sideOf(member: TargetVm, place: ActionPlace, { kind, moving }: Run): Side {
+  return sideAt(member, moving.has(member) ? locationIn(kind, directionOf(member, kind), place) : member.vm.activeLocation);
 }

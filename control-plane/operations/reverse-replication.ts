@@ -19,6 +19,7 @@ export const compileReverseReplication: Compile<'reverseReplication'> = async (r
       target: request.target,
       shutDownFormerPrimary: request.shutDownFormerPrimary ?? null,
       vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })),
+      reason: request.reason ?? request.shutDownFormerPrimary?.reason,
     },
     graph: { steps: members.flatMap((member) => reversalSteps(member, request.shutDownFormerPrimary !== undefined)) },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['committed'] })),

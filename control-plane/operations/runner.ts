@@ -126,14 +126,22 @@ export class OperationRunner implements Operations {
     for (const run of this.#runs.values()) run.engine.stop();
   }
 
-  async start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ job: Job; isNew: boolean }> {
+  async start(request: OperationRequest, actor: Actor, byRule?: ByRule, restartOf?: JobId): Promise<{ job: Job; isNew: boolean }> {
     const { store, clock } = this.#ports;
     const requestDigest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
     const known = await store.jobs.find(actor.vaultId, request.id);
     if (known) return { job: sameRequest(known, requestDigest), isNew: false };
 
     const { target, input, ...parts } = await this.#compile(request, actor);
-    const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input: withRule(input, byRule) };
+    const origin = { request, ...(byRule && { byRule }), ...(restartOf && { restartOf }) };
+    const head = {
+      id: request.id,
+      vaultId: actor.vaultId,
+      kind: request.kind,
+      target,
+      requestDigest,
+      input: { ...(input as object), ...origin },
+    };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
     if (opened === 'existing') return { job: stored, isNew: false };
@@ -315,10 +323,6 @@ function scriptOutcome(result: ResultOf<'script.run'>): StepOutcome {
   const { exitCode, outputRef } = result;
   if (exitCode === 0) return { ok: true, result };
   return { ok: false, error: { code: 'ERR_SCRIPT_FAILED', logRef: outputRef, exitCode } };
-}
-
-function withRule(input: unknown, byRule: ByRule | undefined): unknown {
-  return byRule === undefined ? input : { ...(input as object), byRule };
 }
 
 function sameRequest(known: Job, requestDigest: string): Job {

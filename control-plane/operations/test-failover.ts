@@ -32,6 +32,7 @@ export const compileTestFailover: Compile<'testFailover'> = async (request, acto
       approval,
       recoveryPoint: request.recoveryPoint,
       network: request.network,
+      reason: request.reason,
       cleanUpAfterMinutes: request.cleanUpAfterMinutes,
     },
     graph,

@@ -30,7 +30,12 @@ export const compileUnprotect: Compile<'unprotect'> = async (request, actor, por
   const isAway = ({ siteId }: Side) => !ports.presence.isConnected(siteId);
   return {
     target: target.title,
-    input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), forced: forced ?? null },
+    input: {
+      target: request.target,
+      vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })),
+      forced: forced ?? null,
+      reason: request.reason ?? forced?.reason,
+    },
     graph: { steps: members.flatMap((member) => (forced ? forcedSteps(member, isAway) : cleanSteps(member))) },
     claims: members.map(({ vm: { id, epoch } }) =>
       // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.

@@ -33,12 +33,18 @@ export function outlineOf(job: Pick<Job, 'target' | 'input'>, graph: Graph<unkno
     (step) => subjectOf(step),
   );
   const asides = new Map(graph.steps.flatMap((step) => (step.aside === undefined ? [] : [[step.id, step] as const])));
-  const named = input.groups ?? (input.vms === undefined ? [] : [{ name: job.target, members: input.vms, actions: [] }]);
+  const named =
+    input.groups?.filter(({ members }) => members.length > 0) ??
+    (input.vms === undefined ? [] : [{ name: job.target, members: input.vms, actions: [] }]);
   const groups: OutlineGroup[] = named.map(({ name, members, actions = [] }) => {
-    const rowsOf = (when: 'before' | 'after' | null, member?: string) =>
-      actions.filter((action) => action.member === member && (when ?? action.when) === action.when).map((action) => rowOf(action, asides));
-    const own = members.flatMap((member) => [{ ...member, action: null, steps: steps.get(member.vm) ?? [] }, ...rowsOf(null, member.name)]);
-    return { name, members: [...rowsOf('before'), ...own, ...rowsOf('after')] };
+    const rowsOf = (isLast: boolean, member?: string) =>
+      actions.filter((action) => action.member === member && (action.when === 'after') === isLast).map((action) => rowOf(action, asides));
+    const own = members.flatMap((member) => [
+      { ...member, action: null, steps: steps.get(member.vm) ?? [] },
+      ...rowsOf(false, member.name),
+      ...rowsOf(true, member.name),
+    ]);
+    return { name, members: [...rowsOf(false), ...own, ...rowsOf(true)] };
   });
   for (const { members } of named) for (const { vm } of members) steps.delete(vm);
   const others = [...steps].map(

@@ -5,31 +5,26 @@
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
  * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
  */
-import type { OperationRequest } from '../../shared/api/operations.ts';
-import type { DrillEvent } from '../../shared/domain/drill.ts';
-import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
-import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { VaultSettings } from '../../shared/domain/vault-settings.ts';
-import type { Fact, JobState } from '../../shared/engine/facts.ts';
-import type { Graph } from '../../shared/engine/graph.ts';
-import type {
-  AgentId,
-  CloudId,
-  JobId,
-  NetworkId,
-  PairingId,
-  PlanId,
-  ProtectedVmId,
-  SiteId,
-  UserId,
-  VaultId,
-  VmId,
-} from '../../shared/ids.ts';
+import type { AgentId, CloudId, NetworkId, PlanId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
-import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
+import type { JobStore } from './job-store.ts';
+import type { PromiseStore } from './promise-store.ts';
 import type { RuleStore } from './rule-store.ts';
+
+/** The port has one address, however its parts are laid out. */
+export type { Job, JobFilter, JobKind, JobStore, NewJob, Projection, StoredFact } from './job-store.ts';
+export type {
+  CloudRef,
+  CommitWindow,
+  OpenCommitWindow,
+  Pairing,
+  PromiseStore,
+  ProtectedVm,
+  ReplicaAddresses,
+} from './promise-store.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
 
@@ -115,65 +110,6 @@ export interface VmObservation {
   readonly observedAt: number;
 }
 
-/** One end of a pairing. */
-export interface CloudRef {
-  readonly siteId: SiteId;
-  readonly cloudId: CloudId;
-}
-
-export interface ReplicaAddresses {
-  readonly primary: string | null;
-  readonly recovery: string | null;
-}
-
-export interface Pairing {
-  readonly id: PairingId;
-  readonly vaultId: VaultId;
-  readonly name: string;
-  readonly primary: CloudRef;
-  readonly recovery: CloudRef;
-  readonly policy: ProtectionPolicy;
-  readonly networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[];
-  readonly state: 'pairing' | 'paired' | 'failed' | 'unpairing';
-  /** Where each side receives replicas; known once paired. */
-  readonly replicaAddresses: ReplicaAddresses;
-  readonly createdAt: number;
-}
-
-/** Past its end the failover is taken back. */
-export interface CommitWindow {
-  readonly endsAt: number;
-  readonly failover: JobId;
-  /** Why that was not possible; nothing happens by itself any more. Null: it is open, or is still acted upon. */
-  readonly lapsed: string | null;
-}
-
-/** The VMs of one failover whose window is open, or has ended and was not acted upon yet. */
-export interface OpenCommitWindow extends Omit<CommitWindow, 'lapsed'> {
-  readonly vaultId: VaultId;
-  readonly vms: readonly ProtectedVmId[];
-}
-
-export interface ProtectedVm {
-  readonly id: ProtectedVmId;
-  readonly vaultId: VaultId;
-  readonly pairingId: PairingId;
-  readonly vmId: VmId;
-  readonly name: string;
-  readonly phase: Phase;
-  readonly activeLocation: ActiveLocation;
-  /** The side that sends; a failover leads to the other. */
-  readonly replicatesFrom: ActiveLocation;
-  readonly epoch: number;
-  /** The job that works on it now. */
-  readonly busyWith: JobId | null;
-  /** The drill whose test copy of it is there, or may be. */
-  readonly drill: JobId | null;
-  /** Of the failover that moved it, when its plan has one; null once it is committed or taken back. */
-  readonly commitWindow: CommitWindow | null;
-  readonly createdAt: number;
-}
-
 export interface Plan {
   readonly id: PlanId;
   readonly vaultId: VaultId;
@@ -196,101 +132,6 @@ export interface StoredVaultSettings {
   readonly settings: VaultSettings;
   /** Null: they were never changed. */
   readonly changed: { readonly at: number; readonly by: UserId } | null;
-}
-
-/** Every job was asked for as an operation. */
-export type JobKind = OperationRequest['kind'];
-
-export interface Job {
-  readonly id: JobId;
-  readonly vaultId: VaultId;
-  readonly kind: JobKind;
-  /** What it works on, for people: the name of a pairing, a plan, a VM. */
-  readonly target: string;
-  readonly startedBy: string;
-  readonly startedAt: number;
-  readonly endedAt: number | null;
-  readonly state: JobState;
-  /** SHA-256 over kind and input, hex: the same id with another content is refused. */
-  readonly requestDigest: string;
-  /** What the report needs to know that no fact tells: see operations/input.ts. */
-  readonly input: unknown;
-}
-
-/** A job as it is opened: with its graph and what it claims. */
-export interface NewJob {
-  readonly job: Omit<Job, 'endedAt' | 'state'>;
-  readonly graph: Graph<StepWork>;
-  /** VMs that exist: claimed, in the phase given, with the drill given where one is, and raised to the epoch given where one is. */
-  readonly claims: readonly {
-    readonly id: ProtectedVmId;
-    readonly phases: readonly Phase[];
-    readonly epoch?: number;
-    readonly drill?: JobId | null;
-  }[];
-  /** VMs that this job brings into being, claimed by it from the start. */
-  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
-  readonly newPairing?: Pairing;
-  /** What a pairing is from now on. */
-  readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
-  /** A pairing that nothing stands on, and nothing begins in from now on. */
-  readonly endedPairing?: PairingId;
-  /** VMs whose protection a person ends: no rule puts them back. */
-  readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
-  /** A rule wants the new VMs, and no person. */
-  readonly byRule?: boolean;
-}
-
-export interface StoredFact {
-  /** 1, 2, 3 ... within the job. */
-  readonly seq: number;
-  readonly fact: Fact;
-}
-
-/** What becomes of a promise when a fact is written; in the same transaction. */
-export type Projection =
-  | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
-  /** If it is failed over now. */
-  | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
-  | { readonly pairing: PairingId; readonly state: Pairing['state'] | 'gone'; readonly replicaAddresses?: ReplicaAddresses };
-
-export interface JobFilter {
-  readonly state?: JobState;
-  readonly kind?: JobKind;
-  readonly limit: number;
-  /** Only those that started earlier. */
-  readonly before?: number;
-}
-
-export interface JobStore {
-  /**
-   * The one place where races are settled, in one transaction. The same id with the same digest answers `existing`.
-   * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already, the name
-   * of a pairing taken), ERR_NOT_PREPARED (the pairing is being removed), ERR_STALE_VERSION (the epoch is no newer),
-   * ERR_NOT_FOUND; all the reasons are in `problems`.
-   */
-  open(job: NewJob): Promise<'opened' | 'existing'>;
-  /**
-   * Appends facts with their projections, all or none. An `ended` fact ends the job and releases what it claimed. Throws
-   * ERR_OPERATION_NOT_ALLOWED (the phase does not know the event, the job does not hold the VM or has ended), ERR_NOT_FOUND.
-   */
-  append(vaultId: VaultId, jobId: JobId, facts: readonly Fact[], projections: readonly Projection[]): Promise<void>;
-  find(vaultId: VaultId, id: JobId): Promise<Job | null>;
-  /** Newest first. */
-  list(vaultId: VaultId, filter: JobFilter): Promise<Job[]>;
-  graph(vaultId: VaultId, id: JobId): Promise<Graph<StepWork>>;
-  facts(vaultId: VaultId, id: JobId, afterSeq?: number): Promise<StoredFact[]>;
-  /** Jobs of every vault that have not ended, oldest first: what a restart continues. */
-  unended(): Promise<Job[]>;
-  /**
-   * Removes jobs that ended before that moment, with their facts, the oldest first, at most `most`; answers how many. One that has not ended stays,
-   * and one that a VM still names: for a test copy that is there, or for a failover that is not committed.
-   */
-  purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number>;
-  /** Of every vault, those that end first in front. */
-  commitWindows(): Promise<OpenCommitWindow[]>;
-  /** Nothing happens by itself any more to these VMs of that failover, and they say why. */
-  lapseCommitWindow(window: Omit<OpenCommitWindow, 'endsAt'>, why: string): Promise<void>;
 }
 
 export interface SiteStore {
@@ -335,17 +176,6 @@ export interface WishStore {
   approvePlan(vaultId: VaultId, id: PlanId, version: number, approval: PlanApproval): Promise<void>;
   settings(vaultId: VaultId): Promise<StoredVaultSettings>;
   setSettings(vaultId: VaultId, settings: VaultSettings, by: UserId, at: number): Promise<void>;
-}
-
-export interface PromiseStore {
-  pairings(vaultId: VaultId): Promise<Pairing[]>;
-  findPairing(vaultId: VaultId, id: PairingId): Promise<Pairing | null>;
-  protectedVms(
-    vaultId: VaultId,
-    where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
-  ): Promise<ProtectedVm[]>;
-  /** Of VMs whose protection has ended after an ownership decision. */
-  lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
 }
 
 export interface AccountStore {

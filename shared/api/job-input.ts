@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
+import { ACTION_PLACES } from '../domain/plan-actions.ts';
 import { JobId, ProtectedVmId, RuleId, StepId, VmId } from '../ids.ts';
 import { PrimaryEvidence } from './operations.ts';
 import { RunApproval } from './run-approval.ts';
@@ -21,7 +22,7 @@ const Member = z.object({ vm: ProtectedVmId, name: z.string() });
 export const ActionRecord = z.object({
   step: StepId,
   name: z.string(),
-  when: z.enum(['before', 'after']),
+  when: z.enum(ACTION_PLACES),
   onFailure: z.enum(['stop', 'continue']),
   member: z.string().optional(),
 });
@@ -39,6 +40,10 @@ export const JobInput = z.object({
   /** What the plan says; its VMs are taken back so long after the end of the job unless they are committed. */
   commitWithinMinutes: z.int().nullish(),
   primary: PrimaryEvidence.optional(),
+  /** As it was asked for. */
+  request: z.unknown().optional(),
+  /** The job that did not go well and that this one is a new run of. */
+  restartOf: JobId.optional(),
   /** The rule that wanted it, where no person did. */
   byRule: JobRule.optional(),
   /** Of a drill: how long its copies stand, where they are cleaned up by themselves. */

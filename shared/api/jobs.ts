@@ -99,7 +99,8 @@ export const JobDetailAnswer = JobAnswer.extend({
   byRule: JobRule.nullable().meta({ description: 'the protection rule that wanted it; null: a person did' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
   approval: ApprovalOfJob,
-  reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody is asked' }),
+  reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody said' }),
+  restartOf: JobId.nullable().meta({ description: 'the job that did not go well and that this one is a new run of' }),
   takesItselfBackAt: Moment.nullable().meta({ description: 'of VMs that it moved, unless they are committed before; null: it does not' }),
 }).meta({ id: 'JobDetail' });
 export type JobDetailAnswer = z.infer<typeof JobDetailAnswer>;
@@ -116,3 +117,8 @@ export const DecisionBody = z.strictObject({
 });
 export const GiveUpBody = z.strictObject({ site: SiteId, reason: Reason });
 export const CancelBody = z.strictObject({ reason: Reason });
+export const RestartBody = z.strictObject({
+  id: JobId.meta({ description: 'of the new job; a request that is repeated is the same job' }),
+  reason: Reason,
+  attested: z.literal(true).optional().meta({ description: 'of an unplanned failover that a person had vouched for: vouched for anew' }),
+});

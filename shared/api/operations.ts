@@ -6,6 +6,9 @@ import { ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
 import { RecoveryPointChoice } from '../protocol/commands.ts';
 
+/** Why it is done; kept with the job. */
+const Reason = z.string().trim().min(1).max(1000);
+
 const CloudAt = z.strictObject({ siteId: SiteId, cloudId: CloudId });
 
 /** A plan in one of its versions (the newest when none is given), or VMs by themselves as one group. */
@@ -29,7 +32,7 @@ export type Direction = FailoverDirection;
  */
 export const PrimaryEvidence = z.strictObject({
   evidence: z.enum(['unreachable', 'attested']),
-  reason: z.string().trim().min(1).max(1000),
+  reason: Reason,
 });
 export type PrimaryEvidence = z.infer<typeof PrimaryEvidence>;
 
@@ -52,7 +55,7 @@ export type DrillNetwork = z.infer<typeof DrillNetwork>;
 /** Test copies of a drill that are there when a failover is asked for: whoever asks says that they may stay, or cleans them up first. */
 const drillCopies = z.literal('leave').optional();
 /** Runs a plan that nobody has approved, in a vault that asks for approval. */
-const Emergency = z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional();
+const Emergency = z.strictObject({ reason: Reason }).optional();
 
 export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -81,7 +84,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     pairing: PairingId,
     /** Another pairing of the same primary cloud. */
     to: PairingId,
-    reason: z.string().trim().min(1).max(1000),
+    reason: Reason,
   }),
   z.strictObject({
     id: JobId,
@@ -99,7 +102,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     /** Settings that are not those of the policy are kept, or changed to it once the VM is adopted. Without it such a VM is refused, with every difference listed. */
     differences: z
       .discriminatedUnion('do', [
-        z.strictObject({ do: z.literal('keep'), reason: z.string().trim().min(1).max(1000) }),
+        z.strictObject({ do: z.literal('keep'), reason: Reason }),
         z.strictObject({ do: z.literal('bringToPolicy') }),
       ])
       .optional(),
@@ -109,7 +112,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     kind: z.literal('plannedFailover'),
     target: Target,
     direction: Direction.default('toRecovery'),
-    reason: z.string().trim().min(1).max(1000),
+    reason: Reason,
     drillCopies,
     emergency: Emergency,
   }),
@@ -125,27 +128,29 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     drillCopies,
     emergency: Emergency,
   }),
-  z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: z.string().trim().min(1).max(1000) }),
+  z.strictObject({ id: JobId, kind: z.literal('takeBack'), target: Target, reason: Reason }),
   z.strictObject({
     id: JobId,
     kind: z.literal('changeRecoveryPoint'),
     target: Target,
     recoveryPoint: RecoveryPointChoice,
-    reason: z.string().trim().min(1).max(1000),
+    reason: Reason,
   }),
-  z.strictObject({ id: JobId, kind: z.literal('commit'), target: Target }),
+  z.strictObject({ id: JobId, kind: z.literal('commit'), target: Target, reason: Reason.optional() }),
   z.strictObject({
     id: JobId,
     kind: z.literal('reverseReplication'),
     target: Target,
+    reason: Reason.optional(),
     /** A former primary that still runs is shut down, and what it wrote since the failover is lost. Without it such a VM is refused. */
-    shutDownFormerPrimary: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+    shutDownFormerPrimary: z.strictObject({ reason: Reason }).optional(),
   }),
-  z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: z.string().trim().min(1).max(1000) }),
+  z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: Reason }),
   z.strictObject({
     id: JobId,
     kind: z.literal('testFailover'),
     target: Target,
+    reason: Reason.optional(),
     recoveryPoint: RecoveryPointChoice.default({ choose: 'latest' }),
     network: DrillNetwork,
     /** The test copy of a VM that failed stays until the drill is cleaned up; else it is removed at once. */
@@ -164,8 +169,9 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     id: JobId,
     kind: z.literal('unprotect'),
     target: Target,
+    reason: Reason.optional(),
     /** Also while a side is away: the VMs are forgotten at once, and what is left at that side is done when it is back. */
-    forced: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+    forced: z.strictObject({ reason: Reason }).optional(),
   }),
 ]);
 export type OperationRequest = z.infer<typeof OperationRequest>;

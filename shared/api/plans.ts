@@ -1,5 +1,6 @@
 /** Recovery plans: kept as versions of a document that a person wrote, and checked against the protected VMs there are. */
 import { z } from 'zod';
+import { actionLists } from '../domain/plan-actions.ts';
 import { PlanChange } from '../domain/plan-diff.ts';
 import { PHASES } from '../domain/protected-vm.ts';
 import { RecoveryPlan } from '../domain/recovery-plan.ts';
@@ -52,9 +53,13 @@ export const ResolvedPlanAnswer = z
     id: PlanId,
     name: z.string(),
     version: z.int(),
+    description: z.string(),
+    commitWithinMinutes: z.int().nullable().meta({ description: 'null: a failover of it does not take itself back' }),
+    startsPerHost: z.int().nullable().meta({ description: 'null: no limit of its own' }),
     groups: z.array(
       z.object({
         name: z.string(),
+        ...actionLists,
         members: z.array(
           z.object({
             vm: ProtectedVmId,
@@ -62,6 +67,7 @@ export const ResolvedPlanAnswer = z
             phase: z.enum(PHASES),
             guestAnswersWithinSeconds: z.int(),
             dependsOn: z.array(ProtectedVmId).meta({ description: 'members that have to have started well before it' }),
+            ...actionLists,
           }),
         ),
       }),
@@ -69,6 +75,7 @@ export const ResolvedPlanAnswer = z
     problems: z.array(ProblemEntry).meta({ description: 'members that mean no VM, or several' }),
   })
   .meta({ id: 'ResolvedPlan' });
+export type ResolvedPlanAnswer = z.infer<typeof ResolvedPlanAnswer>;
 
 const Version = z.int().min(1);
 

@@ -4,13 +4,34 @@ import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
 import { DrillAnswer, DrillScheduleAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
-import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
+import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, RestartBody, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
 import { PairingAnswer, ProtectedVmAnswer, RecoveryPointsAnswer } from './protection.ts';
 import { ReportAnswer } from './report.ts';
 import type { Route } from './route.ts';
 
 const OneJob = z.object({ jobId: JobId });
+
+/** Why an operation may not be started. */
+const START_ERRORS = [
+  'ERR_ID_REUSED',
+  'ERR_NOT_FOUND',
+  'ERR_CONFLICT',
+  'ERR_VM_BUSY',
+  'ERR_OPERATION_NOT_ALLOWED',
+  'ERR_PRIMARY_REACHABLE',
+  'ERR_PRIMARY_UNJUDGED',
+  'ERR_PLAN_EMPTY',
+  'ERR_SETTINGS_DIFFER',
+  'ERR_VM_NOT_FOUND',
+  'ERR_NOT_PREPARED',
+  'ERR_DRILL_COPIES',
+  'ERR_NETWORK_NOT_FOUND',
+  'ERR_NETWORK_NOT_ISOLATED',
+  'ERR_PLAN_NOT_APPROVED',
+  'ERR_AGENT_OFFLINE',
+  'ERR_DOCUMENT_INVALID',
+] as const;
 
 export const recoveryRoutes = {
   listPairings: {
@@ -77,25 +98,7 @@ export const recoveryRoutes = {
     bodyKilobytes: 1024,
     status: 202,
     answer: JobAnswer,
-    errors: [
-      'ERR_ID_REUSED',
-      'ERR_NOT_FOUND',
-      'ERR_CONFLICT',
-      'ERR_VM_BUSY',
-      'ERR_OPERATION_NOT_ALLOWED',
-      'ERR_PRIMARY_REACHABLE',
-      'ERR_PRIMARY_UNJUDGED',
-      'ERR_PLAN_EMPTY',
-      'ERR_SETTINGS_DIFFER',
-      'ERR_VM_NOT_FOUND',
-      'ERR_NOT_PREPARED',
-      'ERR_DRILL_COPIES',
-      'ERR_NETWORK_NOT_FOUND',
-      'ERR_NETWORK_NOT_ISOLATED',
-      'ERR_PLAN_NOT_APPROVED',
-      'ERR_AGENT_OFFLINE',
-      'ERR_DOCUMENT_INVALID',
-    ],
+    errors: START_ERRORS,
   },
   listDrills: {
     method: 'get',
@@ -191,6 +194,18 @@ export const recoveryRoutes = {
     body: CancelBody,
     status: 204,
     errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+  },
+  restartJob: {
+    method: 'post',
+    path: '/api/v1/jobs/{jobId}/restart',
+    tag: 'Jobs',
+    access: 'operator',
+    summary: 'Starts a new run of a job that failed, was cancelled or was done in part: what was asked for, for the VMs that were not done',
+    params: OneJob,
+    body: RestartBody,
+    status: 202,
+    answer: JobAnswer,
+    errors: START_ERRORS,
   },
   giveUpSite: {
     method: 'post',

@@ -3,6 +3,7 @@
  * It can be recomputed from the log of facts and the job's own record alone.
  */
 import { z } from 'zod';
+import { ACTION_PLACES } from '../domain/plan-actions.ts';
 import { Decision, JobState } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { Moment, Name } from './fields.ts';
@@ -51,7 +52,7 @@ export const ActionReportAnswer = z.object({
   group: z.string(),
   member: z.string().nullable().meta({ description: 'null: it is at the group' }),
   name: z.string(),
-  when: z.enum(['before', 'after']),
+  when: z.enum(ACTION_PLACES),
   outcome: VmReportAnswer.shape.outcome,
   beganAt: Moment.nullable(),
   endedAt: Moment.nullable(),

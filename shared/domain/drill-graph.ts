@@ -8,7 +8,7 @@
  */
 import type { Graph, Step } from '../engine/graph.ts';
 import type { ProtectedVmId, StepId } from '../ids.ts';
-import { type Acting, type Before, compileGroups, memberActions, stepOf } from './plan-compiler.ts';
+import { type Acting, type Before, compileGroups, type Ends, endsNeeded, stepOf, withActions } from './plan-compiler.ts';
 
 export interface DrillWork<Work> extends Acting<Work> {
   readonly vm: ProtectedVmId;
@@ -37,29 +37,26 @@ export function compileDrill<Work>(groups: readonly DrillGroup<Work>[]): Graph<W
   return compileGroups(groups, copyStepOf, memberSteps);
 }
 
-function memberSteps<Work>(member: DrillWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {
-  const { vm, name, dependsOn } = member;
+function memberSteps<Work>(member: DrillWork<Work>, turn: Before, ends: Ends): Step<Work>[] {
+  const { vm, name } = member;
   const base = { scope: vm, attempts: ATTEMPTS, after: [] };
   const [look, copy, connect] = [stepOf('look', vm), copyStepOf(vm), stepOf('connect', vm)];
   const undo = member.cleanUp === null ? {} : { undo: member.cleanUp };
-  const after = [...turn.after, ...dependsOn.flatMap((other) => ends.get(other) ?? [])];
+  const after = [...turn.after, ...endsNeeded(member, ends)];
   const needs = [member.connect === null ? copy : connect, ...turn.needs];
-  const before = memberActions(member, 'before', { needs, after });
   return [
     { ...base, id: look, title: `look at the replica of ${name}`, work: member.look, looksOnly: true, needs: [] },
     { ...base, id: copy, title: `make the test copy of ${name}`, work: member.copy, ...undo, needs: [look] },
     ...(member.connect === null
       ? []
       : [{ ...base, id: connect, title: `connect the test copy of ${name} to the drill network`, work: member.connect, needs: [copy] }]),
-    ...before,
-    {
+    ...withActions(member, {
       ...base,
       id: stepOf('start', vm),
       title: `start the test copy of ${name}`,
       work: member.start,
-      needs: [...needs, ...before.slice(-1).map(({ id }) => id)],
+      needs,
       after,
-    },
-    ...memberActions(member, 'after', { needs: [stepOf('start', vm)], after: [] }),
+    }),
   ];
 }

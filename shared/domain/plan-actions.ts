@@ -1,27 +1,30 @@
 /**
- * Actions of a recovery plan: what is done before or after a group or a member beside moving VMs. Each says in which kinds and
- * directions of failover it runs, where, how long it may take, and what its failure means. Pure.
+ * Actions of a recovery plan: what is done beside moving VMs, before a group or a member is shut down, before it is started, and
+ * after that. Each says in which kinds and directions of run it is a part, where, how long it may take, and what its failure means. Pure.
  */
 import { z } from 'zod';
+import { type ActiveLocation, otherSide } from './protected-vm.ts';
 
 const Name = z.string().trim().min(1).max(100);
 
-export const FailoverKind = z.enum(['planned', 'unplanned', 'test']);
-export type FailoverKind = z.infer<typeof FailoverKind>;
+/** What can be done with a plan that brings VMs up. */
+export const RUN_KINDS = ['planned', 'unplanned', 'test', 'takeBack', 'changeRecoveryPoint'] as const;
+export type RunKind = (typeof RUN_KINDS)[number];
+/** An unplanned failover asks nothing of the site that it leaves, and a drill leaves none. */
+const SHUT_DOWN_KINDS = ['planned', 'takeBack', 'changeRecoveryPoint'] as const satisfies readonly RunKind[];
 
-/** To which site of their pairing VMs go. */
+export const ACTION_PLACES = ['beforeShutDown', 'before', 'after'] as const;
+/** `before` and `after` are about the start. */
+export type ActionPlace = (typeof ACTION_PLACES)[number];
+
+/** At which site of their pairing VMs come up: a failover to the recovery site is taken back `toPrimary`. */
 export const FailoverDirection = z.enum(['toRecovery', 'toPrimary']);
 export type FailoverDirection = z.infer<typeof FailoverDirection>;
 
 const LONGEST_SECONDS = 86_400;
 
-const common = {
+const head = {
   name: Name.meta({ description: 'what it does, in words: progress and report show it' }),
-  kinds: z
-    .array(FailoverKind)
-    .min(1)
-    .default(['planned', 'unplanned'])
-    .meta({ description: 'in which kinds of failover it runs; a test only where it is named' }),
   directions: z.array(FailoverDirection).min(1).default(['toRecovery', 'toPrimary']),
   delaySeconds: z.int().min(0).max(LONGEST_SECONDS).default(0).meta({ description: 'how long it waits from the moment it could begin' }),
   onFailure: z
@@ -30,12 +33,10 @@ const common = {
     .meta({ description: 'stop: what comes after it does not start; continue: the plan goes on, and the job ends with failures' }),
 };
 
-const where = {
-  at: z
-    .enum(['primary', 'recovery'])
-    .optional()
-    .meta({ description: 'site of the pairing whose agent does it; left out: the site where the VMs come up' }),
-};
+const at = z
+  .enum(['primary', 'recovery'])
+  .optional()
+  .meta({ description: 'site of the pairing whose agent does it; left out: where the VMs come up, or before a shut-down where they run' });
 
 const withinSeconds = z.int().min(1).max(LONGEST_SECONDS).default(600).meta({ description: 'how long it may take' });
 
@@ -64,47 +65,40 @@ export function splitPin(pinned: string): { readonly name: string; readonly sha2
   return { name: pinned.slice(0, at), sha256: pinned.slice(at + 1) };
 }
 
-export const PlanAction = z.discriminatedUnion('do', [
-  z.strictObject({
-    do: z.literal('ask'),
-    ...common,
+const scripted = {
+  at,
+  withinSeconds,
+  script: PinnedScript.meta({ description: 'a script in the folder of the site, with its digest: `name.ps1@sha256`' }),
+  parameters: ScriptParameters.optional(),
+};
+
+/** What each kind of action says of itself. */
+const forms = {
+  ask: {
     instruction: z.string().trim().min(1).max(2000).meta({ description: 'what a person is to do and then to confirm with a comment' }),
-  }),
-  z.strictObject({ do: z.literal('waitForTcp'), ...common, ...where, withinSeconds, host: Host, port: z.int().min(1).max(65_535) }),
-  z.strictObject({
-    do: z.literal('waitForHttp'),
-    ...common,
-    ...where,
+  },
+  waitForTcp: { at, withinSeconds, host: Host, port: z.int().min(1).max(65_535) },
+  waitForHttp: {
+    at,
     withinSeconds,
     url: z
       .url({ protocol: /^https?$/ })
       .max(2000)
-      .refine((text) => !hasCredentials(text), { error: 'carries a user name or a password' }),
+      .refine((text) => !hasCredentials(text), {
+        error: 'carries a user name or a password',
+        params: { allowed: 'an address that everybody may read' },
+      }),
     status: z.int().min(100).max(599).default(200),
-  }),
-  z.strictObject({
-    do: z.literal('runScript'),
-    ...common,
-    ...where,
-    withinSeconds,
-    script: PinnedScript.meta({ description: 'a script in the folder of the site, with its digest: `name.ps1@sha256`' }),
-    parameters: ScriptParameters.optional(),
-  }),
+  },
+  runScript: scripted,
   /** Another channel of replication than Hyper-V Replica, such as SQL Server Always On, is failed over by a script that knows it. */
-  z.strictObject({
-    do: z.literal('failOverChannel'),
-    ...common,
-    ...where,
-    withinSeconds,
+  failOverChannel: {
+    ...scripted,
     channel: Name.meta({ description: 'what fails over, by the name that its own world has for it: an availability group' }),
     primary: Name.meta({ description: 'who has it at the primary site: a SQL Server instance' }),
     recovery: Name.meta({ description: 'who has it at the recovery site' }),
-    script: PinnedScript,
-    parameters: ScriptParameters.optional(),
-  }),
-  z.strictObject({
-    do: z.literal('waitForGuest'),
-    ...common,
+  },
+  waitForGuest: {
     withinSeconds,
     vm: z
       .string()
@@ -113,23 +107,83 @@ export const PlanAction = z.discriminatedUnion('do', [
       .max(255)
       .optional()
       .meta({ description: 'a member of the plan, named as in `vm`; left out at a member: the member' }),
-  }),
-]);
+  },
+};
+
+function actionsIn<Kinds extends z.ZodType>(kinds: Kinds) {
+  const common = { ...head, kinds };
+  return z.discriminatedUnion('do', [
+    z.strictObject({ do: z.literal('ask'), ...common, ...forms.ask }),
+    z.strictObject({ do: z.literal('waitForTcp'), ...common, ...forms.waitForTcp }),
+    z.strictObject({ do: z.literal('waitForHttp'), ...common, ...forms.waitForHttp }),
+    z.strictObject({ do: z.literal('runScript'), ...common, ...forms.runScript }),
+    z.strictObject({ do: z.literal('failOverChannel'), ...common, ...forms.failOverChannel }),
+    z.strictObject({ do: z.literal('waitForGuest'), ...common, ...forms.waitForGuest }),
+  ]);
+}
+
+const PlanAction = actionsIn(
+  z
+    .array(z.enum(RUN_KINDS))
+    .min(1)
+    .default(['planned', 'unplanned'])
+    .meta({ description: 'in which kinds of run it is a part: a test, a take back or another recovery point only where they are named' }),
+).meta({ id: 'PlanAction' });
 export type PlanAction = z.infer<typeof PlanAction>;
+const ShutDownAction = actionsIn(
+  z
+    .array(z.enum(SHUT_DOWN_KINDS))
+    .min(1)
+    .default(['planned'])
+    .meta({ description: 'in which kinds of run it is a part: those that shut guests down' }),
+).meta({ id: 'ShutDownAction' });
 
-export const PlanActions = z.array(PlanAction).max(100);
+const MOST_ACTIONS = 100;
 
-/** Whether it is a part of a failover of this kind that goes this way. */
-export function runsIn({ kinds, directions }: PlanAction, kind: FailoverKind, direction: FailoverDirection): boolean {
+/** The lists of actions of a group and of a member. */
+export const actionLists = {
+  beforeShutDown: z.array(ShutDownAction).max(MOST_ACTIONS).optional().meta({
+    description:
+      'actions where the VMs run, before they go off: of groups before any VM does, the last group first; of a member before it does',
+  }),
+  before: z.array(PlanAction).max(MOST_ACTIONS).optional().meta({ description: 'actions before the start, one after the other' }),
+  after: z.array(PlanAction).max(MOST_ACTIONS).optional().meta({ description: 'actions after all of it has started' }),
+};
+
+/** Actions as a plan has them, of all kinds and directions. */
+export interface PlanActing {
+  readonly beforeShutDown?: z.infer<typeof ShutDownAction>[] | undefined;
+  readonly before?: PlanAction[] | undefined;
+  readonly after?: PlanAction[] | undefined;
+}
+
+/** Its actions and nothing else. */
+export const actingOf = ({ beforeShutDown, before, after }: PlanActing = {}): PlanActing => ({ beforeShutDown, before, after });
+
+/** All of them, each with its place. */
+export function actionsOf(acting: PlanActing): { readonly place: ActionPlace; readonly index: number; readonly action: PlanAction }[] {
+  return ACTION_PLACES.flatMap((place) => (acting[place] ?? []).map((action, index) => ({ place, index, action })));
+}
+
+/** Whether it is a part of a run of this kind that goes this way. */
+export function runsIn({ kinds, directions }: PlanAction, kind: RunKind, direction: FailoverDirection): boolean {
   return kinds.includes(kind) && directions.includes(direction);
 }
 
-/** What of a plan's groups matters here. */
-type ActingGroups = readonly (Acting & { readonly members: readonly (Acting & { readonly vm: string })[] })[];
-interface Acting {
-  readonly before?: readonly PlanAction[] | undefined;
-  readonly after?: readonly PlanAction[] | undefined;
+/** Where VMs are when actions of this place run: before they go off, or where they come up. */
+export function locationIn(kind: RunKind, direction: FailoverDirection, place: ActionPlace): ActiveLocation {
+  const comesUp = direction === 'toRecovery' ? 'recovery' : 'primary';
+  return place === 'beforeShutDown' && kind !== 'changeRecoveryPoint' ? otherSide(comesUp) : comesUp;
 }
+
+/** The sides of a pairing that may have to do it, over all its kinds and directions. */
+export function locationsOf({ kinds, directions, ...action }: PlanAction, place: ActionPlace): ReadonlySet<ActiveLocation> {
+  if ('at' in action && action.at !== undefined) return new Set([action.at]);
+  return new Set(kinds.flatMap((kind) => directions.map((way) => locationIn(kind, way, place))));
+}
+
+/** What of a plan's groups matters here. */
+type ActingGroups = readonly (PlanActing & { readonly members: readonly (PlanActing & { readonly vm: string })[] })[];
 
 export interface ActionProblem {
   readonly path: readonly (string | number)[];
@@ -147,13 +201,11 @@ export function actionProblems(groups: ActingGroups): ActionProblem[] {
   ]);
 }
 
-function ofList(acting: Acting, at: readonly (string | number)[], member: string | null, names: ReadonlySet<string>): ActionProblem[] {
-  return (['before', 'after'] as const).flatMap((when) =>
-    (acting[when] ?? []).flatMap((action, index) => {
-      const path = [...at, when, index];
-      return [...siteProblem(action, path), ...drillProblem(action, path), ...guestProblem(action, path, when, member, names)];
-    }),
-  );
+function ofList(acting: PlanActing, at: readonly (string | number)[], member: string | null, names: ReadonlySet<string>): ActionProblem[] {
+  return actionsOf(acting).flatMap(({ place, index, action }) => {
+    const path = [...at, place, index];
+    return [...siteProblem(action, path), ...channelProblems(action, path), ...guestProblem(action, path, place, member, names)];
+  });
 }
 
 /** How many sites the members of each group have on either side of their pairings. */
@@ -162,18 +214,11 @@ export type SiteCounts = readonly { readonly primary: number; readonly recovery:
 /** Actions of groups that more than one site would have to do. */
 export function severalSitesProblems(groups: ActingGroups, counts: SiteCounts): ActionProblem[] {
   return groups.flatMap((group, g) =>
-    (['before', 'after'] as const).flatMap((when) =>
-      (group[when] ?? []).flatMap((action, index) => {
-        const { primary = 0, recovery = 0 } = counts[g] ?? {};
-        if (action.do === 'ask' || action.do === 'waitForGuest') return [];
-        const { at } = action;
-        const most =
-          at === undefined
-            ? Math.max(...action.directions.map((way) => (way === 'toRecovery' ? recovery : primary)))
-            : { primary, recovery }[at];
-        return most > 1 ? [{ path: ['groups', g, when, index], ...severalSites(action.name, most) }] : [];
-      }),
-    ),
+    actionsOf(group).flatMap(({ place, index, action }) => {
+      if (action.do === 'ask' || action.do === 'waitForGuest') return [];
+      const most = Math.max(...[...locationsOf(action, place)].map((location) => counts[g]?.[location] ?? 0));
+      return most > 1 ? [{ path: ['groups', g, place, index], ...severalSites(action.name, most) }] : [];
+    }),
   );
 }
 
@@ -198,33 +243,35 @@ function siteProblem(action: PlanAction, path: readonly (string | number)[]): Ac
 
 function tooManyVms(group: ActingGroups[number], g: number): ActionProblem[] {
   if (group.members.length <= SCRIPT_VMS_MOST) return [];
-  return (['before', 'after'] as const).flatMap((when) =>
-    (group[when] ?? []).flatMap((action, index) =>
-      'script' in action
-        ? [
-            {
-              path: ['groups', g, when, index],
-              message: `a script is told of the VMs of its group, and this group has ${group.members.length}`,
-              allowed: `a group of at most ${SCRIPT_VMS_MOST} members`,
-            },
-          ]
-        : [],
-    ),
+  return actionsOf(group).flatMap(({ place, index, action }) =>
+    'script' in action
+      ? [
+          {
+            path: ['groups', g, place, index],
+            message: `a script is told of the VMs of its group, and this group has ${group.members.length}`,
+            allowed: `a group of at most ${SCRIPT_VMS_MOST} members`,
+          },
+        ]
+      : [],
   );
 }
 
-/** A channel has no test copy: production is in it. */
-function drillProblem(action: PlanAction, path: readonly (string | number)[]): ActionProblem[] {
-  if (action.do !== 'failOverChannel' || !action.kinds.includes('test')) return [];
-  return [
-    { path: [...path, 'kinds'], message: 'a drill does not fail a channel over: production is in it', allowed: 'planned, unplanned' },
-  ];
+/** A channel has no test copy, and no recovery points of ours. */
+function channelProblems(action: PlanAction, path: readonly (string | number)[]): ActionProblem[] {
+  if (action.do !== 'failOverChannel') return [];
+  const why = {
+    test: 'a drill does not fail a channel over: production is in it',
+    changeRecoveryPoint: 'with another recovery point VMs stay at their site, and so does the channel',
+  };
+  return (['test', 'changeRecoveryPoint'] as const)
+    .filter((kind) => action.kinds.includes(kind))
+    .map((kind) => ({ path: [...path, 'kinds'], message: why[kind], allowed: 'planned, unplanned, takeBack' }));
 }
 
 function guestProblem(
   action: PlanAction,
   path: readonly (string | number)[],
-  when: 'before' | 'after',
+  place: ActionPlace,
   member: string | null,
   names: ReadonlySet<string>,
 ): ActionProblem[] {
@@ -233,7 +280,7 @@ function guestProblem(
   if (vm === null) return [{ path: [...path, 'vm'], message: 'is missing', allowed: 'a member of this plan, named as in its `vm`' }];
   if (!names.has(vm))
     return [{ path: [...path, 'vm'], message: `no member of this plan is called '${vm}'`, allowed: 'a member, named as in its `vm`' }];
-  if (when === 'before' && vm === member)
+  if (place === 'before' && vm === member)
     return [{ path, message: `'${vm}' cannot answer before it is started`, allowed: 'after the member, or another member' }];
   return [];
 }

@@ -7,10 +7,12 @@
  * on it are held up: a member starts after the ones it depends on have started well.
  *
  * Actions of one list run one after the other. Those of a group hold up all that comes after them in the plan; those of a
- * member are a part of its own way, so they hold up the member and whoever depends on it.
+ * member are a part of its own way, so they hold up the member and whoever depends on it. Actions before a shut-down go the other
+ * way round, and are there only where guests are shut down by us.
  */
 import type { Graph, Step } from '../engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../ids.ts';
+import type { ActionPlace } from './plan-actions.ts';
 
 /** An action: `work` for a site, or `asks` for a person. */
 export type ActionWork<Work> = Pick<Step<Work>, 'work' | 'asks' | 'looksOnly' | 'delaySeconds'> & {
@@ -18,10 +20,7 @@ export type ActionWork<Work> = Pick<Step<Work>, 'work' | 'asks' | 'looksOnly' | 
   readonly onFailure: 'stop' | 'continue';
 };
 
-export interface Acting<Work> {
-  readonly before?: readonly ActionWork<Work>[];
-  readonly after?: readonly ActionWork<Work>[];
-}
+export type Acting<Work> = { readonly [P in ActionPlace]?: readonly ActionWork<Work>[] };
 
 export interface MemberWork<Work> extends Acting<Work> {
   readonly vm: ProtectedVmId;
@@ -49,9 +48,9 @@ export const stepOf = (part: string, vm: string): StepId => StepId.parse(`${part
 export const lookAtSourceOf = (vm: string): StepId => stepOf('look/source', vm);
 
 /** Places count from 0, in the plan and in the list of actions. */
-export const groupActionId = (group: number, when: 'before' | 'after', index: number): StepId =>
-  StepId.parse(`action/group-${group + 1}/${when}-${index + 1}`);
-export const memberActionId = (vm: string, when: 'before' | 'after', index: number): StepId => stepOf(`action/${when}-${index + 1}`, vm);
+export const groupActionId = (group: number, place: ActionPlace, index: number): StepId =>
+  StepId.parse(`action/group-${group + 1}/${place}-${index + 1}`);
+export const memberActionId = (vm: string, place: ActionPlace, index: number): StepId => stepOf(`action/${place}-${index + 1}`, vm);
 
 /** What has to come before: done, or only settled. */
 export type Before = Pick<Step<unknown>, 'needs' | 'after'>;
@@ -66,7 +65,7 @@ type Groups<Work, Member> = readonly (Acting<Work> & { readonly name: string; re
 export function compileGroups<Work, Member extends ActingMember<Work>>(
   groups: Groups<Work, Member>,
   preparedBy: (vm: ProtectedVmId) => StepId,
-  stepsOf: (member: Member, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>) => Step<Work>[],
+  stepsOf: (member: Member, turn: Before, ends: Ends) => Step<Work>[],
 ): Graph<Work> {
   const steps: Step<Work>[] = [];
   const ends = new Map(groups.flatMap(({ members }) => members.map((member) => [member.vm, endOf(member)] as const)));
@@ -75,7 +74,7 @@ export function compileGroups<Work, Member extends ActingMember<Work>>(
   let needs: StepId[] = [];
   const add = (some: readonly Step<Work>[]) => {
     steps.push(...some);
-    needs = some.length > 0 ? some.slice(-1).map(({ id }) => id) : needs;
+    needs = lastOf(some, needs);
   };
   groups.forEach((group, index) => {
     const prepared = group.members.map(({ vm }) => preparedBy(vm));
@@ -91,21 +90,26 @@ export function compileGroups<Work, Member extends ActingMember<Work>>(
   return { steps };
 }
 
-type ActingMember<Work> = Acting<Work> & { readonly vm: ProtectedVmId };
+export type ActingMember<Work> = Acting<Work> & { readonly vm: ProtectedVmId };
 
-export const actionIds = ({ vm, ...member }: ActingMember<unknown>, when: 'before' | 'after'): StepId[] =>
-  (member[when] ?? []).map((_action, index) => memberActionId(vm, when, index));
+const actionIds = ({ vm, ...member }: ActingMember<unknown>, place: ActionPlace): StepId[] =>
+  (member[place] ?? []).map((_action, index) => memberActionId(vm, place, index));
+
+/** By member, the step that ends its way. */
+export type Ends = ReadonlyMap<ProtectedVmId, StepId>;
+
+/** What a member that depends on others waits for; those who are not part of the run hold nobody up. */
+export const endsNeeded = ({ dependsOn = [] }: { readonly dependsOn?: readonly ProtectedVmId[] }, ends: Ends): StepId[] =>
+  dependsOn.flatMap((other) => ends.get(other) ?? []);
 
 /** When it is done the member serves: whoever depends on the member needs it. */
-export const endOf = (member: ActingMember<unknown>): StepId => actionIds(member, 'after').at(-1) ?? stepOf('start', member.vm);
+const endOf = (member: ActingMember<unknown>): StepId => actionIds(member, 'after').at(-1) ?? stepOf('start', member.vm);
 
-function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: ReadonlyMap<ProtectedVmId, StepId>): Step<Work>[] {
+function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: Ends): Step<Work>[] {
   const { vm, name } = member;
   const [failover, start] = [stepOf('failover', vm), stepOf('start', vm)];
   const base = { scope: vm, attempts: ATTEMPTS };
-  const needs = [failover, ...turn.needs, ...(member.dependsOn ?? []).flatMap((other) => ends.get(other) ?? [])];
-  const before = memberActions(member, 'before', { needs, after: turn.after });
-  const ready = before.slice(-1).map(({ id }) => id);
+  const needs = [failover, ...turn.needs, ...endsNeeded(member, ends)];
   const first = shutDownSteps(member);
   return [
     ...first,
@@ -118,9 +122,7 @@ function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: Readonl
       needs: [],
       after: first.map(({ id }) => id),
     },
-    ...before,
-    { ...base, id: start, title: `start ${name}`, work: member.start, pivot: true, needs: [...needs, ...ready], after: turn.after },
-    ...memberActions(member, 'after', { needs: [start], after: [] }),
+    ...withActions(member, { ...base, id: start, title: `start ${name}`, work: member.start, pivot: true, needs, after: turn.after }),
   ];
 }
 
@@ -136,15 +138,45 @@ function shutDownSteps<Work>({ vm, name, shutDownFirst }: MemberWork<Work>): Ste
   ];
 }
 
+/** The start of a member between its actions. */
+export function withActions<Work>(member: ActingMember<Work>, start: Step<Work>): Step<Work>[] {
+  const before = memberActions(member, 'before', start);
+  return [
+    ...before,
+    { ...start, needs: [...start.needs, ...lastOf(before, [])] },
+    ...memberActions(member, 'after', { needs: [start.id], after: [] }),
+  ];
+}
+
+/** What a member's going off waits for, behind its own actions. */
+export function beforeShutDown<Work>(member: ActingMember<Work>, first: Before): { readonly steps: Step<Work>[] } & Before {
+  const steps = memberActions(member, 'beforeShutDown', first);
+  return { steps, needs: [...first.needs, ...lastOf(steps, [])], after: first.after };
+}
+
+/** Those of groups come before any member goes off, the last group first. */
+export function groupsBeforeShutDown<Work>(groups: readonly Acting<Work>[], first: Before): Step<Work>[] {
+  let before = first;
+  return [...groups.entries()].toReversed().flatMap(([index, group]) => {
+    const own = groupActions(group, index, 'beforeShutDown', before);
+    before = own.length > 0 ? { needs: lastOf(own, []), after: [] } : before;
+    return own;
+  });
+}
+
+/** The last of a chain; where it is empty, those before it. */
+export const lastOf = (chain: readonly Step<unknown>[], before: readonly StepId[]): StepId[] =>
+  chain.length > 0 ? chain.slice(-1).map(({ id }) => id) : [...before];
+
 /** They belong to the way of the member, and have its scope. */
-export function memberActions<Work>(member: ActingMember<Work>, when: 'before' | 'after', first: Before): Step<Work>[] {
-  return chain(member[when] ?? [], actionIds(member, when), first, member.vm);
+function memberActions<Work>(member: ActingMember<Work>, place: ActionPlace, { needs, after }: Before): Step<Work>[] {
+  return chain(member[place] ?? [], actionIds(member, place), { needs, after }, member.vm);
 }
 
 /** Each has a scope of its own: nothing that it did is undone with anything else. */
-export function groupActions<Work>(group: Acting<Work>, index: number, when: 'before' | 'after', first: Before): Step<Work>[] {
-  const actions = group[when] ?? [];
-  const ids = actions.map((_action, place) => groupActionId(index, when, place));
+function groupActions<Work>(group: Acting<Work>, index: number, place: ActionPlace, first: Before): Step<Work>[] {
+  const actions = group[place] ?? [];
+  const ids = actions.map((_action, at) => groupActionId(index, place, at));
   return chain(actions, ids, first, null);
 }
 

@@ -30,6 +30,8 @@ interface Member {
 
 /** Guessing costs time in proportion to all members, and nobody reads hundreds of guesses. */
 const MOST_GUESSES = 20;
+const MEMBERS = 'members of this plan, named as in their `vm`';
+const MEMBERS_BEFORE = 'members that do not wait for it themselves';
 /** A circle longer than this is told by its beginning and its end. */
 const MOST_IN_CIRCLE = 10;
 
@@ -53,7 +55,8 @@ function singleMistakes(members: readonly Member[], named: ReadonlyMap<string, M
       const place = { group: member.group, index: member.index, entry };
       const to = named.get(name);
       if (seen.has(name)) problems.push({ ...place, message: `'${name}' is listed twice`, allowed: 'each member once' });
-      else if (to === undefined) problems.push({ ...place, message: unknown(name, guesses++ < MOST_GUESSES ? names : []) });
+      else if (to === undefined)
+        problems.push({ ...place, message: unknown(name, guesses++ < MOST_GUESSES ? names : []), allowed: MEMBERS });
       else if (name === member.name) problems.push({ ...place, message: `'${name}' depends on itself`, allowed: 'other members' });
       else if (to.group > member.group) problems.push({ ...place, ...later(member, to, groups) });
       else member.edges.push({ entry, to });
@@ -96,7 +99,8 @@ function circles(members: readonly Member[]): DependencyProblem[] {
         continue;
       }
       const from = placeOnWay.get(edge.to);
-      if (from !== undefined) problems.push({ group: member.group, index: member.index, entry: edge.entry, message: circle(way, from) });
+      if (from !== undefined)
+        problems.push({ group: member.group, index: member.index, entry: edge.entry, message: circle(way, from), allowed: MEMBERS_BEFORE });
       else if (!finished.has(edge.to)) enter(edge.to);
     }
   }

@@ -3,6 +3,9 @@
  * members within a group, of entries in `dependsOn`, a default that is written out, another name for the same VM.
  */
 import { z } from 'zod';
+import { fieldChanges } from './field-changes.ts';
+import { actionChangeForms, actionChanges } from './plan-action-diff.ts';
+import type { PlanActing } from './plan-actions.ts';
 import type { PlanGroup, PlanMember, RecoveryPlan } from './recovery-plan.ts';
 
 const Text = z.string();
@@ -28,6 +31,7 @@ export const PlanChange = z.discriminatedUnion('what', [
     from: z.unknown().meta({ description: 'null: it was not set' }),
     to: z.unknown().meta({ description: 'null: it is not set' }),
   }),
+  ...actionChangeForms,
 ]);
 export type PlanChange = z.infer<typeof PlanChange>;
 
@@ -109,6 +113,7 @@ function groupChanges(before: RecoveryPlan, after: RecoveryPlan, counterparts: R
     else if (old.name !== group.name) changes.push({ what: 'groupRenamed', from: old.name, to: group.name });
     if (old !== undefined && !stays.has(from)) changes.push({ what: 'groupMoved', group: group.name, from: from + 1, to: index + 1 });
     changes.push(...settingChanges('group', group.name, old === undefined ? {} : settingsOfGroup(old), settingsOfGroup(group)));
+    changes.push(...actionChanges('group', group.name, old ?? {}, group));
   });
   return changes;
 }
@@ -169,8 +174,10 @@ const settingsOfPlan = ({ name: _name, groups: _groups, drill = {} as never, ...
   ...settings,
   ...Object.fromEntries(Object.entries(drill).map(([setting, value]) => [`drill.${setting}`, value])),
 });
-const settingsOfGroup = ({ name: _name, members: _members, ...settings }: PlanGroup) => settings;
-const settingsOfMember = ({ vm: _vm, dependsOn: _dependsOn, guestAnswersWithinSeconds: _seconds, ...settings }: PlanMember) => settings;
+const settingsOfGroup = ({ name: _name, members: _members, ...settings }: PlanGroup) => withoutActions(settings);
+const settingsOfMember = ({ vm: _vm, dependsOn: _dependsOn, guestAnswersWithinSeconds: _seconds, ...settings }: PlanMember) =>
+  withoutActions(settings);
+const withoutActions = ({ beforeShutDown: _off, before: _before, after: _after, ...settings }: PlanActing) => settings;
 
 /** A member without a time of its own has that of its plan: it is told of the member only where the member changed. */
 function memberSettings(member: PlanMember, old: PlanMember | undefined, before: RecoveryPlan, after: RecoveryPlan): PlanChange[] {
@@ -178,27 +185,17 @@ function memberSettings(member: PlanMember, old: PlanMember | undefined, before:
   const inherits = (old?.guestAnswersWithinSeconds ?? member.guestAnswersWithinSeconds) === undefined;
   const [from, to] = [seconds(old, old === undefined ? after : before), seconds(member, after)];
   const ownTime = inherits ? {} : { from: { guestAnswersWithinSeconds: from }, to: { guestAnswersWithinSeconds: to } };
-  return settingChanges(
-    'member',
-    member.vm,
-    { ...(old && settingsOfMember(old)), ...ownTime.from },
-    { ...settingsOfMember(member), ...ownTime.to },
-  );
+  return [
+    ...settingChanges(
+      'member',
+      member.vm,
+      { ...(old && settingsOfMember(old)), ...ownTime.from },
+      { ...settingsOfMember(member), ...ownTime.to },
+    ),
+    ...actionChanges('member', member.vm, old ?? {}, member),
+  ];
 }
 
 function settingChanges(of: 'plan' | 'group' | 'member', name: string, before: object, after: object): PlanChange[] {
-  const [old, present] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
-  return [...new Set([...old.keys(), ...present.keys()])].flatMap((setting): PlanChange[] => {
-    const [from, to] = [old.get(setting) ?? null, present.get(setting) ?? null];
-    return inOneForm(from) === inOneForm(to) ? [] : [{ what: 'settingChanged', of, name, setting, from, to }];
-  });
-}
-
-/** The same text for values that differ only in the order of their fields. */
-function inOneForm(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part !== null && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
+  return fieldChanges(before, after).map((change) => ({ what: 'settingChanged', of, name, ...change }));
 }

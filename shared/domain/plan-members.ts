@@ -65,7 +65,10 @@ export function resolveMembers(plan: RecoveryPlan, vms: readonly NamedVm[]): Res
       const vm = found[0];
       if (vm === undefined) {
         const guess = guesses++ < MOST_GUESSES ? nearest(member.vm, [...named.keys()]) : undefined;
-        problem(`no protected VM is called '${member.vm}'${guess === undefined ? '' : `; did you mean '${guess}'?`}`);
+        problem(
+          `no protected VM is called '${member.vm}'${guess === undefined ? '' : `; did you mean '${guess}'?`}`,
+          'a protected VM: farshore vms list',
+        );
         return;
       }
       if (found.length > 1) {

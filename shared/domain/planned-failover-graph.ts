@@ -1,11 +1,21 @@
 /**
  * A failover with its primary at hand: what `compileFailover` makes, with the shutting down put before it. Pure. Nobody is
- * shut down before all have been looked at, guests go down in the reverse order of their start, and none starts at the other
+ * shut down before all have been looked at and the actions of groups that come first are done, guests go down in the reverse order of their start, and none starts at the other
  * side before every member has moved; until then all members fall together, so an application is never left in two halves.
  */
 import { type Graph, isGate, type Step } from '../engine/graph.ts';
 import { StepId } from '../ids.ts';
-import { type CompiledGroup, compileFailover, lookAtSourceOf, type MemberWork, stepOf } from './plan-compiler.ts';
+import {
+  type Before,
+  beforeShutDown,
+  type CompiledGroup,
+  compileFailover,
+  groupsBeforeShutDown,
+  lastOf,
+  lookAtSourceOf,
+  type MemberWork,
+  stepOf,
+} from './plan-compiler.ts';
 
 interface Ends {
   readonly source: string;
@@ -65,23 +75,37 @@ function looks<Work>({ vm, name, lookAtSource, lookAtTarget }: PlannedWork<Work>
 /** The last group first. */
 function shutDowns<Work>(groups: readonly PlannedGroup<Work>[], goesDownAfter: ReadonlyMap<string, readonly StepId[]>): Step<Work>[] {
   let before: StepId = LOOKED;
-  return groups.toReversed().flatMap((group, index): Step<Work>[] => {
+  const actions = groupsBeforeShutDown(groups, { needs: [], after: [LOOKED] });
+  const needs = lastOf(actions, []);
+  const downs = groups.toReversed().flatMap((group, index): Step<Work>[] => {
     const waits = before;
     before = StepId.parse(`group/${groups.length - index}-down`);
-    const own = group.members.map(
-      ({ vm, name, shutDown, bringBack }): Step<Work> => ({
-        id: stepOf('shut-down', vm),
-        title: `shut ${name} down and send its last changes`,
-        work: shutDown,
-        undo: bringBack,
-        needs: [lookAtSourceOf(vm), stepOf('look/target', vm)],
-        after: [waits, ...(goesDownAfter.get(vm) ?? [])],
-        scope: vm,
-        attempts: ATTEMPTS,
-      }),
-    );
-    return [...own, gate(before, `group ${group.name} is down`, [waits, ...own.map(({ id }) => id)])];
+    const own = group.members.flatMap((member) => shutDown(member, { needs, after: [waits, ...(goesDownAfter.get(member.vm) ?? [])] }));
+    const after = [waits, ...group.members.map(({ vm }) => stepOf('shut-down', vm))];
+    return [...own, gate(before, `group ${group.name} is down`, after)];
   });
+  return [...actions, ...downs];
+}
+
+function shutDown<Work>(member: PlannedWork<Work>, turn: Before): Step<Work>[] {
+  const { vm, name } = member;
+  const { steps, needs, after } = beforeShutDown(member, {
+    needs: [lookAtSourceOf(vm), stepOf('look/target', vm), ...turn.needs],
+    after: turn.after,
+  });
+  return [
+    ...steps,
+    {
+      id: stepOf('shut-down', vm),
+      title: `shut ${name} down and send its last changes`,
+      work: member.shutDown,
+      undo: member.bringBack,
+      needs,
+      after,
+      scope: vm,
+      attempts: ATTEMPTS,
+    },
+  ];
 }
 
 function waitFor<Work>(step: Step<Work>): Step<Work> {

@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { DrillSchedule } from './drill-schedule.ts';
-import { actionProblems, PlanActions } from './plan-actions.ts';
+import { type ActionProblem, actionLists, actionProblems } from './plan-actions.ts';
 import { dependencyProblems } from './plan-dependencies.ts';
+import { isReadable, readablePlan } from './readable-plan.ts';
 
 const Name = z.string().trim().min(1).max(100);
 const VmName = z.string().trim().min(1).max(255);
@@ -23,16 +24,14 @@ export const PlanMember = z.strictObject({
     .max(3600)
     .optional()
     .meta({ description: 'how long its guest may take to answer; 0 does not wait' }),
-  before: PlanActions.optional().meta({ description: 'actions before it is started, one after the other' }),
-  after: PlanActions.optional().meta({ description: 'actions after it has started well' }),
+  ...actionLists,
 });
 export type PlanMember = z.infer<typeof PlanMember>;
 
 export const PlanGroup = z.strictObject({
   name: Name,
-  before: PlanActions.optional().meta({ description: 'actions before its members are started, one after the other' }),
+  ...actionLists,
   members: z.array(PlanMember).min(1).max(10_000),
-  after: PlanActions.optional().meta({ description: 'actions after all its members have started' }),
 });
 export type PlanGroup = z.infer<typeof PlanGroup>;
 
@@ -54,55 +53,50 @@ export const RecoveryPlan = z
     groups: z.array(PlanGroup).min(1).max(1_000),
   })
   .superRefine(
-    (plan, context) => {
-      const groupAt = new Map<string, number>();
-      const memberAt = new Map<string, string>();
-      plan.groups.forEach((group, g) => {
-        const earlier = groupAt.get(group.name);
-        if (earlier !== undefined) {
-          context.addIssue({ code: 'custom', path: ['groups', g, 'name'], message: `group ${earlier + 1} is called "${group.name}" too` });
-        }
-        groupAt.set(group.name, g);
-        group.members.forEach((member, m) => {
-          const other = memberAt.get(member.vm);
-          if (other !== undefined) {
-            context.addIssue({
-              code: 'custom',
-              path: ['groups', g, 'members', m, 'vm'],
-              message: `"${member.vm}" is in group "${other}" already`,
-            });
-          }
-          memberAt.set(member.vm, group.name);
-        });
-      });
-      for (const { group, index, entry, message, allowed } of dependencyProblems(plan.groups)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['groups', group, 'members', index, 'dependsOn', entry],
-          message,
-          ...(allowed !== undefined && { params: { allowed } }),
-        });
-      }
-    },
-    { when: ({ value, issues }) => issues.length === 0 || hasReadableMembers(value) },
-  )
-  .superRefine(
-    (plan, context) => {
-      for (const { path, message, allowed } of actionProblems(plan.groups))
+    (value, context) => {
+      for (const { path, message, allowed } of problemsBetween(readablePlan(value).groups))
         context.addIssue({ code: 'custom', path: [...path], message, ...(allowed !== undefined && { params: { allowed } }) });
     },
-    { when: ({ value }) => hasReadableActions(value) },
+    { when: () => true },
   );
 export type RecoveryPlan = z.infer<typeof RecoveryPlan>;
 
-/** Whether members can be held against each other although other fields are wrong, so that all mistakes are told at once. */
-export function hasReadableMembers(value: unknown): value is Pick<RecoveryPlan, 'groups'> {
-  return ReadablePlan.safeParse(value).success;
+/** What the form of a part cannot tell, of parts that can be read. */
+function problemsBetween(groups: RecoveryPlan['groups']): ActionProblem[] {
+  return [
+    ...namesTwice(groups),
+    ...dependencyProblems(groups)
+      .filter(({ group, index, entry }) => isReadable(groups[group]?.members[index]?.dependsOn?.[entry]))
+      .map(({ group, index, entry, ...told }) => ({ path: ['groups', group, 'members', index, 'dependsOn', entry], ...told })),
+    ...actionProblems(groups),
+  ];
 }
 
-/** Whether the actions can be held against what the plan and the vault have, although other fields are wrong. */
-export function hasReadableActions(value: unknown): value is Pick<RecoveryPlan, 'groups'> {
-  return ReadableGroups.safeParse(value).success;
+function namesTwice(groups: RecoveryPlan['groups']): ActionProblem[] {
+  const problems: ActionProblem[] = [];
+  const groupAt = new Map<string, number>();
+  const memberAt = new Map<string, string>();
+  for (const [g, { name, members }] of groups.entries()) {
+    const earlier = groupAt.get(name);
+    if (earlier !== undefined)
+      problems.push({
+        path: ['groups', g, 'name'],
+        message: `group ${earlier + 1} is called "${name}" too`,
+        allowed: 'a name of its own for each group',
+      });
+    if (isReadable(name)) groupAt.set(name, g);
+    for (const [m, { vm }] of members.entries()) {
+      const other = memberAt.get(vm);
+      if (other !== undefined)
+        problems.push({
+          path: ['groups', g, 'members', m, 'vm'],
+          message: `"${vm}" is in group "${other}" already`,
+          allowed: 'each VM once',
+        });
+      if (isReadable(vm)) memberAt.set(vm, name);
+    }
+  }
+  return problems;
 }
 
 /** Whether what it says of drills can be held against what the vault has, although other fields are wrong. */
@@ -111,7 +105,3 @@ export function hasReadableDrill(value: unknown): value is Pick<RecoveryPlan, 'd
 }
 
 const ReadableDrill = z.object({ drill: DrillSchedule.optional() });
-/** Groups without a mistake of their own, whatever else is wrong. */
-const ReadableGroups = z.object({ groups: z.array(PlanGroup) });
-const ReadableMember = z.object({ vm: z.string(), dependsOn: z.array(z.string()).optional() });
-const ReadablePlan = z.object({ groups: z.array(z.object({ name: z.string(), members: z.array(ReadableMember) })) });

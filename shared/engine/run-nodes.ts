@@ -1,5 +1,6 @@
 /** What RunState folds the facts into: a node for each step, and scopes that stand or fall together. */
 import { type ErrorCode, isUnknownOutcome } from '../errors.ts';
+import type { StepId } from '../ids.ts';
 import type { StepError } from './facts.ts';
 import { isGate, type Step } from './graph.ts';
 
@@ -80,11 +81,33 @@ export function hasWork(scope: Scope<unknown>): boolean {
   return scope.nodes.some(({ step }) => !isGate(step));
 }
 
+/** Scopes past their pivot, with those that they still need to come to their end. */
+export function runningOn<Work>(scopes: Iterable<Scope<Work>>, nodes: ReadonlyMap<StepId, Node<Work>>): ReadonlySet<Scope<Work>> {
+  const found = new Set<Scope<Work>>();
+  for (const scope of scopes) if (scope.isPastPivot) found.add(scope);
+  // What is added on the way is walked through too.
+  for (const { nodes: own } of found) {
+    for (const { step, status } of own) {
+      if (status !== 'waiting' && status !== 'blocked') continue;
+      for (const id of step.needs) {
+        const needed = nodes.get(id);
+        if (needed !== undefined && needed.status !== 'done' && needed.status !== 'skipped') found.add(needed.scope);
+      }
+    }
+  }
+  return found;
+}
+
 /** It does something that is not beside the point: a job of which only the rest was done has failed. */
 export function isOfTheMatter(scope: Scope<unknown>): boolean {
   return scope.nodes.some(({ step }) => !isGate(step) && step.aside === undefined);
 }
 
-export function isOver(scope: Scope<unknown>): boolean {
+/** It has work left that it may still do. */
+export function mayFall(scope: Scope<unknown>): boolean {
+  return (scope.status === 'active' || scope.status === 'stuck') && hasWork(scope) && !isOver(scope);
+}
+
+function isOver(scope: Scope<unknown>): boolean {
   return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
 }

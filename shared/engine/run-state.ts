@@ -11,10 +11,11 @@ import {
   hasWork,
   isAsked,
   isOfTheMatter,
-  isOver,
   isPassedOver,
+  mayFall,
   type Node,
   newNode,
+  runningOn,
   type Scope,
   type StepStatus,
   type StepView,
@@ -249,10 +250,10 @@ export class RunState<Work> {
 
   /** What is past its pivot runs to its end, and gates keep the order among that. */
   #failAll(): void {
+    const goesOn = runningOn(this.#scopes.values(), this.#nodes);
     this.#together = false;
     for (const scope of this.#scopes.values()) {
-      const stands = scope.status !== 'active' && scope.status !== 'stuck';
-      if (!stands && !scope.isPastPivot && !isOver(scope) && hasWork(scope)) this.#failScope(scope, 'unwinding');
+      if (mayFall(scope) && !goesOn.has(scope)) this.#failScope(scope, 'unwinding');
     }
   }
 

@@ -7,7 +7,7 @@
  * for last night must not start when the line comes back this morning.
  */
 import { z } from 'zod';
-import { ScriptParameters } from '../domain/plan-actions.ts';
+import { RUN_KINDS, ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy, ReplicationSettings } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
@@ -47,12 +47,12 @@ export const ScriptName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
 export const SCRIPT_VMS_MOST = 1_000;
 
 /**
- * What a script is told of the failover it is a part of. The agent adds what only its site knows: the names and addresses of the VMs
+ * What a script is told of the run it is a part of. The agent adds what only its site knows: the names and addresses of the VMs
  * there, and whether they run.
  */
 export const ScriptContext = z.strictObject({
   plan: z.strictObject({ name: z.string().max(100), version: z.int().min(1) }).nullable(),
-  kind: z.enum(['planned', 'unplanned', 'test']),
+  kind: z.enum(RUN_KINDS),
   direction: z.enum(['toRecovery', 'toPrimary']),
   group: z.string().max(100),
   action: z.string().max(100),

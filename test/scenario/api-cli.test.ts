@@ -65,7 +65,7 @@ describe('the command line', () => {
     world.goDark(reading);
     const failover = await world.cli(['failover', '--kind', 'unplanned', '--plan', 'shop', '--reason', 'fire']);
     assert.equal(failover.code, 0, failover.stderr);
-    assert.match(failover.stdout, /Unplanned failover: shop: succeeded/);
+    assert.match(failover.stdout, /Unplanned failover of shop: succeeded/);
     assert.match(failover.stdout, /3 of 3 done/);
     const report = await world.cli(['report', 'latest']);
     assert.match(report.stdout, /Actual RTO +\d/);
@@ -86,7 +86,7 @@ describe('the command line', () => {
     assert.match(production.stderr, /ERR_NETWORK_NOT_ISOLATED/);
     const drill = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough/Bubble']);
     assert.equal(drill.code, 0, drill.stderr);
-    assert.match(drill.stdout, /Test failover: shop: succeeded/);
+    assert.match(drill.stdout, /Test failover of shop: succeeded/);
     const [, id = ''] = /farshore drills clean-up (\S+) /.exec(drill.stdout) ?? [];
     const report = await world.cli(['report', id]);
     assert.match(report.stdout, /succeeded: 3 of 3 test copies ran/);

@@ -36,6 +36,14 @@ test('random stories with random faults end well, every invariant kept', async (
     'site goes dark',
     'give up',
     'site given up',
+    'a plan with actions',
+    'action ask',
+    'action waitForTcp',
+    'action waitForHttp',
+    'action waitForGuest',
+    'action runScript',
+    'action failOverChannel',
+    'confirm',
   ])
     assert.ok((happened.get(kind) ?? 0) > 0, `it happened: ${kind}`);
 });

@@ -1,11 +1,12 @@
 /** Invariants about the actions of plans, worked out from the order of the plan that a job keeps, not from its graph. */
 import { type ActionRecord, JobInput } from '../../shared/api/job-input.ts';
+import type { ActionPlace } from '../../shared/domain/plan-actions.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { TraceEvent } from './trace.ts';
 
 interface PlanOfJob {
   readonly actions: readonly ActionRecord[];
-  /** By action with `stop`, the steps that come after it in the plan. */
+  /** By action, the steps that come after it in the plan. */
   readonly behind: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -37,11 +38,28 @@ export function stopHolds(trace: readonly TraceEvent[]): string[] {
   eachFact(trace, (plan, fact, jobId) => {
     const key = `${jobId}/${fact.step}`;
     if (fact.type === 'decided') failed.delete(key);
-    if (fact.type === 'failed' && !fact.retry) failed.set(key, new Set(plan.behind.get(fact.step)));
+    const stops = plan.actions.some(({ step, onFailure }) => step === fact.step && onFailure === 'stop');
+    if (fact.type === 'failed' && !fact.retry && stops) failed.set(key, new Set(plan.behind.get(fact.step)));
     if (fact.type !== 'started' && fact.type !== 'asked') return;
     for (const [action, behind] of failed)
       if (action.startsWith(`${jobId}/`) && behind.has(fact.step))
         found.push(`${fact.step} of ${jobId} started after ${action} had failed`);
+  });
+  return found;
+}
+
+/** action-order: nothing starts before an action that comes before it in the plan has settled. */
+export function actionOrder(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const settled = new Set<string>();
+  eachFact(trace, (plan, fact, jobId) => {
+    const key = `${jobId}/${fact.step}`;
+    if (fact.type === 'decided' && fact.decision === 'retry') settled.delete(key);
+    else if (fact.type === 'done' || fact.type === 'decided' || (fact.type === 'failed' && !fact.retry)) settled.add(key);
+    if (fact.type !== 'started' && fact.type !== 'asked') return;
+    for (const { step } of plan.actions)
+      if (!settled.has(`${jobId}/${step}`) && plan.behind.get(step)?.includes(fact.step))
+        found.push(`${fact.step} of ${jobId} started before ${step}`);
   });
   return found;
 }
@@ -61,34 +79,35 @@ function eachFact(trace: readonly TraceEvent[], look: (plan: PlanOfJob, fact: St
 function planOf(input: unknown): PlanOfJob {
   const groups = JobInput.safeParse(input).data?.groups ?? [];
   const actions = groups.flatMap((group) => group.actions ?? []);
-  const behind = new Map<string, string[]>();
+  const behind = new Map<string, readonly string[]>();
   let later: string[] = [];
-  for (const { members, actions: own = [] } of groups.toReversed()) {
-    const ofGroup = (when: 'before' | 'after') => own.filter((action) => action.member === undefined && action.when === when);
-    const hold = (list: readonly ActionRecord[]) => {
-      for (const { step, onFailure } of list.toReversed()) {
-        if (onFailure === 'stop') behind.set(step, [...later]);
-        later = [step, ...later];
-      }
-    };
-    hold(ofGroup('after'));
-    const ofMembers = members.flatMap(({ vm, name }) =>
-      memberSteps(
-        vm,
-        own.filter(({ member }) => member === name),
-        behind,
-      ),
-    );
-    later = [...ofMembers, ...later];
-    hold(ofGroup('before'));
+  const hold = (list: readonly ActionRecord[]) => {
+    for (const { step } of list.toReversed()) {
+      behind.set(step, later);
+      later = [step, ...later];
+    }
+  };
+  const ofGroup = (group: (typeof groups)[number], place: ActionPlace) =>
+    (group.actions ?? []).filter((action) => action.member === undefined && action.when === place);
+  for (const group of groups.toReversed()) {
+    hold(ofGroup(group, 'after'));
+    later = [...group.members.flatMap((member) => wayOf(member, group.actions ?? [], behind)), ...later];
+    hold(ofGroup(group, 'before'));
   }
+  const ofMembers = actions.flatMap(({ member, when, step }) => (member !== undefined && when === 'beforeShutDown' ? [step] : []));
+  later = [...ofMembers, ...groups.flatMap(({ members }) => members.flatMap(({ vm }) => goingOff(vm))), ...later];
+  for (const group of groups) hold(ofGroup(group, 'beforeShutDown'));
   return { actions, behind };
 }
 
-/** The way of a member: its actions and its start, in order. */
-function memberSteps(vm: string, own: readonly ActionRecord[], behind: Map<string, string[]>): string[] {
-  const of = (when: 'before' | 'after') => own.filter((action) => action.when === when).map(({ step }) => step as string);
-  const way = [...of('before'), `start/${vm}`, ...of('after')];
-  for (const { step, onFailure } of own) if (onFailure === 'stop') behind.set(step, way.slice(way.indexOf(step) + 1));
-  return way;
+const goingOff = (vm: string) => [`shut-down/${vm}`, `take-back/${vm}`];
+
+/** The way of a member once it comes up: its actions and its start, in order. */
+function wayOf({ vm, name }: { vm: string; name: string }, all: readonly ActionRecord[], behind: Map<string, readonly string[]>): string[] {
+  const own = all.filter(({ member }) => member === name);
+  const at = (place: ActionPlace) => own.filter((action) => action.when === place).map(({ step }) => step as string);
+  const up = [...at('before'), `start/${vm}`, ...at('after')];
+  const way = [...at('beforeShutDown'), ...goingOff(vm), ...up];
+  for (const { step } of own) behind.set(step, way.slice(way.indexOf(step) + 1));
+  return up;
 }

@@ -3,7 +3,7 @@
  * a good run. They know the protocol and the table of facts, and nothing of how the product keeps its promises.
  */
 
-import { actionOnce, stopHolds } from './checkers-actions.ts';
+import { actionOnce, actionOrder, stopHolds } from './checkers-actions.ts';
 import { drillIsolated, drillKnown, drillNetwork, drillPassed } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
@@ -29,6 +29,7 @@ export const checkers = {
   'bounded-retries': boundedRetries,
   'action-once': actionOnce,
   'stop-holds': stopHolds,
+  'action-order': actionOrder,
   'every-job-ends': everyJobEnds,
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,

@@ -1,6 +1,6 @@
 /** For each kind of operation: a world in which it can be asked for, and the asking. A kind that is missing does not compile. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
-import type { FailoverKind } from '../../shared/domain/plan-actions.ts';
+import type { RunKind } from '../../shared/domain/plan-actions.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { replicatesAlready } from './by-hand.ts';
 import type { FaultCase } from './operation-runs.ts';
@@ -14,6 +14,8 @@ export type CaseName =
   | 'unplannedFailoverWithActions'
   | 'unplannedFailoverWithShutDown'
   | 'takeBackAfterCrash'
+  | 'takeBackWithActions'
+  | 'changeRecoveryPointWithActions'
   | 'changeRecoveryPointAfterOutage'
   | 'testFailoverWithActions';
 type Case = Omit<FaultCase, 'kind' | 'template'> & { readonly template: () => Promise<Template> };
@@ -100,7 +102,8 @@ async function outOfStep(): Promise<Template> {
 }
 
 /** One action of each kind, before and after groups and members. */
-const kinds: FailoverKind[] = ['planned', 'unplanned', 'test'];
+const kinds: RunKind[] = ['planned', 'unplanned', 'test', 'takeBack', 'changeRecoveryPoint'];
+const offKinds = ['planned' as const, 'takeBack' as const, 'changeRecoveryPoint' as const];
 const withActions = (world: World) =>
   world.planOf([
     {
@@ -114,14 +117,24 @@ const withActions = (world: World) =>
     },
     {
       name: 'front',
-      members: [{ vm: 'vm-2', before: [{ do: 'waitForHttp', kinds, name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }] }],
+      beforeShutDown: [{ do: 'runScript', kinds: offKinds, name: 'drain', script: `Drain.ps1@${digest('b')}` }],
+      members: [
+        {
+          vm: 'vm-2',
+          beforeShutDown: [{ do: 'waitForTcp', kinds: offKinds, name: 'no sessions', host: 'drained', port: 80, onFailure: 'continue' }],
+          before: [{ do: 'waitForHttp', kinds, name: 'the shop knows', url: 'http://shop/', delaySeconds: 5 }],
+        },
+      ],
     },
   ]);
 
-function siteIsReady(world: World): void {
-  world.site('slough').network.open.add('sql:1433');
-  world.site('slough').network.statuses.set('http://shop/', 200);
-  world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
+function sitesAreReady(world: World): void {
+  for (const name of ['reading', 'slough'] as const) {
+    const { network, scripts } = world.site(name);
+    network.open.add('sql:1433').add('drained:80');
+    network.statuses.set('http://shop/', 200);
+    scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') }, { name: 'Drain.ps1', sha256: digest('b') });
+  }
 }
 
 /** On a network that is made for it. */
@@ -155,13 +168,13 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   plannedFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
-    before: siteIsReady,
+    before: sitesAreReady,
     request: async (world) => world.requestFor('plannedFailover', await withActions(world)),
   },
   unplannedFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
     before: (world) => {
-      siteIsReady(world);
+      sitesAreReady(world);
       world.goesDark('reading');
     },
     request: async (world) => world.requestFor('unplannedFailover', await withActions(world)),
@@ -176,6 +189,16 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   takeBack: {
     template: failedOver,
     request: async (world) => world.requestFor('takeBack', await world.plan([['vm-1'], ['vm-2']])),
+  },
+  takeBackWithActions: {
+    template: failedOver,
+    before: sitesAreReady,
+    request: async (world) => world.requestFor('takeBack', await withActions(world)),
+  },
+  changeRecoveryPointWithActions: {
+    template: failedOver,
+    before: sitesAreReady,
+    request: async (world) => world.requestFor('changeRecoveryPoint', await withActions(world)),
   },
   takeBackAfterCrash: {
     template: failedOverByCrash,
@@ -201,7 +224,7 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   testFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
-    before: siteIsReady,
+    before: sitesAreReady,
     request: async (world) => world.requestFor('testFailover', await withActions(world)),
   },
   cleanUpTest: {

@@ -52,9 +52,9 @@ export async function pictureOf(world: World, id: JobId | null): Promise<Picture
   };
 }
 
-/** Whether a pivot was begun before anything failed for good. */
+/** Whether a pivot was begun before anything failed for good: of what is not known a person decides. */
 function hasBegunPivot(steps: readonly Step<StepWork>[], facts: readonly Fact[]): boolean {
-  const end = facts.findIndex((fact) => fact.type === 'failed' && !fact.retry);
+  const end = facts.findIndex((fact) => fact.type === 'failed' && !fact.retry && !isUnknownOutcome(fact.error.code));
   const begun = new Set(facts.slice(0, end < 0 ? facts.length : end).flatMap((fact) => (fact.type === 'started' ? [fact.step] : [])));
   return steps.some(({ id, pivot }) => pivot && begun.has(id));
 }

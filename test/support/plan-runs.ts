@@ -7,11 +7,11 @@ import type { World } from './world.ts';
 export const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
 
 /** What was begun, in order: actions by their name, VMs by theirs. */
-export async function begun(world: World, id: JobId): Promise<string[]> {
+export async function begun(world: World, id: JobId, parts: readonly string[] = ['action', 'start']): Promise<string[]> {
   const titles = new Map((await world.graph(id)).steps.map(({ id: step, title }) => [step as string, title]));
   const facts = (await world.job(id))?.facts ?? [];
   const steps = facts.flatMap((fact) => (fact.type === 'started' || fact.type === 'asked' ? [fact.step as string] : []));
-  return steps.filter((step) => step.startsWith('action/') || step.startsWith('start/')).map((step) => titles.get(step) ?? step);
+  return steps.filter((step) => parts.includes(step.slice(0, step.indexOf('/')))).map((step) => titles.get(step) ?? step);
 }
 
 export async function partsOf(world: World, id: JobId) {

@@ -5,13 +5,14 @@
 
 import type { ProtectedVm } from '../../control-plane/store/store.ts';
 import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
-import type { OperationRequest } from '../../shared/api/operations.ts';
+import type { OperationRequest, Target } from '../../shared/api/operations.ts';
 import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
-import type { JobId } from '../../shared/ids.ts';
+import type { JobId, ProtectedVmId } from '../../shared/ids.ts';
 import { ACTS_NO_MORE_AFTER_MS } from '../../shared/protocol/lease.ts';
 import { replicatesAlready } from './by-hand.ts';
 import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
+import { aPlanWithActions, haveWhatPlansNeed } from './simulation-plans.ts';
 import { type SiteName, World } from './world.ts';
 import type { Place } from './world-places.ts';
 import { addRule } from './world-rules.ts';
@@ -77,6 +78,8 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'startTestVm'],
   ['slough', 'stopTestFailover'],
 ];
+
+const ACTING: readonly VmOperation[] = ['plannedFailover', 'unplannedFailover', 'takeBack', 'changeRecoveryPoint', 'testFailover'];
 
 const SITES: readonly SiteName[] = ['reading', 'slough'];
 const MINUTE_MS = 60_000;
@@ -175,12 +178,19 @@ class Teller {
     if (some.length === 0) return null;
     const isReversed = fits.find(({ id }) => id === some[0])?.replicatesFrom === 'recovery';
     const direction = this.below(4) > 0 === isReversed ? 'toPrimary' : 'toRecovery';
-    const request = await world.requestFor(kind, { vms: some }, direction);
+    const request = await world.requestFor(kind, await this.#aTarget(kind, some), direction);
     if (request.kind === 'unprotect') return this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
     if (request.kind === 'testFailover') return this.below(2) === 0 ? { ...request, network: world.ownNetwork() } : request;
     // Mostly nobody waits for a drill to be cleaned up.
     const isFailover = request.kind === 'plannedFailover' || request.kind === 'unplannedFailover';
     return isFailover && this.below(4) > 0 ? { ...request, drillCopies: 'leave' } : request;
+  }
+
+  /** Of what brings VMs up, some is done by a plan with actions. */
+  async #aTarget(kind: VmOperation, vms: readonly ProtectedVmId[]): Promise<Target> {
+    if (!ACTING.includes(kind) || this.below(3) > 0) return { vms: [...vms] };
+    this.note('a plan with actions', kind);
+    return aPlanWithActions(this.world, vms, this, (action) => this.note(`action ${action}`));
   }
 
   #aCleanUp(vms: readonly ProtectedVm[]): OperationRequest | null {
@@ -269,7 +279,7 @@ class Teller {
     for (const job of this.jobs) for (const step of await waitingSteps(world, job)) waiting.push({ job, step });
     if (waiting.length === 0) return;
     const { job, step } = this.pick(waiting);
-    const decision = this.pick(['retry', 'retry', 'skip'] as const);
+    const decision = this.pick(['retry', 'confirm', 'skip'] as const);
     this.note(decision, step);
     await this.#refusedOrNot(world.decide(job, step, decision));
   }
@@ -314,6 +324,7 @@ export async function tellStory(seed: number, length = 40): Promise<Story> {
   const world = await World.make({ vms: 6, seed, extra: takesTime, sitesInMemory: true });
   const teller = new Teller(world, seed);
   try {
+    haveWhatPlansNeed(world);
     await replicatesAlready(world, { indices: [4, 5] });
     await world.pair();
     // In some stories nobody has to ask for protection.

@@ -138,6 +138,7 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   ],
   'action-once': [['begun again, and nobody said so', withActions(fact.started(first), fact.started(first, 2))]],
   'stop-holds': [['one starts after one before it has failed', withActions(fact.started(first), failed, fact.started(second))]],
+  'action-order': [['the second starts and the first has not ended', withActions(fact.started(first), fact.started(second))]],
   'bounded-retries': [['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)]],
   'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
   'drill-isolated': [

@@ -31,6 +31,7 @@ function detail(groups: number, members: number): JobDetailAnswer {
     leftOut: [],
     approval: null,
     reason: null,
+    restartOf: null,
     takesItselfBackAt: null,
     groups: Array.from({ length: groups }, (_, g) => ({
       name: `group ${g}`,

@@ -13,7 +13,7 @@ import { stateWords } from '../progress/words.ts';
 import { POINTS, pointOf } from '../recovery-point.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
 import type { Session } from '../session.ts';
-import { type TargetOptions, targetOf, withTarget } from '../target.ts';
+import { type TargetOptions, targetOf, withReasonIfAny, withTarget } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 interface StartOptions extends TargetOptions, FollowOptions {
@@ -22,6 +22,7 @@ interface StartOptions extends TargetOptions, FollowOptions {
   readonly recoveryPoint: string;
   readonly keepFailed: boolean;
   readonly cleanUpAfter?: number;
+  readonly reason?: string;
 }
 
 interface CleanUpOptions extends FollowOptions {
@@ -42,7 +43,7 @@ export function addDrillCommands(tree: Tree, program: Command): void {
     ],
     configure: (command) =>
       withFollow(
-        withTarget(command)
+        withReasonIfAny(withTarget(command))
           .option(
             '--network <network>',
             'an isolated VM network of the recovery site, once for each site; or none: unconnected',
@@ -63,8 +64,12 @@ export function addDrillCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const [target, network] = [await targetOf(client, options), await networkOf(client, options)];
       const wish = { kind: 'testFailover' as const, target, network, recoveryPoint: pointOf(options.recoveryPoint) };
-      const { keepFailed, cleanUpAfter: cleanUpAfterMinutes } = options;
-      const more = { ...(keepFailed && { keepFailed: true as const }), ...(cleanUpAfterMinutes !== undefined && { cleanUpAfterMinutes }) };
+      const { keepFailed, cleanUpAfter: cleanUpAfterMinutes, reason } = options;
+      const more = {
+        ...(keepFailed && { keepFailed: true as const }),
+        ...(cleanUpAfterMinutes !== undefined && { cleanUpAfterMinutes }),
+        ...(reason !== undefined && { reason }),
+      };
       return runOperation(session, client, { ...wish, ...more }, options);
     },
   });

@@ -14,7 +14,8 @@ import { summaryOf } from '../progress/summary.ts';
 import { activityOf, approvalText, jobTitle, stateWords, statusWords } from '../progress/words.ts';
 import { jobsSince, readJob } from '../read-jobs.ts';
 import { reportText } from '../report-text.ts';
-import { watchJob } from '../run-operation.ts';
+import { type FollowOptions, startAndWatch, watchJob, withFollow } from '../run-operation.ts';
+import { withReason } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 export function addJobCommands(tree: Tree, program: Command): void {
@@ -55,7 +56,6 @@ export function addJobCommands(tree: Tree, program: Command): void {
       return undefined;
     },
   });
-  const withReason = (command: Command) => command.requiredOption('--reason <text>', 'why; kept with the job');
   for (const decision of ['retry', 'skip'] as const) {
     addLeaf(tree, jobs, {
       usage: `${decision} <job> [members...]`,
@@ -140,6 +140,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
       return undefined;
     },
   });
+  addRestart(tree, jobs);
   addExport(tree, jobs);
   addLeaf(tree, program, {
     usage: 'report <job>',
@@ -150,6 +151,30 @@ export function addJobCommands(tree: Tree, program: Command): void {
       const report = await client.call('getReport', { params: { jobId: await findJob(client, wanted) } });
       session.output.show(report, () => reportText(report, session.output));
       return undefined;
+    },
+  });
+}
+
+function addRestart(tree: Tree, jobs: Command): void {
+  addLeaf(tree, jobs, {
+    usage: 'restart <job>',
+    about: 'run again what failed, was cancelled or was done in part: a new job, for the VMs that were not done',
+    examples: [
+      'farshore jobs restart latest --reason "the host is back"',
+      'farshore jobs restart 7b8e5d7a --reason "the VMs were looked at again" --attest',
+    ],
+    configure: (command) =>
+      withFollow(withReason(command)).option(
+        '--attest',
+        'of an unplanned failover: you vouch anew that the VMs are down where they are left',
+        false,
+      ),
+    run: async (session, options: FollowOptions & { reason: string; attest: boolean }, wanted: string) => {
+      const client = session.client();
+      const params = { jobId: await findJob(client, wanted) };
+      const { reason, attest } = options;
+      const start = (id: JobId) => client.call('restartJob', { params, body: { id, reason, ...(attest && { attested: true as const }) } });
+      return startAndWatch(session, client, start, options);
     },
   });
 }
@@ -223,10 +248,13 @@ async function findJob(client: Client, wanted: string): Promise<JobId> {
 }
 
 function jobText(job: JobDetailAnswer, output: Output, now: number): string {
+  const [title = '', ...summary] = summaryOf(job, output).split('\n');
   const lines = [
-    summaryOf(job, output),
+    title,
     `  started ${moment(job.startedAt)} by ${plain(job.startedBy)}${job.reason === null ? '' : ` (${plain(job.reason)})`}${job.endedAt === null ? '' : `, ended ${moment(job.endedAt)}`}`,
+    ...(job.restartOf === null ? [] : [`  a new run of job ${job.restartOf}`]),
     ...(job.approval?.state === 'approved' ? [`  ${approvalText(job.approval)}`] : []),
+    ...summary,
   ];
   for (const group of job.groups) {
     lines.push('', output.colors.bold(plain(group.name)));

@@ -1,14 +1,14 @@
 /** Commands: recovery plans, as texts that people write and as versions that are kept. */
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { PlanDiffAnswer } from '../../../shared/api/plans.ts';
 import { readDocument, writeDocument } from '../../../shared/document.ts';
-import type { PlanChange } from '../../../shared/domain/plan-diff.ts';
 import { RecoveryPlan } from '../../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
-import { jsonText, moment, plain, table } from '../output.ts';
+import { moment, plain, table } from '../output.ts';
+import { diffText } from '../plan-diff-text.ts';
+import { planPicture } from '../plan-picture.ts';
 import { readText, type Session } from '../session.ts';
 import { findPlan } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -74,7 +74,7 @@ export function addPlanCommands(tree: Tree, program: Command): void {
   });
   addLeaf(tree, plans, {
     usage: 'show <plan>',
-    about: 'show a plan and which VM each member means now',
+    about: 'show a plan as it runs: groups, the VMs that its members mean now, and actions',
     examples: ['farshore plans show shop', 'farshore plans show shop --version 3'],
     configure: withVersion,
     run: async (session, options: { version?: number }, name: string) => showPlan(session, options, name),
@@ -149,28 +149,7 @@ async function showPlan(session: Session, { version }: { version?: number }, nam
   const client = session.client();
   const { id } = await findPlan(client, name);
   const resolved = await client.call('resolvePlan', { params: { plan: id }, query: version === undefined ? {} : { version } });
-  session.output.show(resolved, (plan) => {
-    const lines = [`${session.output.colors.bold(plain(plan.name))}  version ${plan.version}`];
-    const names = new Map(plan.groups.flatMap(({ members }) => members.map(({ vm, name: called }) => [vm, called])));
-    for (const group of plan.groups) {
-      lines.push('', `  ${plain(group.name)}`);
-      const rows = group.members.map((member) => [
-        `    ${plain(member.name)}`,
-        member.phase,
-        `guest answers within ${member.guestAnswersWithinSeconds} s`,
-        member.dependsOn.length === 0 ? '' : `after ${member.dependsOn.map((vm) => plain(names.get(vm) ?? vm)).join(', ')}`,
-      ]);
-      lines.push(
-        table(['', '', '', ''], rows, '    (no member of it is protected)', session.output.colors)
-          .split('\n')
-          .slice(rows.length > 0 ? 1 : 0)
-          .join('\n'),
-      );
-    }
-    if (plan.problems.length > 0)
-      lines.push('', 'Members that mean no VM now:', ...plan.problems.map(({ field, message }) => `  ${field ?? ''}  ${plain(message)}`));
-    return lines.join('\n');
-  });
+  session.output.show(resolved, (plan) => planPicture(plan, session.output.colors));
   return undefined;
 }
 
@@ -183,45 +162,6 @@ async function diffPlan(session: Session, { from, to, exitCode }: DiffOptions, n
   const diff = await client.call('diffPlan', { params: { plan: id }, body });
   session.output.show(diff, (answer) => diffText(answer, file));
   return exitCode && diff.changes.length > 0 ? EXIT.failed : EXIT.ok;
-}
-
-function diffText({ name, from, to, changes }: PlanDiffAnswer, file = ''): string {
-  const ends = `plan ${plain(name)}, from version ${from} to ${to === null ? path.basename(file) : `version ${to}`}`;
-  if (changes.length === 0) return `${ends}: nothing changes in meaning`;
-  return [`${ends}:`, ...changes.map((change) => `  ${changeText(change)}`)].join('\n');
-}
-
-function changeText(change: PlanChange): string {
-  const group = (called: string) => `group "${plain(called)}"`;
-  switch (change.what) {
-    case 'planRenamed':
-      return `~ the plan is called ${plain(change.to)}, not ${plain(change.from)}`;
-    case 'groupAdded':
-      return `+ ${group(change.group)} is new, in place ${change.place}`;
-    case 'groupRemoved':
-      return `- ${group(change.group)} is gone`;
-    case 'groupRenamed':
-      return `~ ${group(change.from)} is called "${plain(change.to)}"`;
-    case 'groupMoved':
-      return `~ ${group(change.group)} moves from place ${change.from} to place ${change.to}`;
-    case 'memberAdded':
-      return `+ ${plain(change.member)} is new, in ${group(change.group)}`;
-    case 'memberRemoved':
-      return `- ${plain(change.member)} is gone, from ${group(change.group)}`;
-    case 'memberMoved':
-      return `~ ${plain(change.member)} moves from ${group(change.from)} to ${group(change.to)}`;
-    case 'dependencyAdded':
-      return `+ ${plain(change.member)} waits for ${plain(change.dependsOn)}`;
-    case 'dependencyRemoved':
-      return `- ${plain(change.member)} no longer waits for ${plain(change.dependsOn)}`;
-    case 'settingChanged':
-      return `~ ${change.of === 'plan' ? 'the plan' : change.of === 'group' ? group(change.name) : plain(change.name)}: ${settingText(change)}`;
-  }
-}
-
-function settingText({ setting, from, to }: Extract<PlanChange, { what: 'settingChanged' }>): string {
-  const value = (given: unknown) => (given === null ? 'not set' : jsonText(given));
-  return `${setting} is ${value(to)}, was ${value(from)}`;
 }
 
 const withVersion = (command: Command) => command.option('--version <n>', 'another version than the newest', wholeNumber);

@@ -3,11 +3,11 @@ import type { Command } from 'commander';
 import type { ProtectedVmAnswer, RecoveryPointsAnswer } from '../../../shared/api/protection.ts';
 import type { VmIssue } from '../../../shared/domain/health.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
-import type { Client } from '../client.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { byNameOrId, pick } from '../names.ts';
 import { duration, moment, type Output, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
+import { findVms, type TargetOptions, targetOf, withReasonIfAny, withTarget } from '../target.ts';
 import { findPairing } from './pairing-commands.ts';
 
 /** An agent that is connected is heard every 20 seconds. */
@@ -65,33 +65,29 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
     },
   });
   addLeaf(tree, program, {
-    usage: 'unprotect <vms...>',
-    about: 'end the protection of VMs on both sides',
+    usage: 'unprotect [vms...]',
+    about: 'end the protection of VMs, or of members of a plan, on both sides',
     examples: [
-      'farshore unprotect web-01',
+      'farshore unprotect web-01 --reason "it is switched off for good"',
+      'farshore unprotect --plan shop --only web-02',
       'farshore unprotect Production/web-01 Production/web-02',
       'farshore unprotect web-01 --force "Reading is rebuilt from scratch"',
     ],
     configure: (command) =>
-      withFollow(command).option(
+      withFollow(withReasonIfAny(withTarget(command))).option(
         '--force <reason>',
         'although a side is away: the VM is forgotten at once. The job ends replication there when the side is back; or give the site up (farshore jobs give-up), clean it by hand and skip the step. Nothing that runs is stopped, a replica that was failed over is kept, and so are test copies of a drill at a side that is away: stop and delete those by hand. A job that only waits for a copy is cancelled first (farshore jobs cancel)',
       ),
-    run: async (session, options: FollowOptions & { force?: string }, names: readonly string[]) => {
+    run: async (session, options: TargetOptions & FollowOptions & { reason?: string; force?: string }, names: readonly string[]) => {
       const client = session.client();
-      const { force: reason } = options;
-      const forced = reason === undefined ? {} : { forced: { reason } };
+      const target = await targetOf(client, { ...options, vm: [...options.vm, ...names] });
+      const { reason, force } = options;
+      const forced = force === undefined ? {} : { forced: { reason: force } };
       // It may wait for a site that never comes back: nobody wants to sit and watch that.
-      const follow = options.follow && reason === undefined;
-      return runOperation(session, client, { kind: 'unprotect', target: { vms: await findVms(client, names) }, ...forced }, { follow });
+      const follow = options.follow && force === undefined;
+      return runOperation(session, client, { kind: 'unprotect', target, ...forced, ...(reason !== undefined && { reason }) }, { follow });
     },
   });
-}
-
-export async function findVms(client: Client, names: readonly string[]) {
-  const { protectedVms } = await client.call('listProtectedVms', { query: {} });
-  const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
-  return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
 }
 
 function pointTable({ recoveryPoints, siteName }: RecoveryPointsAnswer, { colors }: Output): string {

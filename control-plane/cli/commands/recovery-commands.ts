@@ -5,7 +5,7 @@ import { FarshoreError } from '../../../shared/errors.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { POINTS, pointOf } from '../recovery-point.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
-import { type TargetOptions, targetOf, withTarget } from '../target.ts';
+import { type TargetOptions, targetOf, withReason, withReasonIfAny, withTarget } from '../target.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 interface FailoverOptions extends TargetOptions, FollowOptions {
@@ -26,16 +26,16 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     examples: [
       'farshore failover --kind planned --plan shop --reason "power works in Reading"',
       'farshore failover --kind planned --direction to-primary --plan shop --reason "Reading is rebuilt"',
+      'farshore failover --kind planned --plan shop --only web-01 --reason "one to begin with"',
       'farshore failover --kind unplanned --plan shop --reason "fire in Reading"',
       'farshore failover --kind unplanned --vm web-01 --reason "host died, seen on site" --attest',
       'farshore failover --kind unplanned --vm sql-01 --reason "encrypted at 02:00" --attest --recovery-point 6f1c0d1e-0f6c-4b0e-9d2b-4a8f6f3a2b11',
     ],
     configure: (command) =>
       withFollow(
-        withTarget(command)
+        withReason(withTarget(command))
           .requiredOption('--kind <kind>', 'planned: shut down where they run, nothing is lost; unplanned: that site is dead or cut off')
           .option('--direction <direction>', 'to-recovery, or to-primary: fail back what was reversed', 'to-recovery')
-          .requiredOption('--reason <text>', 'why; kept with the job')
           .option(
             '--shut-down-within <seconds>',
             'with --attest: try so long to shut down what still runs there, and to send its last changes',
@@ -91,9 +91,10 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
     about: 'undo a failover that is not committed: the VMs run where they came from; what they wrote since is lost',
     examples: [
       'farshore take-back --plan shop --reason "the new site has no way to the bank"',
+      'farshore take-back --plan shop --only web-01 --only web-02 --reason "only these have to be there"',
       'farshore take-back --vm web-01 --reason "wrong VM"',
     ],
-    configure: (command) => withFollow(withTarget(command).requiredOption('--reason <text>', 'why; kept with the job')),
+    configure: (command) => withFollow(withReason(withTarget(command))),
     run: async (session, options: TargetOptions & FollowOptions & { reason: string }) => {
       const client = session.client();
       const target = await targetOf(client, options);
@@ -103,11 +104,11 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
   addLeaf(tree, program, {
     usage: 'change-recovery-point',
     about: 'bring VMs of a failover that is not committed up from another recovery point; what they wrote since is lost',
-    examples: ['farshore change-recovery-point --vm sql-01 --recovery-point latest-application-consistent --reason "database is torn"'],
-    configure: (command) =>
-      withFollow(
-        withTarget(command).requiredOption('--recovery-point <point>', POINTS).requiredOption('--reason <text>', 'why; kept with the job'),
-      ),
+    examples: [
+      'farshore change-recovery-point --plan shop --recovery-point latest --reason "older than it had to be"',
+      'farshore change-recovery-point --vm sql-01 --recovery-point latest-application-consistent --reason "database is torn"',
+    ],
+    configure: (command) => withFollow(withReason(withTarget(command)).requiredOption('--recovery-point <point>', POINTS)),
     run: async (session, options: TargetOptions & FollowOptions & { reason: string; recoveryPoint: string }) => {
       const client = session.client();
       const [target, recoveryPoint] = [await targetOf(client, options), pointOf(options.recoveryPoint)];
@@ -117,11 +118,17 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
   addLeaf(tree, program, {
     usage: 'commit',
     about: 'give up the other recovery points of VMs that were failed over; it cannot be taken back',
-    examples: ['farshore commit --plan shop', 'farshore commit --vm web-01 --vm web-02'],
-    configure: (command) => withFollow(withTarget(command)),
-    run: async (session, options: TargetOptions & FollowOptions) => {
+    examples: ['farshore commit --plan shop --reason "the shop has been tried"', 'farshore commit --vm web-01 --vm web-02'],
+    configure: (command) => withFollow(withReasonIfAny(withTarget(command))),
+    run: async (session, options: TargetOptions & FollowOptions & { reason?: string }) => {
       const client = session.client();
-      return runOperation(session, client, { kind: 'commit', target: await targetOf(client, options) }, options);
+      const { reason } = options;
+      return runOperation(
+        session,
+        client,
+        { kind: 'commit', target: await targetOf(client, options), ...(reason !== undefined && { reason }) },
+        options,
+      );
     },
   });
 }

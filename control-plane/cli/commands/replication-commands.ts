@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
-import { type TargetOptions, targetOf, withTarget } from '../target.ts';
+import { type TargetOptions, targetOf, withReason, withReasonIfAny, withTarget } from '../target.ts';
 
 export function addReplicationCommands(tree: Tree, program: Command): void {
   addLeaf(tree, program, {
@@ -14,24 +14,32 @@ export function addReplicationCommands(tree: Tree, program: Command): void {
     ],
     configure: (command) =>
       withFollow(
-        withTarget(command).option(
+        withReasonIfAny(withTarget(command)).option(
           '--shut-down-former-primary <reason>',
           'a former primary that still runs is shut down, and what it wrote since the failover is lost: why that is right',
         ),
       ),
-    run: async (session, options: TargetOptions & FollowOptions & { shutDownFormerPrimary?: string }) => {
+    run: async (session, options: TargetOptions & FollowOptions & { reason?: string; shutDownFormerPrimary?: string }) => {
       const client = session.client();
       const target = await targetOf(client, options);
-      const { shutDownFormerPrimary: reason } = options;
-      const shutDown = reason === undefined ? {} : { shutDownFormerPrimary: { reason } };
-      return runOperation(session, client, { kind: 'reverseReplication', target, ...shutDown }, options);
+      const { reason, shutDownFormerPrimary: lost } = options;
+      const shutDown = lost === undefined ? {} : { shutDownFormerPrimary: { reason: lost } };
+      return runOperation(
+        session,
+        client,
+        { kind: 'reverseReplication', target, ...shutDown, ...(reason !== undefined && { reason }) },
+        options,
+      );
     },
   });
   addLeaf(tree, program, {
     usage: 'resynchronize',
     about: 'bring VMs back to replicating whose replica fell out of step; their older recovery points are lost',
-    examples: ['farshore resynchronize --vm sql-01 --reason "its host crashed"'],
-    configure: (command) => withFollow(withTarget(command).requiredOption('--reason <text>', 'why; kept with the job')),
+    examples: [
+      'farshore resynchronize --vm sql-01 --reason "its host crashed"',
+      'farshore resynchronize --plan shop --only sql-01 --reason "its host crashed"',
+    ],
+    configure: (command) => withFollow(withReason(withTarget(command))),
     run: async (session, options: TargetOptions & FollowOptions & { reason: string }) => {
       const client = session.client();
       const target = await targetOf(client, options);

@@ -109,7 +109,9 @@ function failuresOf(detail: JobDetailAnswer, colors: Output['colors']): string[]
     const { code, logRef, exitCode } = step.error;
     const exit = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
     const waits = step.waitsForPerson ? ', waits for a person' : '';
-    return [`  ${colors.red(plain(name))}  ${plain(step.title)}: ${code}${exit}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`];
+    return [
+      `  ${colors.red(plain(name))}${name.endsWith(step.title) ? '' : `  ${plain(step.title)}`}: ${code}${exit}${waits}${logRef === '' ? '' : ` (agent log ${logRef})`}`,
+    ];
   });
   if (faulty.length > MOST_FAILURES) lines.push(`  and ${faulty.length - MOST_FAILURES} more; see farshore jobs show ${detail.id}`);
   const causes = new Map(told.flatMap(({ step: { error } }) => (error === null ? [] : [[error.code, error]])));

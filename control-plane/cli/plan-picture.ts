@@ -1,0 +1,137 @@
+/** A plan as a tree: its groups in the order of their start, in each its actions and members, and what is to be known of each. */
+import type { ResolvedPlanAnswer } from '../../shared/api/plans.ts';
+import { type ActionPlace, actionsOf, type PlanActing, type PlanAction, splitPin } from '../../shared/domain/plan-actions.ts';
+import { type Colors, cut, duration, plain, table } from './output.ts';
+
+export const placeWords: Record<ActionPlace, string> = {
+  beforeShutDown: 'before the shut-down',
+  before: 'before the start',
+  after: 'after the start',
+};
+
+const HEADS = ['GROUP', 'WHAT', 'IN', 'WITHIN', 'IF IT FAILS'];
+
+interface Node {
+  readonly name: string;
+  readonly cells: readonly string[];
+  readonly under: readonly Node[];
+}
+
+type Group = ResolvedPlanAnswer['groups'][number];
+type Member = Group['members'][number];
+
+export function planPicture(plan: ResolvedPlanAnswer, colors: Colors): string {
+  const names = new Map(plan.groups.flatMap(({ members }) => members.map(({ vm, name }) => [vm as string, plain(name)])));
+  const groups = plan.groups.map((group, index) => groupNode(group, index, names));
+  const rows = groups.flatMap((group) => rowsOf(group, '', ''));
+  const problems = plan.problems.map(({ field, message }) => `  ${field ?? ''}  ${plain(message)}`);
+  return [
+    `${colors.bold(plain(plan.name))}  version ${plan.version}`,
+    ...(plan.description === '' ? [] : [plain(plan.description)]),
+    ...settingsOf(plan),
+    '',
+    tableOfFilled(rows, colors),
+    ...(problems.length > 0 ? ['', 'Members that mean no VM now:', ...problems] : []),
+  ].join('\n');
+}
+
+/** Without columns that say nothing in this plan. */
+function tableOfFilled(rows: readonly (readonly string[])[], colors: Colors): string {
+  const isFilled = (column: number) => column === 0 || rows.some((row) => row[column] !== '');
+  const filled = (row: readonly string[]) => row.filter((_cell, column) => isFilled(column));
+  return table(filled(HEADS), rows.map(filled), '', colors);
+}
+
+/** `5 min`, not `5 min 00 s`: a limit that somebody wrote. */
+const limit = (seconds: number): string => duration(seconds).replace(/ 00 (s|min)$/, '');
+
+function settingsOf({ commitWithinMinutes, startsPerHost }: ResolvedPlanAnswer): string[] {
+  return [
+    ...(commitWithinMinutes === null
+      ? []
+      : [`A failover takes itself back unless it is committed within ${limit(commitWithinMinutes * 60)}.`]),
+    ...(startsPerHost === null ? [] : [`At most ${startsPerHost} of its VMs start at once on a host.`]),
+  ];
+}
+
+function groupNode(group: Group, index: number, names: ReadonlyMap<string, string>): Node {
+  const actions = actionNodes(group);
+  const members = group.members.map((member) => memberNode(member, names));
+  const nobody = members.length === 0 ? [{ name: '(no member of it is protected)', cells: [], under: [] }] : [];
+  return {
+    name: `${index + 1} ${plain(group.name)}`,
+    cells: [],
+    under: [...actions.first, ...members, ...nobody, ...actions.last],
+  };
+}
+
+function memberNode(member: Member, names: ReadonlyMap<string, string>): Node {
+  const others = member.dependsOn.map((vm) => names.get(vm) ?? vm).join(', ');
+  const seconds = member.guestAnswersWithinSeconds;
+  const actions = actionNodes(member);
+  return {
+    name: plain(member.name),
+    cells: [`${member.phase}${others === '' ? '' : `, starts after ${others}`}`, '', seconds === 0 ? '' : `guest: ${limit(seconds)}`],
+    under: [...actions.first, ...actions.last],
+  };
+}
+
+function actionNodes(acting: PlanActing): { readonly first: readonly Node[]; readonly last: readonly Node[] } {
+  const nodes = actionsOf(acting).map(({ place, action }) => ({ place, node: actionNode(action, place) }));
+  const of = (isLast: boolean) => nodes.filter(({ place }) => (place === 'after') === isLast).map(({ node }) => node);
+  return { first: of(false), last: of(true) };
+}
+
+function actionNode(action: PlanAction, place: ActionPlace): Node {
+  const later = action.delaySeconds === 0 ? '' : `, ${limit(action.delaySeconds)} later`;
+  const where = 'at' in action && action.at !== undefined ? `, at the ${action.at} site` : '';
+  const [only, ...others] = action.directions;
+  const way = others.length > 0 ? '' : only === 'toRecovery' ? ', to the recovery site' : ', to the primary site';
+  return {
+    name: `${placeWords[place]}: ${plain(action.name)}`,
+    cells: [
+      `${cut(plain(deedOf(action)), WIDEST_DEED)}${where}${later}`,
+      `${action.kinds.map((kind) => kindWords[kind]).join(', ')}${way}`,
+      'withinSeconds' in action ? limit(action.withinSeconds) : 'until confirmed',
+      action.onFailure,
+    ],
+    under: [],
+  };
+}
+
+const WIDEST_DEED = 60;
+
+const kindWords: Record<PlanAction['kinds'][number], string> = {
+  planned: 'planned',
+  unplanned: 'unplanned',
+  test: 'test',
+  takeBack: 'take back',
+  changeRecoveryPoint: 'other recovery point',
+};
+
+function deedOf(action: PlanAction): string {
+  switch (action.do) {
+    case 'ask':
+      return `a person: ${action.instruction}`;
+    case 'waitForTcp':
+      return `waits for ${action.host}:${action.port}`;
+    case 'waitForHttp':
+      return `waits for ${action.status} from ${action.url}`;
+    case 'waitForGuest':
+      return `waits for the guest${action.vm === undefined ? '' : ` of ${action.vm}`}`;
+    case 'runScript':
+      return `runs ${splitPin(action.script).name}`;
+    case 'failOverChannel':
+      return `fails ${action.channel} over: ${splitPin(action.script).name}`;
+  }
+}
+
+function rowsOf({ name, cells, under }: Node, stem: string, below: string): string[][] {
+  return [
+    [`${stem}${name}`, ...HEADS.slice(1).map((_head, index) => cells[index] ?? '')],
+    ...under.flatMap((node, index) => {
+      const isLast = index === under.length - 1;
+      return rowsOf(node, `${below}${isLast ? '└─ ' : '├─ '}`, `${below}${isLast ? '   ' : '│  '}`);
+    }),
+  ];
+}
