@@ -7,7 +7,7 @@
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
-import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
+import type { PolicyChange, ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { VaultSettings } from '../../shared/domain/vault-settings.ts';
@@ -30,6 +30,7 @@ import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
 import type { RuleStore } from './rule-store.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
 
@@ -169,6 +170,10 @@ export interface ProtectedVm {
   readonly drill: JobId | null;
   /** Of the failover that moved it, when its plan has one; null once it is committed, taken back or has lapsed. */
   readonly commitWindow: CommitWindow | null;
+  /** What of its pairing was set at it. */
+  readonly applied: VmSettings;
+  /** What a job was last opened for to set at it: nothing is tried twice by itself. */
+  readonly attempted: VmSettings;
   readonly createdAt: number;
 }
 
@@ -215,6 +220,12 @@ export interface Job {
   readonly input: unknown;
 }
 
+export interface PairingChange {
+  readonly id: PairingId;
+  readonly policy: PolicyChange;
+  readonly networks?: Pairing['networks'] | undefined;
+}
+
 /** A job as it is opened: with its graph and what it claims. */
 export interface NewJob {
   readonly job: Omit<Job, 'endedAt' | 'state'>;
@@ -225,12 +236,13 @@ export interface NewJob {
     readonly phases: readonly Phase[];
     readonly epoch?: number;
     readonly drill?: JobId | null;
+    readonly attempts?: Partial<VmSettings>;
   }[];
   /** VMs that this job brings into being, claimed by it from the start. */
   readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
   readonly newPairing?: Pairing;
-  /** What a pairing is from now on. */
-  readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
+  /** Of a pairing from now on; what is not named stays as it is then, whoever changed it meanwhile. */
+  readonly changedPairing?: PairingChange;
   /** VMs whose protection a person ends: no rule puts them back. */
   readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
   /** A rule wants the new VMs, and no person. */
@@ -246,6 +258,9 @@ export interface StoredFact {
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
+  /** The job needs it no more, and goes on without it. */
+  | { readonly released: ProtectedVmId }
+  | { readonly appliedTo: ProtectedVmId; readonly settings: Partial<VmSettings> }
   /** If it is failed over now. */
   | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
   | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
@@ -339,6 +354,8 @@ export interface PromiseStore {
     vaultId: VaultId,
     where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
+  /** VMs that replicate, that no job works on, and that lack what their pairing says and no job was opened for yet; at most `most`. */
+  vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]>;
   /** Of VMs whose protection has ended after an ownership decision. */
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
 }

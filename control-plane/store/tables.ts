@@ -90,6 +90,10 @@ export interface Tables {
     drill: JobId | null;
     commit_window_ends_at: number | null;
     commit_window_of: JobId | null;
+    applied_policy: string | null;
+    applied_networks: string | null;
+    attempted_policy: string | null;
+    attempted_networks: string | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };

@@ -124,6 +124,7 @@ const issueWords: Record<VmIssue, string> = {
   twoLiveCopies: 'TWO LIVE COPIES',
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
   outOfStep: 'OUT OF STEP',
+  behindPairing: 'BEHIND ITS PAIRING',
 };
 
 /** One for each kind of issue, with the number of VMs that have it: a site that came back may bring hundreds. */
