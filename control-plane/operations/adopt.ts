@@ -9,11 +9,11 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { type ActiveLocation, otherSide } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import { ProtectedVmId, type VmId } from '../../shared/ids.ts';
+import { ProtectedVmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
 import { noSettings, wantedSettings } from '../store/vm-settings.ts';
-import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected } from './compile.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected, refuseWhatIsStillEnded } from './compile.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
@@ -81,17 +81,6 @@ function differencesIn({ primary, differences }: Chosen): Problem[] {
     message: `is ${is}; the policy says ${policy}`,
     allowed: policy,
   }));
-}
-
-/** Protection that was ended by force leaves work to be done when a site is back: it would end the replication adopted now. */
-async function refuseWhatIsStillEnded(vmIds: readonly VmId[], { vaultId }: Actor, { store }: CompilePorts): Promise<void> {
-  const wanted = new Set<string>(vmIds);
-  const ending = (await store.jobs.unended()).filter((job) => job.vaultId === vaultId && job.kind === 'unprotect');
-  for (const { id } of ending) {
-    const { steps } = await store.jobs.graph(vaultId, id);
-    const isOne = steps.some(({ work }) => work !== undefined && 'vm' in work.args && wanted.has(work.args.vm?.vmId ?? ''));
-    if (isOne) throw new FarshoreError('ERR_VM_BUSY', `job ${id} still ends the protection of one of these VMs`);
-  }
 }
 
 interface Adoption {

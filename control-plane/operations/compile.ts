@@ -6,7 +6,7 @@ import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts'
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import { type PairingId, ProtectedVmId, type SiteId, type VmRef } from '../../shared/ids.ts';
+import { type PairingId, ProtectedVmId, type SiteId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import type { JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
@@ -29,7 +29,7 @@ export interface ReplicationAuthority {
 }
 
 /** A compiled request; the runner adds who asked and when. */
-export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'excludes'> {
+export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'movedRules' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }
@@ -198,6 +198,20 @@ export async function resolveAllowed(
  * for in the evening must not start in the morning.
  */
 export const BEGIN_WITHIN_SECONDS = 3600;
+
+/** Sites come back after months; past three years nobody keeps the job. */
+export const LEFT_WITHIN_SECONDS = 3 * 365 * 86_400;
+
+/** Ends of a replication at a side that was away are done when it is back: they would end one that was begun there meanwhile. */
+export async function refuseWhatIsStillEnded(vmIds: readonly VmId[], { vaultId }: Actor, { store }: CompilePorts): Promise<void> {
+  const wanted = new Set<string>(vmIds);
+  const open = (await store.jobs.unended()).filter((job) => job.vaultId === vaultId);
+  for (const { id } of open.filter(({ kind }) => kind === 'unprotect' || kind === 'movePairing')) {
+    const { steps } = await store.jobs.graph(vaultId, id);
+    const isOne = steps.some(({ work }) => work !== undefined && 'vm' in work.args && wanted.has(work.args.vm?.vmId ?? ''));
+    if (isOne) throw new FarshoreError('ERR_VM_BUSY', `job ${id} still ends the earlier replication of one of these VMs`);
+  }
+}
 
 /** A pairing that VMs can replicate under. Throws ERR_NOT_FOUND, ERR_NOT_PREPARED. */
 export async function pairedPairing(id: PairingId, { vaultId }: Actor, { store }: CompilePorts): Promise<Pairing> {

@@ -9,10 +9,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases, PHASES } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { allVms, BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, resolveTarget, type Side, sidesOf, type TargetVm } from './compile.ts';
-
-/** Sites come back after months; past three years nobody keeps the job. */
-const LEFT_WITHIN_SECONDS = 3 * 365 * 86_400;
+import { allVms, BEGIN_WITHIN_SECONDS, type Compile, LEFT_WITHIN_SECONDS, resolveAllowed, resolveTarget, type Side, sidesOf, type TargetVm } from './compile.ts';
 
 export const compileUnprotect: Compile<'unprotect'> = async (request, actor, ports) => {
   const { forced } = request;

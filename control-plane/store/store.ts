@@ -29,7 +29,7 @@ import type {
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
-import type { RuleStore } from './rule-store.ts';
+import type { MovedRules, RuleStore } from './rule-store.ts';
 import type { VmSettings } from './vm-settings.ts';
 
 export type Role = 'owner' | 'operator' | 'viewer';
@@ -243,6 +243,8 @@ export interface NewJob {
   readonly newPairing?: Pairing;
   /** Of a pairing from now on; what is not named stays as it is then, whoever changed it meanwhile. */
   readonly changedPairing?: PairingChange;
+  /** Rules of one pairing hold for another from now on. */
+  readonly movedRules?: MovedRules;
   /** VMs whose protection a person ends: no rule puts them back. */
   readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
   /** A rule wants the new VMs, and no person. */

@@ -85,6 +85,8 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     /** Another pairing of the same primary cloud. */
     to: PairingId,
     reason: z.string().trim().min(1).max(1000),
+    /** Also while the old recovery site is away: what is left there is removed when it is back. */
+    forced: z.literal(true).optional(),
   }),
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({

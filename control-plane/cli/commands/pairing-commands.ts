@@ -37,6 +37,12 @@ const DELETES = [
 
 const deletesOf = ({ deleteRecoveryPoints: reason }: DeletesOptions) => (reason === undefined ? {} : { deleteRecoveryPoints: { reason } });
 
+interface MoveOptions extends FollowOptions {
+  readonly to: string;
+  readonly reason: string;
+  readonly force: boolean;
+}
+
 export function addPairingCommands(tree: Tree, program: Command): void {
   const pairings = program.command('pairings').description('pairings: primary cloud -> recovery cloud');
   addLeaf(tree, pairings, {
@@ -123,18 +129,28 @@ function addMove(tree: Tree, pairings: Command): void {
   addLeaf(tree, pairings, {
     usage: 'move <pairing>',
     about: 'move the VMs of a pairing to another one of the same cloud; until each has been copied there, nothing protects it',
-    examples: ['farshore pairings move main --to bath --reason "Slough is given up in March"'],
+    examples: [
+      'farshore pairings move main --to bath --reason "Slough is given up in March"',
+      'farshore pairings move main --to bath --reason "Slough burned down" --force',
+    ],
     configure: (command) =>
       withFollow(
         command
           .requiredOption('--to <pairing>', 'a pairing of the same primary cloud with another recovery cloud; make it first')
-          .requiredOption('--reason <text>', 'why; kept with the job'),
+          .requiredOption('--reason <text>', 'why; kept with the job')
+          .option('--force', 'although the old recovery site is away: the job goes on with what is left there when it is back', false),
       ),
-    run: async (session, options: FollowOptions & { to: string; reason: string }, name: string) => {
+    run: async (session, options: MoveOptions, name: string) => {
       const client = session.client();
       const [from, to] = [await findPairing(client, name), await findPairing(client, options.to)];
+      const { rules } = await client.call('listRules');
+      const moving = rules.filter(({ pairing, removedAt }) => pairing.id === from.id && removedAt === null);
+      if (moving.length > 0)
+        session.output.note(`these rules hold for ${plain(to.name)} from now on: ${moving.map(({ text }) => plain(text)).join(', ')}`);
       const wish = { kind: 'movePairing' as const, pairing: from.id, to: to.id, reason: options.reason };
-      return runOperation(session, client, wish, options);
+      // It may wait for a site that never comes back: nobody wants to sit and watch that.
+      const follow = options.follow && !options.force;
+      return runOperation(session, client, options.force ? { ...wish, forced: true } : wish, { follow });
     },
   });
 }
