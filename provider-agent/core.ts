@@ -156,6 +156,7 @@ function withScripts(observer: Observer, report: ScriptsReport): InventorySource
       report.connected();
       observer.connected(inventory);
     },
+    want: (tags) => observer.want(tags),
     next: () => report.next() ?? observer.next(),
     disconnected() {
       report.disconnected();

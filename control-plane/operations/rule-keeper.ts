@@ -10,7 +10,7 @@ import type { ProtectionRule } from '../store/rule-store.ts';
 import type { Pairing } from '../store/store.ts';
 import { derivedJobId } from './derived-job-id.ts';
 import type { ByRule, Operations, Presence } from './operations.ts';
-import { readSurroundings, type Surroundings } from './rule-surroundings.ts';
+import { readSurroundings, ruleVm, type Surroundings } from './rule-surroundings.ts';
 import { VaultWatch, type VaultWatchPorts } from './vault-watch.ts';
 
 /** After a refusal that passes, such as of a site that is gone. */
@@ -69,8 +69,9 @@ export class RuleKeeper {
     const taken = new Set<VmId>();
     const waits: number[] = [];
     for (const rule of rules) {
-      const vms = seen.flatMap(({ report: { ref, name, replication } }): ByRule['vms'] => {
-        const judged = judge({ vmId: ref.vmId, name, mode: replication.mode }, rule.match, surroundings);
+      const vms = seen.flatMap(({ report }): ByRule['vms'] => {
+        const { ref, name } = report;
+        const judged = judge(ruleVm(report), rule.match, surroundings);
         if (judged?.verdict === 'waits') waits.push(judged.until - surroundings.now);
         if (judged?.verdict !== 'takes' || taken.has(ref.vmId) || taken.size >= room) return [];
         taken.add(ref.vmId);

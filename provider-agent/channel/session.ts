@@ -33,6 +33,8 @@ export interface OutcomeStore {
 export interface InventorySource {
   readonly digest: string | null;
   connected(inventory: 'inStep' | 'sendAll'): void;
+  /** Of the tags of VMs these are reported, and no others. */
+  want(tags: readonly string[]): void;
   next(): AgentMessage | null;
   disconnected(): void;
 }
@@ -168,13 +170,15 @@ export class Session {
         return;
       case 'finished.ack':
         return this.#confirm(message.commandIds);
+      case 'inventory.tags':
+        return this.#ports.inventory.want(message.tags);
       case 'inventory.sendAll':
         this.#ports.inventory.connected('sendAll');
         return this.wake();
     }
   }
 
-  #welcomed({ protocol, heartbeatSeconds, inventory }: Extract<CloudMessage, { type: 'welcome' }>): void {
+  #welcomed({ protocol, heartbeatSeconds, inventory, tags }: Extract<CloudMessage, { type: 'welcome' }>): void {
     if (this.#state !== 'greeting') throw new FarshoreError('ERR_MESSAGE_INVALID', 'a welcome came twice');
     if (protocol !== PROTOCOL_VERSION)
       throw new FarshoreError('ERR_PROTOCOL_VERSION', `the control plane speaks protocol ${protocol}, this agent ${PROTOCOL_VERSION}`);
@@ -182,6 +186,7 @@ export class Session {
     this.#cancelTimer();
     this.#beat(heartbeatSeconds * 1000);
     for (const outcome of this.#ports.outcomes.unconfirmed()) this.#outbox.finished(outcome);
+    this.#ports.inventory.want(tags);
     this.#ports.inventory.connected(inventory);
     this.#ports.onWelcome();
     this.wake();

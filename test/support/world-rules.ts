@@ -14,7 +14,7 @@ export async function addRule(world: World, match: RuleMatch, of?: string): Prom
   const id = RuleId.parse(uuidOf(`rule ${JSON.stringify(match)}`));
   const wanted = { createdAt: world.clock.now(), createdBy: UserId.parse(uuidOf('owner')), removedAt: null, removedBy: null };
   await store.rules.add({ id, vaultId, pairingId: pairing.id, match, ...wanted });
-  bell.ring(vaultId, { type: 'vms' });
+  bell.ring(vaultId, { type: 'rules' });
   return id;
 }
 

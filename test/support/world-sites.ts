@@ -28,11 +28,11 @@ export interface WorldOptions {
 export const plannedSites = ({ sites, vms }: Required<WorldOptions>): NonNullable<WorldOptions['sites']> =>
   sites ?? { reading: [{ name: 'Gold', vms }], slough: [{ name: 'Silver', vms: 0 }] };
 
-/** What must stay at a site has the canary in its name: its hosts, its storage, its subnets, the site itself. */
+/** What must stay at a site has the canary in its name: its hosts, its storage, its subnets, tags that no rule names, the site itself. */
 export function siteText(name: SiteName, options: Required<WorldOptions>): string {
   const clouds = plannedSites(options)[name] ?? [];
   const generated = ({ name: cloud, vms, namePattern = 'vm-{0}' }: CloudPlan) => `
-  - generate: { count: ${vms}, namePattern: '${namePattern}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }] }`;
+  - generate: { count: ${vms}, namePattern: '${namePattern}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }], tags: ['owner ${CANARY}'] }`;
   return `
 name: ${CANARY}-${name}
 clouds: [${clouds.map((cloud) => `{ name: ${cloud.name} }`).join(', ')}]

@@ -47,6 +47,7 @@ export interface VmDefinition {
   readonly isRunning: boolean;
   /** Null: that of the site. */
   readonly guestStart: Distribution | null;
+  readonly tags: readonly string[];
 }
 
 export interface SiteDefinition {
@@ -171,6 +172,7 @@ function defineVms(
         changeBytesPerSecond: entry.changeRate,
         isRunning: entry.power === 'running',
         guestStart: entry.guestStart ?? null,
+        tags: entry.tags,
       },
     ];
   });

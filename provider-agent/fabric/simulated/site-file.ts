@@ -3,6 +3,7 @@
  * that nothing else in the file bears are told all at once, with their lines and with what is allowed.
  */
 import { z } from 'zod';
+import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
@@ -59,6 +60,7 @@ const vmFields = {
   changeRate: BytesPerSecond.default(0),
   power: z.enum(['running', 'off']).default('running'),
   guestStart: DistributionEntry.optional(),
+  tags: z.array(VmTag).max(100).default([]),
 };
 
 const Vm = z.strictObject({ name: Name, id: VmId.optional(), ...vmFields });

@@ -140,6 +140,12 @@ export class World {
     this.transaction(() => this.#plant(definition, this.hosts));
   }
 
+  /** In place of those it has. */
+  tag(ref: VmRef, tags: readonly string[]): void {
+    const vm = this.vms.find(ref);
+    if (vm !== null) this.vms.put({ ...vm, tags });
+  }
+
   #plant(definition: VmDefinition, hosts: HostStore): void {
     const ref = vmRef(definition.cloudId, definition.id);
     if (this.vms.find(ref) !== null || this.vms.wasRemoved(ref)) return;
@@ -171,6 +177,7 @@ export class World {
       }),
       changeBytesPerSecond: definition.changeBytesPerSecond,
       guestStart: definition.guestStart,
+      tags: definition.tags,
       power,
       crashed: false,
       guestAnswersAt: definition.isRunning ? now : null,
