@@ -13,7 +13,14 @@ import { ProtectedVmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
 import { noSettings, wantedSettings } from '../store/vm-settings.ts';
-import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected, refuseWhatIsStillEnded } from './compile.ts';
+import {
+  BEGIN_WITHIN_SECONDS,
+  type Compile,
+  type CompilePorts,
+  pairedPairing,
+  refuseUnlessConnected,
+  refuseWhatIsStillEnded,
+} from './compile.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 

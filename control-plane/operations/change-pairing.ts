@@ -11,7 +11,15 @@ import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
 import { settingsBehind, type VmSettings, wantedSettings } from '../store/vm-settings.ts';
-import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected, sidesOf, type TargetVm } from './compile.ts';
+import {
+  BEGIN_WITHIN_SECONDS,
+  type Compile,
+  type CompilePorts,
+  pairedPairing,
+  refuseUnlessConnected,
+  sidesOf,
+  type TargetVm,
+} from './compile.ts';
 import type { Actor } from './operations.ts';
 import { unknownNetworks } from './pair.ts';
 

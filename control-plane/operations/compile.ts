@@ -29,7 +29,8 @@ export interface ReplicationAuthority {
 }
 
 /** A compiled request; the runner adds who asked and when. */
-export interface Compiled extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'movedRules' | 'excludes'> {
+export interface Compiled
+  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'movedRules' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }

@@ -109,7 +109,11 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
 }
 
 /** How replication of a VM begins under a pairing: what a job puts before, between and behind them is its own. */
-export function replicationSteps({ id, vmId, name, epoch }: Pick<NewVm, 'id' | 'vmId' | 'name' | 'epoch'>, pairing: Pairing, address: string) {
+export function replicationSteps(
+  { id, vmId, name, epoch }: Pick<NewVm, 'id' | 'vmId' | 'name' | 'epoch'>,
+  pairing: Pairing,
+  address: string,
+) {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };

@@ -9,7 +9,17 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { operationPhases, PHASES } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import { allVms, BEGIN_WITHIN_SECONDS, type Compile, LEFT_WITHIN_SECONDS, resolveAllowed, resolveTarget, type Side, sidesOf, type TargetVm } from './compile.ts';
+import {
+  allVms,
+  BEGIN_WITHIN_SECONDS,
+  type Compile,
+  LEFT_WITHIN_SECONDS,
+  resolveAllowed,
+  resolveTarget,
+  type Side,
+  sidesOf,
+  type TargetVm,
+} from './compile.ts';
 
 export const compileUnprotect: Compile<'unprotect'> = async (request, actor, ports) => {
   const { forced } = request;

@@ -168,7 +168,12 @@ async function changeRefusals(db: Query, order: NewJob): Promise<Refusal[]> {
 
 async function changedPairing(db: Query, { job, changedPairing: change }: NewJob) {
   if (change === undefined) return null;
-  const row = await db.selectFrom('pairings').selectAll().where('vault_id', '=', job.vaultId).where('id', '=', change.id).executeTakeFirst();
+  const row = await db
+    .selectFrom('pairings')
+    .selectAll()
+    .where('vault_id', '=', job.vaultId)
+    .where('id', '=', change.id)
+    .executeTakeFirst();
   if (row === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${change.id} in this vault`);
   const { id, policy, networks } = toPairing(row);
   return { id, policy: changedPolicy(policy, change.policy), networks: change.networks ?? networks };
@@ -192,7 +197,9 @@ async function claim(db: Query, { job, claims }: NewJob): Promise<void> {
         .where('vault_id', '=', job.vaultId)
         .where('id', 'in', some)
         .where('busy_with', 'is', null);
-      const done = await free.set({ busy_with: job.id, ...(epoch !== undefined && { epoch }), ...attemptColumns(attempts) }).executeTakeFirst();
+      const done = await free
+        .set({ busy_with: job.id, ...(epoch !== undefined && { epoch }), ...attemptColumns(attempts) })
+        .executeTakeFirst();
       // Cannot happen where transactions run one by one; where they overlap, this is where the second one loses.
       if (done.numUpdatedRows !== BigInt(some.length)) throw new FarshoreError('ERR_VM_BUSY', 'another job took one of these VMs just now');
     }

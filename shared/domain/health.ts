@@ -20,8 +20,10 @@ export const vmIssues = {
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
   behindPairing: {
-    cause: 'The policy or the network map of its pairing was changed and was not set at it: it could not be then, it failed, or it was skipped.',
-    remedy: 'It is set by itself when the VM replicates and no job works on it. Where that has failed, set it again: farshore pairings apply.',
+    cause:
+      'The policy or the network map of its pairing was changed and was not set at it: it could not be then, it failed, or it was skipped.',
+    remedy:
+      'It is set by itself when the VM replicates and no job works on it. Where that has failed, set it again: farshore pairings apply.',
   },
 } as const;
 export type VmIssue = keyof typeof vmIssues;

@@ -139,7 +139,10 @@ test('the rules of a pairing go with it, once each, and plans over its VMs run a
     ],
   );
   await world.clock.advance(120_000);
-  assert.ok((await pairingsOf(world)).includes('sql-1: protected, reading/Gold to bath/Tin'), 'who appears is protected where the pairing is now');
+  assert.ok(
+    (await pairingsOf(world)).includes('sql-1: protected, reading/Gold to bath/Tin'),
+    'who appears is protected where the pairing is now',
+  );
   const failover = await world.failOverAsPlanned(plan);
   assert.equal(await stateOf(world, failover), 'succeeded');
   const sides = (await world.protectedVms()).map(({ name, activeLocation }) => `${name} ${activeLocation}`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {distanceMs, isNamed, judge, type RuleSurroundings, TAGS_MOST, tagsNamed} from '../../shared/domain/protection-rules.ts';
+import { distanceMs, isNamed, judge, type RuleSurroundings, TAGS_MOST, tagsNamed } from '../../shared/domain/protection-rules.ts';
 import type { VmId } from '../../shared/ids.ts';
 
 test('a name fits a pattern as a person reads it', () => {

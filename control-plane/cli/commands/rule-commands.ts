@@ -126,8 +126,7 @@ async function ruleOf(client: Client, pairing: string, { all, name, tag }: Match
     ...(tag === undefined ? [] : [{ by: 'tag' as const, tag }]),
   ];
   const [match, ...more] = matches;
-  if (match === undefined || more.length > 0)
-    throw new FarshoreError('ERR_REQUEST_INVALID', 'say one of --all, --name and --tag');
+  if (match === undefined || more.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'say one of --all, --name and --tag');
   return { pairing: (await findPairing(client, pairing)).id, match };
 }
 
