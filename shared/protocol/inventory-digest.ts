@@ -64,10 +64,7 @@ export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
     replication.settings.compression,
     replication.settings.authentication,
   ];
-  return sha256(
-    JSON.stringify([
-      ...['vm', ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch],
-      ...(tags === undefined ? [] : [[...tags].sort()]),
-    ]),
-  );
+  const told: unknown[] = [ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch];
+  if (tags !== undefined) told.push([...tags].sort());
+  return sha256(JSON.stringify(['vm', ...told]));
 }

@@ -1,6 +1,7 @@
 /** Changing a pairing in use, as sentences: what holds at once, what each VM gets, and what cannot be changed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import { World } from '../support/world.ts';
@@ -165,7 +166,8 @@ test('fewer recovery points are not deleted unless a person says so; it tells ho
   const said = await world.ask({ ...fewer, id: world.newJobId(), deleteRecoveryPoints: { reason: 'the storage is full' } });
   await world.settles(said);
   assert.equal(await stateOf(world, said), 'succeeded');
-  assert.equal(((await world.job(said))?.job.input as { reason: string }).reason, 'the storage is full');
+  const { reason } = JobInput.parse((await world.job(said))?.job.input);
+  assert.equal(reason, 'the storage is full');
   await world.clock.advance(60_000);
   assert.equal(pointsAt(world, 'vm-1').length, 2);
   await world.finishes();
