@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { type ProtectionPolicy, settingsOf } from '../../shared/domain/policy.ts';
+import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import type { NetworkId } from '../../shared/ids.ts';
-import type { Pairing, ProtectedVm } from './store.ts';
 
 export interface VmSettings {
   /** Null: never. */
@@ -14,22 +14,23 @@ export interface VmSettings {
 }
 export type VmSetting = keyof VmSettings;
 
+type NetworkMap = readonly { readonly from: NetworkId; readonly to: NetworkId }[];
+
 export const noSettings: VmSettings = { policy: null, networks: null };
 
 /** Of what a site is told; the rest of a policy is for us. */
 export const policyDigest = (policy: ProtectionPolicy): string => digestOf(settingsOf(policy));
 
 /** The order of the map does not count. */
-export const networksDigest = (networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[]): string =>
-  digestOf(networks.map(({ from, to }) => `${from} ${to}`).sort());
+export const networksDigest = (networks: NetworkMap): string => digestOf(networks.map(({ from, to }) => `${from} ${to}`).sort());
 
-export function wantedSettings({ policy, networks }: Pick<Pairing, 'policy' | 'networks'>) {
+export function wantedSettings({ policy, networks }: { readonly policy: ProtectionPolicy; readonly networks: NetworkMap }) {
   return { policy: policyDigest(policy), networks: networksDigest(networks) };
 }
 
 /** A VM that replicates back has its own networks at the primary site, not mapped ones. */
 export function settingsBehind(
-  { applied, replicatesFrom }: Pick<ProtectedVm, 'applied' | 'replicatesFrom'>,
+  { applied, replicatesFrom }: { readonly applied: VmSettings; readonly replicatesFrom: ActiveLocation },
   wanted: VmSettings,
 ): VmSetting[] {
   const concerns: readonly VmSetting[] = replicatesFrom === 'primary' ? ['policy', 'networks'] : ['policy'];

@@ -32,7 +32,7 @@ export function prepareHostsWork(world: World, door: ReplicationDoor, preparatio
     },
     effect() {
       world.preparations.put(preparation);
-      joinPlanted(world, preparation);
+      joinPlanted(world.vms, preparation, world.clock.now());
       return { address };
     },
     lie: () => ({ address: door.lastAddress() ?? '127.0.0.1:1' }),

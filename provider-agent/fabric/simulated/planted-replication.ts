@@ -7,7 +7,7 @@ import type { HostsPreparation } from '../fabric.ts';
 import { nameUuid } from './name-uuid.ts';
 import type { ReplicationDefinition } from './site-definition.ts';
 import { notReplicated, type ReplicationRecord } from './vm-record.ts';
-import type { World } from './world.ts';
+import type { VmStore } from './vm-store.ts';
 
 const NOT_KNOWN = {
   siteId: SiteId.parse(nameUuid('a site of another site file')),
@@ -33,18 +33,17 @@ export function plantedReplication(replicates: ReplicationDefinition | null, now
 }
 
 /** The hosts of the cloud were prepared: what replicates with that peer by the site file sends and receives from now on. */
-export function joinPlanted(world: World, { cloudId, pairingId, peer }: HostsPreparation): void {
-  const now = world.clock.now();
-  for (const vm of world.vms.changedSince(0)) {
+export function joinPlanted(vms: VmStore, { cloudId, pairingId, peer }: HostsPreparation, now: number): void {
+  for (const vm of vms.changedSince(0)) {
     const { primary, replica } = vm.replication;
     if (vm.ref.cloudId !== cloudId) continue;
     if (primary?.pairingId === NOT_KNOWN.pairingId && primary.target.cloudId === peer.cloudId) {
       const target = { ...primary.target, siteId: peer.siteId };
-      world.vms.put({ ...vm, replication: { ...vm.replication, primary: { ...primary, pairingId, target } }, dueAt: now });
+      vms.put({ ...vm, replication: { ...vm.replication, primary: { ...primary, pairingId, target } }, dueAt: now });
     }
     if (replica?.pairingId === NOT_KNOWN.pairingId && replica.cloudId === peer.cloudId) {
       const known = { ...replica, siteId: peer.siteId, pairingId, lastReceivedAt: now };
-      world.vms.put({ ...vm, replication: { ...vm.replication, replica: known } });
+      vms.put({ ...vm, replication: { ...vm.replication, replica: known } });
     }
   }
 }
