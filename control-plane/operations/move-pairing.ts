@@ -35,6 +35,7 @@ export const compileMovePairing: Compile<'movePairing'> = async (request, actor,
     vms.map(({ vmId }) => vmId),
     actor,
     ports,
+    to.recovery,
   );
   const removesWithin = ports.presence.isConnected(from.recovery.siteId) ? BEGIN_WITHIN_SECONDS : LEFT_WITHIN_SECONDS;
   const mover = await store.accounts.findUserByName(actor.name);

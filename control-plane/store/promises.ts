@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts';
 import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
 import type { Tables } from './tables.ts';
 import { lastEpochs } from './vm-epochs.ts';
-import { type VmSettings, wantedSettings } from './vm-settings.ts';
+import { type VmSetting, type VmSettings, wantedSettings } from './vm-settings.ts';
 
 export class Promises implements PromiseStore {
   readonly #connection: Connection;
@@ -57,9 +57,11 @@ export class Promises implements PromiseStore {
         .where('busy_with', 'is', null)
         .where('phase', 'in', ['protected', 'seeding']);
       const behind = free.where(({ eb, and, or }) => {
-        const differs = (column: AppliedColumn | AttemptedColumn, digest: string) => or([eb(column, 'is', null), eb(column, '!=', digest)]);
-        const lacks = (setting: 'policy' | 'networks') =>
-          and([differs(`applied_${setting}`, wanted[setting]), differs(`attempted_${setting}`, wanted[setting])]);
+        const lacks = (setting: VmSetting) => {
+          const [applied, attempted] = [`applied_${setting}`, `attempted_${setting}`] as const;
+          // Of a VM that is older than these columns nobody knows what a person kept: it is told as behind, and left to people.
+          return and([or([eb(applied, 'is', null), eb(applied, '!=', wanted[setting])]), eb(attempted, '!=', wanted[setting])]);
+        };
         return or([lacks('policy'), and([eb('replicates_from', '=', 'primary'), lacks('networks')])]);
       });
       return (await behind.orderBy('name').limit(most).execute()).map(toProtectedVm);
@@ -72,7 +74,6 @@ export class Promises implements PromiseStore {
 }
 
 type AppliedColumn = 'applied_policy' | 'applied_networks';
-type AttemptedColumn = 'attempted_policy' | 'attempted_networks';
 
 export function toPairing(row: Selectable<Tables['pairings']>): Pairing {
   return {
