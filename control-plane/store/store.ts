@@ -3,7 +3,7 @@
  * know only these interfaces; `sqlite.ts` is the embedded database behind them.
  *
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
- * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
+ * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`. Moments are milliseconds since 1970 throughout.
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
@@ -28,41 +28,10 @@ import type {
 } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { AccountStore } from './account-store.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
 import type { MovedRules, RuleStore } from './rule-store.ts';
 import type { VmSettings } from './vm-settings.ts';
-
-export type Role = 'owner' | 'operator' | 'viewer';
-
-/** Moments are milliseconds since 1970 throughout. */
-export interface Vault {
-  readonly id: VaultId;
-  readonly name: string;
-  readonly createdAt: number;
-}
-
-export interface User {
-  readonly id: UserId;
-  readonly vaultId: VaultId;
-  readonly name: string;
-  readonly role: Role;
-  /** As `hashPassword` wrote it. */
-  readonly passwordHash: string;
-  readonly createdAt: number;
-}
-
-/** A browser session or an API token: what lets a request in. Only the SHA-256 of its secret is stored. */
-export interface Credential {
-  readonly hash: string;
-  readonly vaultId: VaultId;
-  readonly userId: UserId;
-  readonly kind: 'session' | 'token';
-  readonly name: string;
-  /** At most the user's role; a token may have less. */
-  readonly role: Role;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-}
 
 export interface Site {
   readonly id: SiteId;
@@ -360,21 +329,6 @@ export interface PromiseStore {
   vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]>;
   /** Of VMs whose protection has ended after an ownership decision. */
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
-}
-
-export interface AccountStore {
-  /** Makes vault and owner if there is no vault yet; false when somebody was faster. */
-  createFirst(vault: Vault, owner: User): Promise<boolean>;
-  vaults(): Promise<Vault[]>;
-  addUser(user: User): Promise<void>;
-  users(vaultId: VaultId): Promise<User[]>;
-  /** Names of users are unique over all vaults. */
-  findUserByName(name: string): Promise<User | null>;
-  findUser(vaultId: VaultId, id: UserId): Promise<User | null>;
-  addCredential(credential: Credential): Promise<void>;
-  findCredential(hash: string): Promise<Credential | null>;
-  credentials(vaultId: VaultId, kind: Credential['kind']): Promise<Credential[]>;
-  removeCredential(vaultId: VaultId, hash: string): Promise<boolean>;
 }
 
 /** Small documents of the installation that outlive a restart: the set-up secret's hash, key material by name. */

@@ -18,7 +18,8 @@ import type {
   VaultId,
   VmId,
 } from '../../shared/ids.ts';
-import type { Credential, JobKind, Pairing, Role } from './store.ts';
+import type { Credential, Role } from './account-store.ts';
+import type { JobKind, Pairing } from './store.ts';
 
 interface InVault {
   vault_id: VaultId;
