@@ -124,6 +124,7 @@ async function listenForPeople(config: ServerConfig, parts: Parts): Promise<{ cl
     log,
     operations: core.operations,
     presence: core.hub,
+    looks: core.hub,
     registration: { address, authorityDigest: keys.authority.digest },
     revokeAgent: (vaultId, id) => agents.revoke(vaultId, id),
   });

@@ -7,6 +7,7 @@ import type { AgentId, VaultId } from '../shared/ids.ts';
 import { type Clock, type Log, pause, type Random } from '../shared/ports.ts';
 import type { Verifier } from '../shared/protocol/envelope.ts';
 import { AgentChannel, type ChannelStatus } from './channel/channel.ts';
+import { Lease } from './channel/lease.ts';
 import type { Dial } from './channel/link.ts';
 import type { EgressRecord, InventorySource } from './channel/session.ts';
 import { FabricCalls } from './commands/fabric-calls.ts';
@@ -16,6 +17,7 @@ import type { NetworkLooks } from './commands/network-looks.ts';
 import { CommandRunner } from './commands/runner.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import { Observer } from './observe/observer.ts';
+import { PointsReport } from './observe/points-report.ts';
 import { ScriptsReport } from './observe/scripts-report.ts';
 import type { Scripts } from './scripts/scripts.ts';
 import type { Journal } from './state/journal.ts';
@@ -44,9 +46,9 @@ export interface AgentSettings {
   readonly fabricCallLimitMs: number;
   readonly fabricCallsAtOnce: number;
   readonly inventoryEveryMs: number;
-  /** How long a stop waits for commands under way; the rest is resumed by the next start. */
+  /** How long a stop waits for commands under way; the rest waits in the journal until it is asked for again. */
   readonly drainMs: number;
-  /** How long a confirmed command is remembered. */
+  /** How long a confirmed command is remembered, and past its deadline one that nobody asks for. */
   readonly rememberMs: number;
 }
 
@@ -76,8 +78,7 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
   const clock = life.clock(ports.clock);
   const { runner, channel } = connectParts(ports, settings, life, clock);
   const { journal } = ports;
-  forgetDaily(journal, clock, settings.rememberMs, ports.log);
-  runner.resume();
+  forgetDaily(journal, runner, clock, settings.rememberMs, ports.log);
   channel.start();
   return {
     reconnect: (reason) => channel.reconnect(reason),
@@ -101,8 +102,9 @@ export function startAgentCore(ports: AgentCorePorts): AgentCore {
 function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Lifeline, clock: Clock) {
   const { identity, agentVersion, journal, fabric, verifier, certificates, network, scripts, egress, dial, random, log } = ports;
   const calls = new FabricCalls({ fabric, clock, life, limitMs: settings.fabricCallLimitMs, atOnce: settings.fabricCallsAtOnce });
+  const looks = calls.limited(() => {});
   const observer = new Observer({
-    fabric: calls.limited(() => {}),
+    fabric: looks,
     clock,
     log,
     everyMs: settings.inventoryEveryMs,
@@ -110,11 +112,14 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
   });
   const held: Scripts = { list: () => life.hold(() => scripts.list()), run: (order) => life.hold(() => scripts.run(order)) };
   const report = new ScriptsReport({ scripts: held, clock, log, onChanged: () => channel.inventoryChanged() });
+  const lease = new Lease(clock);
+  const points = new PointsReport({ fabric: looks, log, onChanged: () => channel.inventoryChanged() });
   const runner = new CommandRunner({
     identity,
     verifier,
     journal,
     calls,
+    lease,
     certificates,
     network: {
       connects: (...args) => life.hold(() => network.connects(...args)),
@@ -127,7 +132,7 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     onFinished: (finished) => channel.finished(finished),
     onProgress: (commandId, stage) => channel.progress(commandId, stage),
     onRefused: (code) => channel.refused(code),
-    onNotTaken: () => channel.drop('a command could not be written down'),
+    onNotTaken: () => channel.drop('a command was not taken on'),
   });
   const channel = new AgentChannel({
     agentId: identity.agentId,
@@ -139,15 +144,16 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     log,
     intake: runner,
     outcomes: journal,
-    inventory: withScripts(observer, report),
+    lease,
+    inventory: together(observer, report, points),
     defer: (callback) => ports.defer(() => life.isCut || callback()),
     onStatus: (status) => ports.onStatus?.(status),
   });
   return { runner, channel };
 }
 
-/** What the site reports: its scripts, a short list, before its inventory, a long one. */
-function withScripts(observer: Observer, report: ScriptsReport): InventorySource {
+/** What the site reports: answers to whoever waits, its scripts, a short list, and its inventory, a long one. */
+function together(observer: Observer, report: ScriptsReport, points: PointsReport): InventorySource {
   return {
     get digest() {
       return observer.digest;
@@ -157,15 +163,19 @@ function withScripts(observer: Observer, report: ScriptsReport): InventorySource
       observer.connected(inventory);
     },
     want: (tags) => observer.want(tags),
-    next: () => report.next() ?? observer.next(),
+    asked: (question) => void points.asked(question),
+    next: () => points.next() ?? report.next() ?? observer.next(),
     disconnected() {
+      points.disconnected();
       report.disconnected();
       observer.disconnected();
     },
   };
 }
 
-function forgetDaily(journal: Journal, clock: Clock, rememberMs: number, log: Log): void {
-  journal.prune(clock.now() - rememberMs).catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
-  clock.after(DAY_MS, () => forgetDaily(journal, clock, rememberMs, log));
+function forgetDaily(journal: Journal, runner: CommandRunner, clock: Clock, rememberMs: number, log: Log): void {
+  const before = clock.now() - rememberMs;
+  const forgotten = Promise.all([runner.forget(before), journal.prune(before)]);
+  forgotten.catch((error: unknown) => log.warn({ err: error }, 'journal could not be pruned'));
+  clock.after(DAY_MS, () => forgetDaily(journal, runner, clock, rememberMs, log));
 }

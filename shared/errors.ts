@@ -31,7 +31,7 @@ export const errorCodes = {
 
   // Operations
   ERR_OPERATION_NOT_ALLOWED: { http: 409, retryable: false, cause: 'The phase of the VM does not allow this operation.', remedy: 'See allowedOperations of the VM.' },
-  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it.' },
+  ERR_VM_BUSY: { http: 409, retryable: true, cause: 'Another job works on this VM.', remedy: 'Wait for the job named, or decide it. One that only waits for a copy can be cancelled.' },
   ERR_AGENT_OFFLINE: { http: 503, retryable: true, cause: 'The provider agent of the site is not connected.', remedy: 'Check the agent and its way out to the control plane.' },
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
@@ -40,9 +40,11 @@ export const errorCodes = {
   ERR_POINTS_WOULD_GO: { http: 409, retryable: false, cause: 'Fewer recovery points would be kept than there are now, and those beyond would be deleted.', remedy: 'See how many of each VM. If that is meant, say so and why (--delete-recovery-points), which is kept.' },
   ERR_NOT_A_PAIR: { http: 409, retryable: false, cause: 'What the primary sent last has not arrived at the replica that is here.', remedy: 'Look where the primary replicates to: this replica may be that of an earlier replication.' },
   ERR_TIME_LIMIT: { http: 504, retryable: false, cause: 'It was not done within its time limit; how far it came is not known.', remedy: 'Nothing that follows needs it. Look at the site when you can.' },
+  ERR_SITE_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the site was heard a moment ago, or has had no time to come back to a control plane that has just started: it may still act.', remedy: 'Wait until the moment named. Do not give the site up when its agent is back by then.' },
   ERR_SITE_GIVEN_UP: { http: 409, retryable: false, cause: 'A person decided not to wait for the agent of the site any more; what was done there is not known.', remedy: 'Look at the site when it can be reached again, before anything is started there; then retry or skip the step.' },
+  ERR_PROTECTED_ANEW: { http: 409, retryable: false, cause: 'The VM was protected again since its protection was ended by force, and the step would end the new one.', remedy: 'Skip the step (farshore jobs skip): whatever was left there is cleaned, or the VM could not have been protected again.' },
   ERR_DRILL_COPIES: { http: 409, retryable: false, cause: 'Test copies of a drill are there, and the request does not say what shall become of them.', remedy: 'Clean the drill up first (farshore drills clean-up), or say that they may stay (--drill-copies leave).' },
-  ERR_PLAN_NOT_APPROVED: { http: 409, retryable: false, cause: 'In this vault only a version of a plan that a second person approved is failed over.', remedy: 'Have it approved (farshore plans approve); in an emergency run it with --emergency and a reason, which is kept.' },
+  ERR_PLAN_NOT_APPROVED: { http: 409, retryable: false, cause: 'In this vault only a version of a plan that a second person approved is failed over, or runs its scripts in a drill.', remedy: 'Have it approved (farshore plans approve). In an emergency a failover, and no drill, runs with --emergency and a reason, which is kept.' },
   ERR_OWN_APPROVAL: { http: 403, retryable: false, cause: 'Whoever saved a version of a plan cannot approve it.', remedy: 'Ask another operator or owner of the vault.' },
   ERR_COMMAND_OVERDUE: { http: 504, retryable: true, cause: 'The agent has not answered by the deadline; what it did is not known.', remedy: 'When the agent is back it reports; or look at the site and decide the step.' },
 
@@ -75,6 +77,7 @@ export const errorCodes = {
   ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
   ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
   ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the replication of the VM at the site named.' },
+  ERR_REPLICA_FAILED_OVER: { http: 409, retryable: false, cause: 'The replica was failed over at its site before, by hand or by a job that was broken off, so it takes no changes.', remedy: 'Look at the site whether anybody works on it. If nobody does, take that failover back there (Stop-VMFailover) and repeat the operation.' },
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
   ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },
   ERR_NO_ADDRESS: { http: 409, retryable: false, cause: 'The static pool at the recovery site has no free address.', remedy: 'Widen the pool or release addresses.' },
@@ -99,7 +102,7 @@ export const errorCodes = {
   ERR_SCRIPT_UNKNOWN: { http: 409, retryable: false, cause: 'The agent went down while the script ran: whether it ended, and how, is not known. It was not run again.', remedy: 'Look at the site what it has done. Then retry, which runs it again, or skip.' },
 
   // Everything else
-  ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone.', remedy: 'Mend what failed there and start the operation again.' },
+  ERR_PREDECESSOR_FAILED: { http: 409, retryable: false, cause: 'A step that this one needs was undone, or has failed.', remedy: 'Mend what failed there and start the operation again.' },
   ERR_CANCELLED: { http: 409, retryable: false, cause: 'A person cancelled it.', remedy: 'Start it again if it is still wanted.' },
   ERR_STORE_FAILED: { http: 500, retryable: true, cause: 'The database could not write.', remedy: 'Check disk space and the health of the disk.' },
   ERR_INTERNAL: { http: 500, retryable: false, cause: 'A fault in Farshore.', remedy: 'Report it with the log of the moment.' },

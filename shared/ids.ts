@@ -54,6 +54,12 @@ export type StepId = z.infer<typeof StepId>;
 export const CommandId = z.string().min(1).max(200).brand('CommandId');
 export type CommandId = z.infer<typeof CommandId>;
 
+/** Attempts of one step, and what undoes them. */
+export function isOfSameStep(one: CommandId, other: CommandId): boolean {
+  const stepOf = (id: CommandId) => id.replace(/\/\d+(\/undo)?$/, '');
+  return stepOf(one) === stepOf(other);
+}
+
 /** Where a VM stands: its cloud at the site that is spoken to. One site may carry both clouds of a pairing. */
 export const VmRef = z.strictObject({ cloudId: CloudId, vmId: VmId });
 export type VmRef = z.infer<typeof VmRef>;

@@ -4,7 +4,7 @@ import type { Role } from '../../shared/api/fields.ts';
 import type { RouteAnswerGiven, RouteId, RouteInput, Routes } from '../../shared/api/routes.ts';
 import type { AgentId, VaultId } from '../../shared/ids.ts';
 import type { Clock, Log, Random } from '../../shared/ports.ts';
-import type { Operations, Presence } from '../operations/operations.ts';
+import type { Operations, Presence, SiteLooks } from '../operations/operations.ts';
 import type { Credential, User } from '../store/account-store.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Store } from '../store/store.ts';
@@ -13,6 +13,7 @@ export interface ApiPorts {
   readonly store: Store;
   readonly operations: Operations;
   readonly presence: Presence;
+  readonly looks: SiteLooks;
   readonly bell: Bell;
   readonly clock: Clock;
   readonly random: Random;

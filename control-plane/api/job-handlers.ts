@@ -4,7 +4,7 @@ import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
 import { buildReport } from '../reports/report.ts';
-import type { Job } from '../store/store.ts';
+import type { Job, ProtectedVm } from '../store/store.ts';
 import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { jobAnswer, jobDetail } from './job-view.ts';
 import { readLastHeard } from './observation.ts';
@@ -78,7 +78,8 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
       store.jobs.facts(vaultId, id),
       store.promises.protectedVms(vaultId),
     ]);
-    const takesItselfBackAt = vms.find(({ commitWindow }) => commitWindow?.failover === id)?.commitWindow?.endsAt ?? null;
+    const isOpen = ({ commitWindow }: ProtectedVm) => commitWindow?.failover === id && commitWindow.lapsed === null;
+    const takesItselfBackAt = vms.find(isOpen)?.commitWindow?.endsAt ?? null;
     return { job, graph, facts, takesItselfBackAt, names: new Map(vms.map((vm) => [vm.id, vm.name])) };
   }
 }

@@ -95,7 +95,11 @@ function awaitedAgents(state: RunState<StepWork>, log: readonly Fact[], agentOf:
   for (const fact of log) if (fact.type === 'started' || fact.type === 'undoStarted') handedOutAt.set(fact.step, fact.at);
   const open = [...state.views()].flatMap(({ step, status }) => {
     const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
-    return work ? [{ siteId: work.siteId, beginBy: (handedOutAt.get(step.id) ?? now) + work.beginWithinSeconds * 1000 }] : [];
+    if (!work) return [];
+    const { siteId, otherEnd, beginWithinSeconds } = work;
+    const beginBy = (handedOutAt.get(step.id) ?? now) + beginWithinSeconds * 1000;
+    // Nothing is to be begun at the other end.
+    return [{ siteId, beginBy }, ...(otherEnd ? [{ siteId: otherEnd, beginBy: Number.POSITIVE_INFINITY }] : [])];
   });
   return [...Map.groupBy(open, ({ siteId }) => siteId)].flatMap(([siteId, steps]) => {
     const { siteName, isConnected, lastHeardAt } = agentOf(siteId);

@@ -4,12 +4,14 @@
  */
 import type { RouteAnswerGiven } from '../../shared/api/routes.ts';
 import { readDocument } from '../../shared/document.ts';
+import { unknownNetworks } from '../../shared/domain/drill-schedule.ts';
 import { type SiteCounts, severalSitesProblems } from '../../shared/domain/plan-actions.ts';
 import { type NamedVm, type ResolvedMember, resolveMembers } from '../../shared/domain/plan-members.ts';
-import { hasReadableActions, hasReadableMembers, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
+import { hasReadableActions, hasReadableDrill, hasReadableMembers, RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
+import { namedNetworks } from '../operations/drill-schedules.ts';
 import type { Presence } from '../operations/operations.ts';
 import type { CloudRef, Pairing, Plan, ProtectedVm, Store, VmObservation } from '../store/store.ts';
 import { checkScripts, type SitesOf } from './plan-scripts.ts';
@@ -47,6 +49,7 @@ export async function readPlan(
   const vault = await readVault(store, vaultId);
   const [vms, sitesOf] = [namedIn(vault), pairedSites(vault)];
   const unprotected = unprotectedIn(vault, await store.observations.vms(vaultId));
+  const networks = await namedNetworks(vaultId, store);
   const KnownPlan = RecoveryPlan.superRefine(
     (plan, context) => {
       if (name !== undefined && plan.name !== name) {
@@ -69,20 +72,28 @@ export async function readPlan(
       }
     },
     { when: ({ value }) => hasReadableMembers(value) },
-  ).superRefine(
-    (plan, context) => {
-      const { members } = resolveMembers(plan, vms);
-      const problems = [...severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf))];
-      if (notes !== undefined && presence !== undefined) {
-        const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => vault.names.site(id) || id });
-        notes.push(...scripts.notes);
-        problems.push(...scripts.problems);
-      }
-      for (const { path, message, allowed } of problems)
-        context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
-    },
-    { when: ({ value }) => hasReadableActions(value) },
-  );
+  )
+    .superRefine(
+      (plan, context) => {
+        const { members } = resolveMembers(plan, vms);
+        const problems = [...severalSitesProblems(plan.groups, siteCounts(plan, members, sitesOf))];
+        if (notes !== undefined && presence !== undefined) {
+          const scripts = checkScripts(plan, members, { sitesOf, presence, nameOf: (id) => vault.names.site(id) || id });
+          notes.push(...scripts.notes);
+          problems.push(...scripts.problems);
+        }
+        for (const { path, message, allowed } of problems)
+          context.addIssue({ code: 'custom', path: [...path], message, params: { allowed } });
+      },
+      { when: ({ value }) => hasReadableActions(value) },
+    )
+    .superRefine(
+      ({ drill }, context) => {
+        for (const { path, message, allowed } of unknownNetworks(drill, networks))
+          context.addIssue({ code: 'custom', path: ['drill', ...path], message, params: { allowed } });
+      },
+      { when: ({ value }) => hasReadableDrill(value) },
+    );
   return readDocument(text, fileName, KnownPlan, MAX_LENGTH);
 }
 

@@ -3,20 +3,21 @@
 import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import type { Observation } from '../../shared/api/sites.ts';
-import { issuesOf, vmIssues } from '../../shared/domain/health.ts';
-import { allowedOperations } from '../../shared/domain/protected-vm.ts';
+import { AGENT_AWAY, issuesOf, vmIssues, windowIssue } from '../../shared/domain/health.ts';
+import { allowedOperations, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
+import { sidesOf } from '../operations/compile.ts';
 import type { CloudRef, Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
 import { settingsBehind, wantedSettings } from '../store/vm-settings.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 import { observationAnswer, readLastHeard } from './observation.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
 
-type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm';
+type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm' | 'listRecoveryPoints';
 
-export function protectionHandlers({ store, presence, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function protectionHandlers({ store, presence, looks, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async listPairings({ caller }) {
       const names = await readNames(store, caller.vaultId);
@@ -41,6 +42,24 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
       const [answer] = await vmAnswers(caller.vaultId, vms);
       if (answer === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
       return answer;
+    },
+
+    async listRecoveryPoints({ caller, params }) {
+      const { vaultId } = caller;
+      const [vm] = await store.promises.protectedVms(vaultId, { ids: [params.protectedVmId] });
+      const pairing = vm && (await store.promises.findPairing(vaultId, vm.pairingId));
+      if (!vm || !pairing) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
+      const { siteId, ref } = sidesOf({ vm, pairing }).target;
+      const points = await looks.recoveryPoints(siteId, ref);
+      const now = clock.now();
+      return {
+        siteId,
+        siteName: (await readNames(store, vaultId)).site(siteId),
+        askedAt: isoMoment(now),
+        recoveryPoints: points
+          .map((point) => ({ ...point, ageSeconds: Math.max(0, Math.floor((now - Date.parse(point.at)) / 1000)) }))
+          .sort((a, b) => a.ageSeconds - b.ageSeconds),
+      };
     },
   };
 
@@ -80,14 +99,29 @@ export function protectionHandlers({ store, presence, clock }: ApiPorts): Handle
         epoch,
         busyWith,
         drill,
-        takesItselfBackAt: vm.commitWindow && isoMoment(vm.commitWindow.endsAt),
+        takesItselfBackAt: vm.commitWindow?.lapsed === null ? isoMoment(vm.commitWindow.endsAt) : null,
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
-        issues: issuesOf({ phase, activeLocation, power, sending, isBehind }).map((issue) => ({ issue, ...vmIssues[issue] })),
+        issues: [
+          ...issuesOf({ phase, activeLocation, power, sending, isBehind }).map((issue) => ({ issue, ...vmIssues[issue] })),
+          ...windowIssues(vm, pairing, at),
+        ],
         primary,
         recovery,
       };
     });
+  }
+
+  function windowIssues(vm: ProtectedVm, pairing: Pairing | undefined, now: number): ProtectedVmAnswer['issues'] {
+    const { commitWindow, phase } = vm;
+    if (commitWindow === null || commitWindow.endsAt > now) return [];
+    const isAway = pairing !== undefined && ![pairing.primary, pairing.recovery].every(({ siteId }) => presence.isConnected(siteId));
+    // On its way back, or to another recovery point.
+    const reason = phase === 'failedOver' ? whyNot(vm, 'takeBack') || (isAway ? AGENT_AWAY : '') : '';
+    const found = windowIssue({ lapsed: commitWindow.lapsed, reason });
+    if (found === null) return [];
+    const { cause, remedy } = vmIssues[found.issue];
+    return [{ issue: found.issue, cause: `${cause} Reason: ${found.why}.`, remedy }];
   }
 }
 

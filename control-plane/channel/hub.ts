@@ -5,8 +5,9 @@
  * It is what operations call their dispatcher and their presence.
  */
 import { FarshoreError } from '../../shared/errors.ts';
-import type { AgentId, SiteId, VaultId } from '../../shared/ids.ts';
+import type { AgentId, SiteId, VaultId, VmRef } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
+import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend, Signer } from '../../shared/protocol/envelope.ts';
 import { limits, RateLimit } from '../../shared/protocol/limits.ts';
 import type { Bell } from '../store/bell.ts';
@@ -111,6 +112,13 @@ export class Hub {
   scriptsOf(siteId: SiteId): readonly SiteScript[] | null {
     const session = this.#sessions.get(siteId);
     return session?.isUp ? session.scripts : null;
+  }
+
+  /** The recovery points that a replica at the site has now. Throws ERR_AGENT_OFFLINE, ERR_FABRIC_TIMEOUT, or what the site answers. */
+  async recoveryPoints(siteId: SiteId, vm: VmRef): Promise<readonly RecoveryPointReport[]> {
+    const session = this.#sessions.get(siteId);
+    if (!session?.isUp) throw new FarshoreError('ERR_AGENT_OFFLINE', 'the agent of the site is not connected');
+    return session.points.ask(vm);
   }
 
   /** Ends the session of a revoked agent at once, and lets none begin. That the store knows is the caller's part, and first. */

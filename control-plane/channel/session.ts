@@ -20,6 +20,7 @@ import type { Store } from '../store/store.ts';
 import { CommandQueue } from './command-queue.ts';
 import { InventoryIntake } from './inventory-intake.ts';
 import { type CloseCode, closeCodes, type Link, type LinkEvents } from './link.ts';
+import { PointsQuestions } from './points-questions.ts';
 
 /** What the channel needs of operations; main hands it over. */
 export interface AgentWork {
@@ -79,6 +80,7 @@ export class Session implements LinkEvents {
   readonly agent: AdmittedAgent;
   /** What it has told of the scripts of its site; none until then. */
   scripts: readonly SiteScript[] = [];
+  readonly points: PointsQuestions;
   readonly #ports: SessionPorts;
   readonly #inventory: InventoryIntake;
   #commands: CommandQueue | null = null;
@@ -98,6 +100,7 @@ export class Session implements LinkEvents {
     this.#ports = ports;
     this.#heardAt = clock.now();
     this.#cancelTimer = clock.after(HELLO_WITHIN_MS, () => this.close(closeCodes.silent, 'no hello came in time'));
+    this.points = new PointsQuestions((message) => this.#send(message), clock);
     const sendAll = () => this.#send({ type: 'inventory.sendAll' });
     this.#inventory = new InventoryIntake({ ...agent, observations: store.observations, bell, clock, log, sendAll });
   }
@@ -145,6 +148,7 @@ export class Session implements LinkEvents {
     this.#state = 'ended';
     this.#cancelTimer();
     this.#commands?.stop();
+    this.points.end();
     log.info({ ...this.agent, reason, wasUp }, 'agent disconnected');
     onEnded();
     return true;
@@ -181,6 +185,8 @@ export class Session implements LinkEvents {
       case 'scripts.changed':
         this.scripts = message.scripts;
         return;
+      case 'recoveryPoints.told':
+        return this.points.told(message);
     }
   }
 

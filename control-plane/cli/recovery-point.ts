@@ -2,7 +2,7 @@
 import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 
-export const POINTS = 'latest, latest-application-consistent, or the id of a recovery point';
+export const POINTS = 'latest, latest-application-consistent, or the id of one that `vms points` lists';
 
 /** Hyper-V Replica numbers its points with GUIDs. */
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

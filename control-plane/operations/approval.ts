@@ -1,4 +1,4 @@
-/** Whether a target may be failed over in a vault that asks for approval: an approved version of a plan, or an emergency with its reason. */
+/** Whether a target may be failed over, or run scripts in a drill, in a vault that asks for approval: an approved version of a plan, or an emergency with its reason. */
 import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import type { RunApproval } from '../../shared/api/run-approval.ts';
 import { FarshoreError } from '../../shared/errors.ts';

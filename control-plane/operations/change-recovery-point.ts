@@ -60,7 +60,14 @@ function changeSteps(member: TargetVm, recoveryPoint: RecoveryPointChoice): Step
       ...step,
       id: again,
       title: `fail over ${name} to the point chosen`,
-      work: { ...work, kind: 'failover.execute', args: { vm: ref, recoveryPoint } },
+      work: {
+        ...work,
+        kind: 'failover.execute',
+        args: { vm: ref, recoveryPoint },
+        vm: { id, marks: { skipped: 'failoverInterrupted' } },
+      },
+      // It is a replica again, which nobody can start: to be failed over once more, or taken back.
+      skipEndsScope: true,
       needs: [back],
     },
     {

@@ -16,7 +16,7 @@ export function chooseMembers(target: ResolvedTarget, operation: VmOperation, di
   const groups = target.groups.map((group) => ({
     ...group,
     vms: group.vms.filter(({ vm }) => {
-      const isOtherWay = vm.phase === 'protected' && vm.replicatesFrom !== source;
+      const isOtherWay = whyNot(vm, operation) === '' && vm.replicatesFrom !== source;
       const elsewhere = `it runs at the ${vm.activeLocation} site already: only the other direction is open to it`;
       const reason = vm.busyWith ? '' : isOtherWay ? elsewhere : whyNot(vm, operation);
       if (reason !== '') skipped.push({ name: vm.name, reason });

@@ -21,7 +21,7 @@ export const compileCleanUpTest: Compile<'cleanUpTest'> = async (request, actor,
   const copies = new Map(graph.steps.flatMap(({ id, work }) => (work?.kind === 'drill.copy' ? [[id, work] as const] : [])));
   const steps = vms.flatMap((vm): Step<StepWork>[] => {
     const copy = copies.get(copyStepOf(vm.id));
-    return copy === undefined ? [] : [cleanUpStep(vm, copy)];
+    return copy === undefined ? [] : [cleanUpStep(vm, copy, drill.id)];
   });
   await refuseUnlessConnected(
     steps.flatMap(({ work }) => (work ? [work.siteId] : [])),
@@ -52,7 +52,7 @@ async function leftOf(id: JobId, actor: Actor, { store }: CompilePorts): Promise
   return { drill, vms };
 }
 
-function cleanUpStep({ id, name, epoch }: ProtectedVm, { siteId, args }: StepWork): Step<StepWork> {
+function cleanUpStep({ id, name, epoch }: ProtectedVm, { siteId, args }: StepWork, drill: JobId): Step<StepWork> {
   // The copy step knew its VM when the drill was compiled.
   const { vm } = args as ArgsOf<'drill.copy'>;
   return {
@@ -63,7 +63,7 @@ function cleanUpStep({ id, name, epoch }: ProtectedVm, { siteId, args }: StepWor
       epoch,
       beginWithinSeconds: BEGIN_WITHIN_SECONDS,
       kind: 'drill.cleanUp',
-      args: { vm },
+      args: { vm, drill },
       vm: { id, marks: { done: 'testCopyRemoved' } },
     },
     needs: [],

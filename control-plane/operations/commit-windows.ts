@@ -1,104 +1,121 @@
 /**
  * Failovers that take themselves back unless they are committed in time. When that is stands with the VMs, so it outlives this
- * process; here is only the looking: after a start, when a job has ended, and at the next moment. What is started is an ordinary
- * job to take back, and its id follows from that of the failover, so it can be asked for again and never runs twice.
+ * process; here is only the looking. What can be taken back is, by an ordinary job; the rest is tried again, and when its time is
+ * over its VMs say why. The ids of the jobs follow from that of the failover, so no job is asked for twice and no VM is tried twice.
  */
 import { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequestOf, Target } from '../../shared/api/operations.ts';
+import { AGENT_AWAY } from '../../shared/domain/health.ts';
+import { whyNot } from '../../shared/domain/protected-vm.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
-import { type JobId, PlanId } from '../../shared/ids.ts';
-import type { Clock, Log } from '../../shared/ports.ts';
-import type { Job, JobStore, OpenCommitWindow } from '../store/store.ts';
+import { type JobId, PlanId, type ProtectedVmId } from '../../shared/ids.ts';
+import type { Bell } from '../store/bell.ts';
+import type { Job, OpenCommitWindow, ProtectedVm, Store } from '../store/store.ts';
 import { derivedJobId } from './derived-job-id.ts';
-import type { Actor } from './operations.ts';
+import { LOOK_AGAIN_MS, type LookPorts, Looks } from './looks.ts';
+import type { Actor, Presence } from './operations.ts';
 
 /** No user can be called so: names of users have no spaces. */
 const ACTOR_NAME = 'Farshore (commit window)';
-/** While it cannot be taken back now: an agent is away, another job works on a VM. */
-const LOOK_AGAIN_MS = 15_000;
 /** Later than that nobody expects it any more, and what was written meanwhile would be lost. */
 const LAPSES_AFTER_MS = 3_600_000;
-/** Timers do not take a month. */
-const LONGEST_WAIT_MS = 3_600_000;
 
-export interface CommitWindowPorts {
-  readonly jobs: JobStore;
-  readonly clock: Clock;
-  readonly log: Log;
+export interface CommitWindowPorts extends LookPorts {
+  readonly store: Pick<Store, 'jobs' | 'promises'>;
+  readonly bell: Bell;
+  readonly presence: Pick<Presence, 'isConnected'>;
   start(request: OperationRequestOf<'takeBack'>, actor: Actor): Promise<unknown>;
 }
 
 export class CommitWindows {
   readonly #ports: CommitWindowPorts;
-  #cancelLook = () => {};
-  #isStopped = false;
-  #isLooking = false;
-  #isAskedAgain = false;
+  readonly #looks: Looks;
 
   constructor(ports: CommitWindowPorts) {
     this.#ports = ports;
+    this.#looks = new Looks('commit windows', ports, () => this.#lookOnce());
   }
 
-  /** Acts on every window that has ended, and looks again at the next moment that matters. One look at a time. */
+  /** Acts on every window that has ended, and looks again at the next moment that matters. */
   look(): void {
-    if (this.#isStopped) return;
-    this.#isAskedAgain = this.#isLooking;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    this.#cancelLook();
-    void this.#lookSurely().then((wait) => {
-      this.#isLooking = false;
-      if (this.#isAskedAgain) this.look();
-      else if (wait !== null && !this.#isStopped) this.#cancelLook = this.#ports.clock.after(wait, () => this.look());
-    });
+    this.#looks.look();
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#cancelLook();
+    this.#looks.stop();
   }
 
-  async #lookSurely(): Promise<number | null> {
-    try {
-      return await this.#lookOnce();
-    } catch (error) {
-      this.#ports.log.error({ err: error }, 'commit windows could not be looked at');
-      return LOOK_AGAIN_MS;
-    }
-  }
-
-  /** How long nothing is to be done; null where there is no window. */
   async #lookOnce(): Promise<number | null> {
-    const { jobs, clock } = this.#ports;
+    const { store, clock } = this.#ports;
     const waits: number[] = [];
-    for (const window of await jobs.commitWindows()) {
+    for (const window of await store.jobs.commitWindows()) {
       const left = window.endsAt - clock.now();
       if (left > 0) waits.push(left);
       else if (await this.#isOpenStill(window)) waits.push(LOOK_AGAIN_MS);
     }
-    return waits.length === 0 ? null : Math.min(LONGEST_WAIT_MS, ...waits);
+    return waits.length === 0 ? null : Math.min(...waits);
   }
 
   /** Whether it has to be looked at again without anything having happened. */
   async #isOpenStill(window: OpenCommitWindow): Promise<boolean> {
-    const { jobs, clock } = this.#ports;
     const { vaultId, failover, endsAt } = window;
-    const id = takeBackOf(failover);
-    const known = await jobs.find(vaultId, id);
-    // While it runs its own end will have us look; when it has ended and VMs are left, a person left them there.
-    if (known !== null) return known.endedAt === null ? false : this.#lapse(window, 'it was tried, and a person left VMs where they are');
-    if (clock.now() > endsAt + LAPSES_AFTER_MS) return this.#lapse(window, 'it was not possible within an hour of its moment');
-    try {
-      await this.#takeBack(window, id);
+    const before = await this.#takeBacksOf(window);
+    const tried = (isEnded: boolean) => new Set(before.filter(({ endedAt }) => (endedAt !== null) === isEnded).flatMap(vmsOf));
+    const [ended, underWay] = [tried(true), tried(false)];
+    await this.#lapse(
+      window,
+      window.vms.filter((vm) => ended.has(vm)),
+      'it was tried, and a person left it where it is',
+    );
+    // While a job runs its own end will have us look.
+    const left = await this.#ports.store.promises.protectedVms(vaultId, {
+      ids: window.vms.filter((vm) => !ended.has(vm) && !underWay.has(vm)),
+    });
+    const reasons = await this.#reasons(left);
+    if (this.#ports.clock.now() > endsAt + LAPSES_AFTER_MS) {
+      for (const [why, vms] of Map.groupBy(left, ({ id }) => reasons.get(id) || 'nothing could begin it within an hour of its moment'))
+        await this.#lapse(
+          window,
+          vms.map(({ id }) => id),
+          why,
+        );
       return false;
+    }
+    const ready = left.flatMap(({ id }) => (reasons.get(id) === '' ? [id] : []));
+    if (ready.length === 0) return left.length > 0;
+    try {
+      await this.#takeBack(window, takeBackOf(failover, before.length + 1), ready);
+      return ready.length < left.length;
     } catch (error) {
       this.#ports.log.warn({ err: error, vaultId, failover }, 'a failover that was not committed in time cannot be taken back now');
       return true;
     }
   }
 
-  async #takeBack({ vaultId, failover, vms }: OpenCommitWindow, id: JobId): Promise<void> {
-    const job = await this.#ports.jobs.find(vaultId, failover);
+  /** The jobs that it has started so far. */
+  async #takeBacksOf({ vaultId, failover }: OpenCommitWindow): Promise<Job[]> {
+    const jobs: Job[] = [];
+    for (;;) {
+      const job = await this.#ports.store.jobs.find(vaultId, takeBackOf(failover, jobs.length + 1));
+      if (job === null) return jobs;
+      jobs.push(job);
+    }
+  }
+
+  /** Why each cannot be taken back now; empty where it can. */
+  async #reasons(vms: readonly ProtectedVm[]): Promise<ReadonlyMap<ProtectedVmId, string>> {
+    const { store, presence } = this.#ports;
+    const [vaultId] = vms.map((vm) => vm.vaultId);
+    const pairings = vaultId === undefined ? [] : await store.promises.pairings(vaultId);
+    const isAway = ({ pairingId }: ProtectedVm) =>
+      pairings.some(
+        ({ id, primary, recovery }) => id === pairingId && ![primary, recovery].every(({ siteId }) => presence.isConnected(siteId)),
+      );
+    return new Map(vms.map((vm) => [vm.id, whyNot(vm, 'takeBack') || (isAway(vm) ? AGENT_AWAY : '')]));
+  }
+
+  async #takeBack({ vaultId, failover }: OpenCommitWindow, id: JobId, vms: readonly ProtectedVmId[]): Promise<void> {
+    const job = await this.#ports.store.jobs.find(vaultId, failover);
     const { commitWithinMinutes, ...input } = JobInput.parse(job?.input ?? {});
     const reason = `it was not committed within ${commitWithinMinutes} minutes, as its plan asks (failover ${failover})`;
     const actor = { vaultId, name: ACTOR_NAME };
@@ -114,11 +131,18 @@ export class CommitWindows {
     }
   }
 
-  async #lapse({ vaultId, failover }: OpenCommitWindow, why: string): Promise<false> {
-    this.#ports.log.error({ vaultId, failover, why }, 'a failover that was not committed in time does not take itself back any more');
-    await this.#ports.jobs.lapseCommitWindow(vaultId, failover);
-    return false;
+  async #lapse({ vaultId, failover }: OpenCommitWindow, vms: readonly ProtectedVmId[], why: string): Promise<void> {
+    if (vms.length === 0) return;
+    const { store, bell, log } = this.#ports;
+    log.error({ vaultId, failover, vms, why }, 'a failover that was not committed in time does not take itself back any more');
+    await store.jobs.lapseCommitWindow({ vaultId, failover, vms }, why);
+    bell.ring(vaultId, { type: 'vms' });
   }
+}
+
+/** The VMs that a job to take back is for. */
+function vmsOf({ input }: Job): ProtectedVmId[] {
+  return (JobInput.parse(input).groups ?? []).flatMap(({ members }) => members.map(({ vm }) => vm));
 }
 
 /** The version that ran, whichever is the newest now. */
@@ -128,4 +152,5 @@ function planOf(job: Job | null, version: number | null | undefined): { plan: Pl
   return id.success && version ? { plan: id.data, version } : null;
 }
 
-export const takeBackOf = (failover: JobId): JobId => derivedJobId(`take back ${failover}`);
+/** The first for what can be taken back when the window ends, the others for what had to wait. */
+export const takeBackOf = (failover: JobId, round = 1): JobId => derivedJobId(`take back ${failover}${round === 1 ? '' : ` ${round}`}`);

@@ -30,7 +30,7 @@ export interface ReplicationAuthority {
 
 /** A compiled request; the runner adds who asked and when. */
 export interface Compiled
-  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'movedRules' | 'excludes'> {
+  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'endedPairing' | 'movedRules' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }

@@ -34,7 +34,8 @@ export interface JobRunPorts {
   onCommands(commands: readonly OpenCommand[]): void;
   /** Facts are durable; VMs or the pairing may have changed with them. */
   onFacts(job: Job): void;
-  isConnected(site: SiteId): boolean;
+  /** From when the agent of the site acts no more on what it was told, if nothing is heard of it until then; null while it is connected. */
+  actsNoMoreFrom(site: SiteId): number | null;
   onHalted(job: Job, reason: unknown): void;
   onEnded(job: Job): void;
 }
@@ -69,26 +70,63 @@ export class JobRun {
   }
 
   /** Throws ERR_OPERATION_NOT_ALLOWED where nothing waits for the site. */
-  async giveUp(site: SiteId, by: string, reason: string): Promise<void> {
-    const open = [...this.engine.state.views()].filter(({ step, status }) => siteOf(step, status) === site).map(({ step }) => step.id);
-    if (open.length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
-    await this.engine.giveUp(open, site, by, reason);
+  refuseUnlessAwaited(site: SiteId): void {
+    if (this.#openAt(site).length === 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing in the job waits for that site');
   }
 
-  /** What is to be undone at a site that was given up, and is still away, is left as it is. */
+  giveUp(site: SiteId, by: string, reason: string): Promise<void> {
+    return this.engine.giveUp(this.#openAt(site), site, by, reason);
+  }
+
+  #openAt(site: SiteId): StepId[] {
+    return [...this.engine.state.views()].filter(({ step, status }) => waitsFor(site, step, status)).map(({ step }) => step.id);
+  }
+
   #handOut(assignments: readonly Assignment<StepWork>[]): void {
-    const left = Map.groupBy(assignments, ({ step, direction }) => {
-      const site = direction === 'undo' ? step.undo?.siteId : undefined;
-      return site !== undefined && this.engine.state.givenUp(site) && !this.#ports.isConnected(site) ? site : null;
-    });
-    this.#ports.onCommands((left.get(null) ?? []).map((assignment) => this.#commandOf(assignment)));
-    for (const [site, some] of left) {
-      const word = site === null ? undefined : this.engine.state.givenUp(site);
-      if (site === null || word === undefined) continue;
-      const steps = some.map(({ step }) => step.id);
-      // Not from within the engine's own turn. A log that cannot be written has told the owner by itself.
-      queueMicrotask(() => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {}));
+    const [sent, lacking] = this.#withTheirResults(assignments);
+    this.#endUnsent(lacking);
+    const bySite = Map.groupBy(sent, ({ step, direction }) => (direction === 'undo' && step.undo?.siteId) || null);
+    for (const [site, some] of bySite)
+      if (site === null || !this.#isLeft(site, some)) this.#ports.onCommands(some.map((assignment) => this.#commandOf(assignment)));
+  }
+
+  /**
+   * What is to be undone at a site that was given up, and still acts no more, is left as it is. Where that cannot be told yet it is
+   * handed out as ever, and left when it can: an agent that has come back meanwhile does it.
+   */
+  #isLeft(site: SiteId, undos: readonly Assignment<StepWork>[]): boolean {
+    const word = this.engine.state.givenUp(site);
+    const waitMs = this.#actsForAtMost(site);
+    if (word === undefined || waitMs === null) return false;
+    const steps = undos.map(({ step }) => step.id);
+    // A log that cannot be written has told the owner by itself.
+    const leave = () => void this.engine.giveUp(steps, site, word.by, word.reason).catch(() => {});
+    if (waitMs === 0)
+      queueMicrotask(leave); // not from within the engine's own turn
+    else this.#ports.clock.after(waitMs, () => this.#actsForAtMost(site) === 0 && leave());
+    return waitMs === 0;
+  }
+
+  /** How long its agent may still act on what it was told, if it stays silent; null while it is connected. */
+  #actsForAtMost(site: SiteId): number | null {
+    const from = this.#ports.actsNoMoreFrom(site);
+    return from === null ? null : Math.max(0, from - this.#ports.clock.now());
+  }
+
+  #endUnsent(assignments: readonly Assignment<StepWork>[]): void {
+    for (const { step, direction, attempt } of assignments) {
+      const failed = { ok: false, error: { code: 'ERR_PREDECESSOR_FAILED', logRef: '' } } as const;
+      // It was never sent, so there is nothing to undo.
+      const outcome = direction === 'undo' ? ({ ok: true, result: {} } as const) : failed;
+      queueMicrotask(() => void this.engine.settle(step.id, direction, attempt, outcome).catch(() => {}));
     }
+  }
+
+  /** Apart: those whose step before has no result, since it failed and was passed over. */
+  #withTheirResults(assignments: readonly Assignment<StepWork>[]): [Assignment<StepWork>[], Assignment<StepWork>[]] {
+    const has = ({ step }: Assignment<StepWork>) =>
+      [step.work, step.undo].every((work) => Object.values(work?.from ?? {}).every((from) => this.engine.state.view(from)?.result));
+    return [assignments.filter(has), assignments.filter((assignment) => !has(assignment))];
   }
 
   async #append(facts: readonly Fact[]): Promise<void> {
@@ -140,17 +178,23 @@ export class JobRun {
 
   #undoneVms(): Projection[] {
     const { state } = this.engine;
-    return [...state.views()].flatMap(({ step, attempt }) => {
+    const views = [...state.views()];
+    // What a person passed over that would have been taken back.
+    const left = new Set(views.flatMap(({ step, status }) => (status === 'skipped' && step.undo !== undefined ? [step.scope] : [])));
+    return views.flatMap(({ step, attempt }) => {
       const vm = step.work?.vm;
       if (!vm || !state.isUndone(step.id)) return [];
-      const event = attempt > 0 ? vm.marks.undone : vm.marks.neverStarted;
+      const { undone, undoneInPart = undone, neverStarted } = vm.marks;
+      const event = attempt === 0 ? neverStarted : left.has(step.scope) ? undoneInPart : undone;
       return event ? [{ vm: vm.id, event }] : [];
     });
   }
 
   #pairingEnd(isPaired: boolean): Projection[] {
-    if (this.job.kind !== 'pair') return [];
-    const pairing = PairingId.parse((this.job.input as { pairing: string }).pairing);
+    const { kind, input } = this.job;
+    if (kind !== 'pair' && kind !== 'unpair') return [];
+    const pairing = PairingId.parse((input as { pairing: string }).pairing);
+    if (kind === 'unpair') return [{ pairing, state: 'gone' }];
     if (!isPaired) return [{ pairing, state: 'failed' }];
     const addressOf = (step: StepId) => (this.engine.state.view(step)?.result as { address: string } | undefined)?.address ?? null;
     const replicaAddresses = { primary: addressOf(PREPARE.primary), recovery: addressOf(PREPARE.recovery) };
@@ -185,8 +229,8 @@ export class JobRun {
   }
 }
 
-/** Where a step that is under way is worked on. */
-function siteOf(step: Step<StepWork>, status: StepStatus): SiteId | null {
+/** It is under way and worked on at the site, or never ends without it. */
+function waitsFor(site: SiteId, step: Step<StepWork>, status: StepStatus): boolean {
   const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
-  return work?.siteId ?? null;
+  return work?.siteId === site || work?.otherEnd === site;
 }

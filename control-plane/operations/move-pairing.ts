@@ -67,7 +67,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string,
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const [look, leave] = [stepOf('look', id), stepOf('leave', id)];
-  const { enable, configure, seed } = replicationSteps(vm, to, address);
+  const { enable, configure, seed, copied } = replicationSteps(vm, to, address);
   const belongs = { id, marks: { done: 'replicationEnabled', skipped: 'protectionEnded' }, pairing: to.id } as const;
   return [
     {
@@ -105,7 +105,8 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string,
       work: { ...enable.work, vm: { id, marks: { skipped: 'protectionEnded' } } },
     },
     { ...configure, pivot: true, skipEndsScope: true, needs: [enable.id], work: { ...configure.work, vm: belongs } },
-    { ...seed, pivot: true, needs: [configure.id], work: { ...seed.work, vm: { ...seed.work.vm, isLast: true } } },
+    { ...seed, pivot: true, needs: [configure.id] },
+    { ...copied, work: { ...copied.work, vm: { id, marks: { done: 'firstCopyArrived' }, isLast: true } } },
     {
       ...step,
       id: stepOf('remove', id),
@@ -119,7 +120,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string,
       },
       pivot: true,
       // The old copy is the only one until then.
-      needs: [seed.id],
+      needs: [copied.id],
     },
   ];
 }

@@ -4,8 +4,10 @@
  */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
-import type { JobId, RuleId, SiteId, StepId, VaultId, VmId } from '../../shared/ids.ts';
+import type { FarshoreError } from '../../shared/errors.ts';
+import type { JobId, RuleId, SiteId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
+import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Job } from '../store/store.ts';
 
@@ -25,9 +27,11 @@ export interface ByRule {
 export interface Operations {
   /** Compiles, claims and starts. Durable when it resolves. `isNew` is false for a repeat of the same request. */
   start(request: OperationRequest, actor: Actor, byRule?: ByRule): Promise<{ readonly job: Job; readonly isNew: boolean }>;
+  /** Why it would be refused now, as far as that can be told without starting it; null where it would be taken. */
+  whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
-  /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it. */
+  /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it, ERR_SITE_UNJUDGED while it may still act. */
   giveUp(actor: Actor, job: JobId, site: SiteId, reason: string): Promise<void>;
   /** The stage that a running step last reported; not durable. */
   stageOf(job: JobId, step: StepId): Stage | null;
@@ -37,6 +41,12 @@ export interface Operations {
 export interface Dispatcher {
   /** Sends now if the site is connected, in the order given; else nothing: on connect the channel asks for `openCommands`. */
   send(siteId: SiteId, commands: readonly CommandToSend[]): void;
+}
+
+/** What can be asked of a site outside of any job, since it changes nothing. */
+export interface SiteLooks {
+  /** Those that a replica has now. Throws ERR_AGENT_OFFLINE, ERR_FABRIC_TIMEOUT, or what the site answers. */
+  recoveryPoints(siteId: SiteId, vm: VmRef): Promise<readonly RecoveryPointReport[]>;
 }
 
 /** Who is here, as the hub sees it. */

@@ -10,6 +10,7 @@ import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing } from '../store/store.ts';
 import { noSettings, wantedSettings } from '../store/vm-settings.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
+import { untilCopied } from './copying.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
@@ -71,7 +72,7 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
-  const { enable, configure, seed } = replicationSteps(vm, pairing, address);
+  const { enable, configure, seed, copied } = replicationSteps(vm, pairing, address);
   const step = { after: [], scope: id, attempts: 3 };
   return [
     {
@@ -105,6 +106,7 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
     },
     { ...configure, needs: [enable.id], work: { ...configure.work, vm: { id, marks: { done: 'replicationEnabled' } } } },
     { ...seed, needs: [configure.id] },
+    copied,
   ];
 }
 
@@ -119,6 +121,7 @@ export function replicationSteps(
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const target = { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
+  const seed = stepOf('seed', id);
   return {
     enable: {
       ...step,
@@ -144,15 +147,16 @@ export function replicationSteps(
     },
     seed: {
       ...step,
-      id: stepOf('seed', id),
+      id: seed,
       title: `send the first copy of ${name}`,
-      work: {
-        ...common,
-        siteId: primary.siteId,
-        kind: 'replication.seed' as const,
-        args: { vm: atPrimary },
-        vm: { id, marks: { done: 'firstCopyArrived' as const } },
-      },
+      work: { ...common, siteId: primary.siteId, kind: 'replication.seed' as const, args: { vm: atPrimary } },
     },
+    copied: untilCopied({
+      vm: { id, name, epoch },
+      source: { siteId: primary.siteId, ref: atPrimary },
+      target: recovery,
+      begunBy: seed,
+      marks: { done: 'firstCopyArrived' },
+    }),
   };
 }

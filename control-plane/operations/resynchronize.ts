@@ -7,36 +7,45 @@ import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { untilCopied } from './copying.ts';
 
 export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);
   return {
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), reason: request.reason },
-    graph: { steps: members.map(resynchronizeStep) },
+    graph: { steps: members.flatMap(resynchronizeSteps) },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.resynchronize })),
     newVms: [],
   };
 };
 
-function resynchronizeStep(member: TargetVm): Step<StepWork> {
+function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
   const { id, name, epoch, phase } = member.vm;
-  const { source } = sidesOf(member);
-  return {
+  const { source, target } = sidesOf(member);
+  const work = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const step = { after: [], scope: id, attempts: 3 };
+  const look = stepOf('look/target', id);
+  const resynchronize: Step<StepWork> = {
+    ...step,
     id: stepOf('resynchronize', id),
     title: `compare the copies of ${name} and send what differs`,
-    work: {
-      siteId: source.siteId,
-      epoch,
-      beginWithinSeconds: BEGIN_WITHIN_SECONDS,
-      kind: 'replication.resynchronize',
-      args: { vm: source.ref },
-      ...(phase === 'seeding' && { vm: { id, marks: { done: 'firstCopyArrived' as const } } }),
-    },
-    needs: [],
-    after: [],
-    scope: id,
+    work: { ...work, siteId: source.siteId, kind: 'replication.resynchronize', args: { vm: source.ref } },
+    needs: [look],
     pivot: true,
-    attempts: 3,
   };
+  const marks = phase === 'seeding' ? { done: 'firstCopyArrived' as const } : {};
+  return [
+    {
+      ...step,
+      id: look,
+      title: `look at the replica of ${name}`,
+      // A primary sends on, and does not know that its replica takes nothing.
+      work: { ...work, siteId: target.siteId, kind: 'replica.admit', args: { vm: target.ref } },
+      looksOnly: true,
+      needs: [],
+    },
+    resynchronize,
+    untilCopied({ vm: member.vm, source, target, begunBy: resynchronize.id, marks }),
+  ];
 }

@@ -8,6 +8,7 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
+import { untilCopied } from './copying.ts';
 
 export const compileReverseReplication: Compile<'reverseReplication'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'reverseReplication', ['source', 'target'], actor, ports);
@@ -44,7 +45,7 @@ function reversalSteps(member: TargetVm, shutDown: boolean): Step<StepWork>[] {
   const atTarget = { ...common, siteId: target.siteId };
   const step = { after: [], scope: id, attempts: 3 };
   const [lookThere, lookHere] = [stepOf('look/target', id), stepOf('look/source', id)];
-  const [replica, reverse] = [stepOf('become-replica', id), stepOf('reverse', id)];
+  const [replica, reverse, seed] = [stepOf('become-replica', id), stepOf('reverse', id), stepOf('seed', id)];
   const former = { siteId: source.siteId, cloudId: source.ref.cloudId, address: addressOf(member) ?? '' };
   return [
     {
@@ -94,16 +95,13 @@ function reversalSteps(member: TargetVm, shutDown: boolean): Step<StepWork>[] {
     },
     {
       ...step,
-      id: stepOf('seed', id),
+      id: seed,
       title: `send what differs of ${name}`,
-      work: {
-        ...atTarget,
-        kind: 'replication.seed',
-        args: { vm: target.ref },
-        vm: { id, marks: { done: 'firstCopyArrived' } },
-      },
+      work: { ...atTarget, kind: 'replication.seed', args: { vm: target.ref } },
       pivot: true,
       needs: [reverse],
     },
+    // Its roles have changed.
+    untilCopied({ vm, source: target, target: source, begunBy: seed, marks: { done: 'firstCopyArrived' } }),
   ];
 }

@@ -20,7 +20,8 @@ import { compileChangeRecoveryPoint } from './change-recovery-point.ts';
 import { compileCleanUpTest } from './clean-up-test.ts';
 import { compileCommit } from './commit.ts';
 import { CommitWindows } from './commit-windows.ts';
-import type { Compile, CompilePorts, Compilers } from './compile.ts';
+import type { Compile, Compiled, CompilePorts, Compilers } from './compile.ts';
+import { DrillSchedules } from './drill-schedules.ts';
 import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
@@ -28,10 +29,13 @@ import type { Actor, ByRule, Dispatcher, Operations } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
+import { refuseIfProtectedAnew } from './protected-anew.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
+import { ACTS_NO_MORE, refuseUnlessSilent, toldFrom } from './silence.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileTestFailover } from './test-failover.ts';
+import { compileUnpair } from './unpair.ts';
 import { compileUnplannedFailover } from './unplanned-failover.ts';
 import { compileUnprotect } from './unprotect.ts';
 
@@ -39,6 +43,7 @@ const compilers: Compilers = {
   pair: compilePair,
   changePairing: compileChangePairing,
   movePairing: compileMovePairing,
+  unpair: compileUnpair,
   protect: compileProtect,
   adopt: compileAdopt,
   plannedFailover: compilePlannedFailover,
@@ -64,7 +69,7 @@ export interface RunnerPorts extends Omit<CompilePorts, 'listeningSince'> {
 
 export class OperationRunner implements Operations {
   readonly #ports: RunnerPorts;
-  readonly #listeningSince: number;
+  readonly #hearing: CompilePorts;
   readonly #runs = new Map<JobId, JobRun>();
   /** By site, in the order they were handed out. */
   readonly #open = new Map<SiteId, Map<CommandId, OpenCommand>>();
@@ -75,12 +80,13 @@ export class OperationRunner implements Operations {
   readonly #reloads = new Set<JobId>();
   readonly #jobPorts: JobRunPorts;
   readonly #commitWindows: CommitWindows;
+  readonly #drillSchedules: DrillSchedules;
   readonly #retention: JobRetention;
   #isStopped = false;
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
-    this.#listeningSince = ports.clock.now();
+    this.#hearing = { ...ports, listeningSince: ports.clock.now() };
     this.#jobPorts = {
       clock: ports.clock,
       jobs: ports.store.jobs,
@@ -89,15 +95,14 @@ export class OperationRunner implements Operations {
         ports.bell.ring(vaultId, { type: 'job', jobId: id });
         ports.bell.ring(vaultId, { type: 'vms' });
       },
-      isConnected: (site) => ports.presence.isConnected(site),
+      actsNoMoreFrom: (site) => toldFrom(site, this.#hearing, ACTS_NO_MORE),
       onHalted: (job, reason) => this.#halted(job, reason),
-      onEnded: (job) => {
-        this.#forget(job.id);
-        this.#commitWindows.look();
-      },
+      onEnded: (job) => this.#ended(job),
     };
     this.#retention = new JobRetention(ports);
-    this.#commitWindows = new CommitWindows({ ...ports, jobs: ports.store.jobs, start: (request, actor) => this.start(request, actor) });
+    const start = (request: OperationRequest, actor: Actor) => this.start(request, actor);
+    this.#commitWindows = new CommitWindows({ ...ports, start });
+    this.#drillSchedules = new DrillSchedules({ ...ports, start });
   }
 
   /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
@@ -108,6 +113,7 @@ export class OperationRunner implements Operations {
       await this.#load(job).catch((error: unknown) => this.#halted(job, error));
     }
     this.#commitWindows.look();
+    this.#drillSchedules.look();
     this.#retention.begin();
   }
 
@@ -115,6 +121,7 @@ export class OperationRunner implements Operations {
   stop(): void {
     this.#isStopped = true;
     this.#commitWindows.stop();
+    this.#drillSchedules.stop();
     this.#retention.stop();
     for (const run of this.#runs.values()) run.engine.stop();
   }
@@ -125,12 +132,7 @@ export class OperationRunner implements Operations {
     const known = await store.jobs.find(actor.vaultId, request.id);
     if (known) return { job: sameRequest(known, requestDigest), isNew: false };
 
-    // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
-    const compile = compilers[request.kind] as Compile<typeof request.kind>;
-    const { target, input, ...parts } = await compile(request as never, actor, {
-      ...this.#ports,
-      listeningSince: this.#listeningSince,
-    });
+    const { target, input, ...parts } = await this.#compile(request, actor);
     const head = { id: request.id, vaultId: actor.vaultId, kind: request.kind, target, requestDigest, input: withRule(input, byRule) };
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
@@ -139,8 +141,20 @@ export class OperationRunner implements Operations {
     return { job: stored, isNew: true };
   }
 
+  async whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null> {
+    return this.#compile(request, actor).then(() => null, toFarshoreError);
+  }
+
+  #compile(request: OperationRequest, actor: Actor): Promise<Compiled> {
+    // The request's kind chose the compiler; the compiler of TypeScript cannot follow that through the lookup.
+    const compile = compilers[request.kind] as Compile<typeof request.kind>;
+    return compile(request as never, actor, this.#hearing);
+  }
+
   async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
-    await (await this.#runOf(actor, id)).engine.decide(step, decision, actor.name, reason);
+    const run = await this.#runOf(actor, id);
+    if (decision === 'retry') await refuseIfProtectedAnew(run, step, this.#ports.store);
+    await run.engine.decide(step, decision, actor.name, reason);
   }
 
   async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {
@@ -149,8 +163,8 @@ export class OperationRunner implements Operations {
 
   async giveUp(actor: Actor, id: JobId, site: SiteId, reason: string): Promise<void> {
     const run = await this.#runOf(actor, id);
-    if (this.#ports.presence.isConnected(site))
-      throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the agent of the site is connected, and answers when its work is done');
+    run.refuseUnlessAwaited(site);
+    refuseUnlessSilent(site, this.#hearing);
     await run.giveUp(site, actor.name, reason);
   }
 
@@ -261,8 +275,16 @@ export class OperationRunner implements Operations {
 
   async #reload({ id, vaultId }: Pick<Job, 'id' | 'vaultId'>): Promise<void> {
     const job = await this.#ports.store.jobs.find(vaultId, id);
-    if (job?.endedAt === null) await this.#load(job);
-    else this.#resting.delete(id);
+    if (job?.endedAt === null) return this.#load(job);
+    this.#resting.delete(id);
+    // Its end was written after all, and nobody was told.
+    if (job) this.#ended(job);
+  }
+
+  #ended({ id, kind }: Job): void {
+    this.#forget(id);
+    this.#commitWindows.look();
+    if (kind === 'testFailover' || kind === 'cleanUpTest') this.#drillSchedules.look();
   }
 
   #forget(id: JobId): void {

@@ -4,6 +4,7 @@
  * where it came from only after it is off at the other side; whoever skips that leaves it where it is.
  */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
+import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
@@ -29,7 +30,7 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
       reason: request.reason,
     },
     graph: { steps },
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.takeBack, epoch: vm.epoch + 1 })),
     newVms: [],
   };
 };
@@ -53,7 +54,7 @@ function takeBackSteps(member: TargetVm, gate: readonly StepId[], runs: Readonly
         siteId: target.siteId,
         kind: 'failover.cancel',
         args: { vm: target.ref },
-        vm: { id, marks: { started: 'takeBackStarted', skipped: 'takeBackGivenUp' } },
+        vm: { id, marks: { started: 'takeBackStarted', skipped: vm.phase === 'failedOver' ? 'takeBackGivenUp' : 'failoverInterrupted' } },
       },
       skipEndsScope: true,
       needs: [],

@@ -4,33 +4,50 @@
  * on replicating under the same ownership decision. The job ends when the copies run; they stay until a person has looked at
  * them and cleans the drill up (clean-up-test.ts), so that no lock of a drill is in the way of a real failover.
  */
-import type { DrillNetwork, OperationRequestOf } from '../../shared/api/operations.ts';
+import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { compileDrill, type DrillWork } from '../../shared/domain/drill-graph.ts';
-import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import type { NetworkId, SiteId } from '../../shared/ids.ts';
+import { FarshoreError } from '../../shared/errors.ts';
+import type { SiteId, VaultId } from '../../shared/ids.ts';
+import type { ArgsOf } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import type { Store } from '../store/store.ts';
+import { approvalOf } from './approval.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
 
 export const compileTestFailover: Compile<'testFailover'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'testFailover', ['target'], actor, ports);
-  const networkAt = await networksOf(request.network, members, actor, ports);
+  const networkAt = await networksOf(request, members, actor, ports);
   const { groups, record } = compileActions(target, 'test', (member) => drillWork(member, request, networkAt.get(siteOf(member)) ?? null));
+  const graph = compileDrill(groups);
+  // A script does at the site what its plan says, drill or not; copies and waits reach nobody. No drill is an emergency.
+  const runsScripts = graph.steps.some(({ work }) => work?.kind === 'script.run');
+  const approval = runsScripts ? await approvalOf(target, undefined, actor, ports.store) : null;
   return {
     target: target.title,
-    input: { target: request.target, ...record, recoveryPoint: request.recoveryPoint, network: request.network },
-    graph: compileDrill(groups),
+    input: {
+      target: request.target,
+      ...record,
+      approval,
+      recoveryPoint: request.recoveryPoint,
+      network: request.network,
+      cleanUpAfterMinutes: request.cleanUpAfterMinutes,
+    },
+    graph,
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], drill: null })),
     newVms: [],
   };
 };
 
-type Wish = Pick<OperationRequestOf<'testFailover'>, 'recoveryPoint' | 'keepFailed'>;
+type Wish = Pick<OperationRequestOf<'testFailover'>, 'id' | 'recoveryPoint' | 'keepFailed'>;
+
+/** One that is there, or is made for the drill like that one. */
+type NetworkAtSite = ArgsOf<'drill.connect'>['network'];
 
 const siteOf = (member: TargetVm): SiteId => sidesOf(member).target.siteId;
 
-function drillWork(member: TargetVm, { recoveryPoint, keepFailed }: Wish, network: NetworkId | null): DrillWork<StepWork> {
+function drillWork(member: TargetVm, { id: drill, recoveryPoint, keepFailed }: Wish, network: NetworkAtSite | null): DrillWork<StepWork> {
   const { vm, guestAnswersWithinSeconds, dependsOn } = member;
   const { siteId, ref } = sidesOf(member).target;
   const common = { siteId, epoch: vm.epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
@@ -45,7 +62,7 @@ function drillWork(member: TargetVm, { recoveryPoint, keepFailed }: Wish, networ
       args: { vm: ref, recoveryPoint },
       vm: { id: vm.id, marks: { started: 'testCopyBegun', takenBack: 'testCopyRemoved' } },
     },
-    cleanUp: keepFailed ? null : { ...common, kind: 'drill.cleanUp', args: { vm: ref } },
+    cleanUp: keepFailed ? null : { ...common, kind: 'drill.cleanUp', args: { vm: ref, drill } },
     connect: network === null ? null : { ...common, kind: 'drill.connect', args: { vm: ref, network } },
     start: { ...common, kind: 'drill.start', args: { vm: ref, network, guestAnswersWithinSeconds } },
   };
@@ -56,44 +73,55 @@ function drillWork(member: TargetVm, { recoveryPoint, keepFailed }: Wish, networ
  * ERR_NETWORK_NOT_FOUND, and ERR_NETWORK_NOT_ISOLATED for one that a pairing uses: what else leads out only the site can tell.
  */
 async function networksOf(
-  choice: DrillNetwork,
+  { id: drill, network: choice }: Pick<OperationRequestOf<'testFailover'>, 'id' | 'network'>,
   members: readonly TargetVm[],
   { vaultId }: Actor,
   { store }: CompilePorts,
-): Promise<ReadonlyMap<SiteId, NetworkId>> {
+): Promise<ReadonlyMap<SiteId, NetworkAtSite>> {
   if (choice.use === 'none') return new Map();
   const chosen = new Map(choice.networks.map(({ siteId, networkId }) => [siteId, networkId]));
   const names = new Map((await store.sites.list(vaultId)).map(({ id, name }) => [id, name]));
+  const nameOf = (site: SiteId) => names.get(site) ?? site;
   const without = [...new Set(members.map(siteOf))].filter((site) => !chosen.has(site));
-  refuse('ERR_REQUEST_INVALID', 'every site that the drill leads to needs a network', without, (site) => ({
-    field: 'network',
-    message: `no network is named for ${names.get(site) ?? site}`,
-  }));
+  refuse(
+    'ERR_REQUEST_INVALID',
+    'every site that the drill leads to needs a network',
+    without,
+    (site) => `no network is named for ${nameOf(site)}`,
+  );
   const known = new Set((await store.observations.networks(vaultId)).map(({ siteId, id }) => `${siteId}/${id}`));
   const unknown = choice.networks.filter(({ siteId, networkId }) => !known.has(`${siteId}/${networkId}`));
-  refuse('ERR_NETWORK_NOT_FOUND', 'not every network is there', unknown, ({ siteId, networkId }) => ({
-    field: 'network',
-    message: `${names.get(siteId) ?? siteId} has no VM network ${networkId}`,
-  }));
-  const used = (await store.promises.pairings(vaultId)).flatMap(({ name, primary, recovery, networks }) =>
+  refuse(
+    'ERR_NETWORK_NOT_FOUND',
+    'not every network is there',
+    unknown,
+    ({ siteId, networkId }) => `${nameOf(siteId)} has no VM network ${networkId}`,
+  );
+  if (choice.use === 'made') return new Map([...chosen].map(([site, like]) => [site, { drill, like }]));
+  refuse(
+    'ERR_NETWORK_NOT_ISOLATED',
+    'a drill does not use the networks of production',
+    (await networksInUse(vaultId, store)).filter(({ siteId, networkId }) => chosen.get(siteId) === networkId),
+    ({ pairing, siteId }) => `the network for ${nameOf(siteId)} is in the network map of the pairing ${pairing}`,
+  );
+  return chosen;
+}
+
+async function networksInUse(vaultId: VaultId, { promises }: Store) {
+  return (await promises.pairings(vaultId)).flatMap(({ name: pairing, primary, recovery, networks }) =>
     networks.flatMap(({ from, to }) => [
-      { name, siteId: primary.siteId, networkId: from },
-      { name, siteId: recovery.siteId, networkId: to },
+      { pairing, siteId: primary.siteId, networkId: from },
+      { pairing, siteId: recovery.siteId, networkId: to },
     ]),
   );
-  const inUse = used.filter(({ siteId, networkId }) => chosen.get(siteId) === networkId);
-  refuse('ERR_NETWORK_NOT_ISOLATED', 'a drill does not use the networks of production', inUse, ({ name, siteId }) => ({
-    field: 'network',
-    message: `the network for ${names.get(siteId) ?? siteId} is in the network map of the pairing ${name}`,
-  }));
-  return chosen;
 }
 
 function refuse<T>(
   code: 'ERR_REQUEST_INVALID' | 'ERR_NETWORK_NOT_FOUND' | 'ERR_NETWORK_NOT_ISOLATED',
   message: string,
   wrong: readonly T[],
-  tell: (one: T) => Problem,
+  tell: (one: T) => string,
 ): void {
-  if (wrong.length > 0) throw new FarshoreError(code, message, { problems: wrong.map(tell) });
+  if (wrong.length > 0)
+    throw new FarshoreError(code, message, { problems: wrong.map((one) => ({ field: 'network', message: tell(one) })) });
 }

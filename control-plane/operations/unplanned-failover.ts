@@ -3,32 +3,21 @@
  * only. Before anything starts it is on record why that is safe: the primary site is unreachable, which is checked, or a
  * person attests that its VMs are down.
  */
+import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { compileFailover, type MemberWork } from '../../shared/domain/plan-compiler.ts';
+import { operationPhases } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { SiteId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { RecoveryPointChoice } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { approvalOf } from './approval.ts';
 import { chooseMembers, refuseUndecidedDrills } from './choose-members.ts';
-import {
-  allVms,
-  BEGIN_WITHIN_SECONDS,
-  type Compile,
-  type CompilePorts,
-  refuseUnlessConnected,
-  resolveTarget,
-  sidesOf,
-  startArgs,
-  type TargetVm,
-} from './compile.ts';
+import { allVms, type Compile, type CompilePorts, refuseUnlessConnected, resolveTarget, sidesOf, type TargetVm } from './compile.ts';
+import { failoverWork, shutDownWork } from './failover-work.ts';
 import type { Actor } from './operations.ts';
 import { compileActions } from './plan-actions.ts';
+import { IS_GONE, toldFrom } from './silence.ts';
 
-/** An agent that is there dials at least once in a minute, and is let in within seconds: for a control plane that has just started. */
-const AGENTS_RETURN_WITHIN_MS = 75_000;
-/** A line that was cut, or a certificate that was renewed, is back within a few dials. */
-const DARK_AFTER_MS = 10_000;
 export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (request, actor, ports) => {
   const target = await resolveTarget(request.target, actor, ports.store);
   const approval = await approvalOf(target, request.emergency, actor, ports.store);
@@ -39,11 +28,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
   const recoverySites = new Set(members.map((member) => sidesOf(member).target.siteId));
   if (request.primary.evidence === 'unreachable') await refuseIfReachable(primarySites, recoverySites, actor, ports);
   await refuseUnlessConnected(recoverySites, actor, ports);
-  const shutDownOf = await shutDowns(request.shutDownWithinSeconds, members, actor, ports);
-  const { groups, record } = compileActions(chosen, 'unplanned', (member) => ({
-    ...failoverWork(member, request.recoveryPoint),
-    ...shutDownOf(member),
-  }));
+  const { groups, record } = compileActions(chosen, 'unplanned', (member) => memberWork(member, request, ports));
   return {
     target: target.title,
     input: {
@@ -58,64 +43,23 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       recoveryPoint: request.recoveryPoint,
     },
     graph: compileFailover(groups),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['protected'], epoch: vm.epoch + 1, drill: vm.drill })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.unplannedFailover, epoch: vm.epoch + 1, drill: vm.drill })),
     newVms: [],
   };
 };
 
 /**
- * Nobody needs the site that is left. But where its agent is there and a VM was last seen running, an attempt to shut it down
- * costs little time, keeps its last changes, and leaves no second copy that runs.
+ * Nobody needs the site that is left. But where its agent is there, an attempt to shut the VM down costs little time, keeps its last
+ * changes, and leaves no second copy that runs.
  */
-async function shutDowns(
-  withinSeconds: number | undefined,
-  members: readonly TargetVm[],
-  { vaultId }: Actor,
-  { store, presence }: CompilePorts,
-): Promise<(member: TargetVm) => Pick<MemberWork<StepWork>, 'shutDownFirst'>> {
-  if (withinSeconds === undefined) return () => ({});
-  const seen = await store.observations.vms(vaultId, { vmIds: members.map(({ vm }) => vm.vmId) });
-  const running = new Set(
-    seen.filter(({ report }) => report.power === 'running').map(({ siteId, report: { ref } }) => `${siteId}/${ref.cloudId}/${ref.vmId}`),
-  );
-  return (member) => {
-    const { siteId, ref } = sidesOf(member).source;
-    if (!presence.isConnected(siteId) || !running.has(`${siteId}/${ref.cloudId}/${ref.vmId}`)) return {};
-    const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds: withinSeconds };
-    return {
-      shutDownFirst: {
-        work: { ...common, kind: 'failover.prepare', args: { vm: ref } },
-        undo: { ...common, beginWithinSeconds: BEGIN_WITHIN_SECONDS, kind: 'failover.unprepare', args: { vm: ref, isRunning: true } },
-        withinSeconds,
-      },
-    };
-  };
-}
-
-/** How one VM comes up at the target, and is taken back as long as it has not been started. */
-export function failoverWork(member: TargetVm, recoveryPoint: RecoveryPointChoice): MemberWork<StepWork> {
-  const { vm, dependsOn } = member;
-  const { siteId, ref } = sidesOf(member).target;
-  const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
-  return {
-    vm: vm.id,
-    name: vm.name,
-    dependsOn,
-    prepare: {
-      ...common,
-      kind: 'failover.execute',
-      args: { vm: ref, recoveryPoint },
-      vm: { id: vm.id, marks: { started: 'failoverStarted', undone: 'failoverUndone' } },
-    },
-    takeBack: { ...common, kind: 'failover.cancel', args: { vm: ref } },
-    start: {
-      ...common,
-      kind: 'vm.start',
-      args: startArgs(member, ref),
-      // Whoever skips the start has taken the VM into their own hands there.
-      vm: { id: vm.id, marks: { done: 'replicaStarted', skipped: 'replicaStarted' } },
-    },
-  };
+function memberWork(
+  member: TargetVm,
+  { recoveryPoint, shutDownWithinSeconds: withinSeconds }: OperationRequestOf<'unplannedFailover'>,
+  { presence }: CompilePorts,
+): MemberWork<StepWork> {
+  const isShutDownBefore = withinSeconds !== undefined && presence.isConnected(sidesOf(member).source.siteId);
+  const work = failoverWork(member, recoveryPoint, { isShutDownBefore });
+  return isShutDownBefore ? { ...work, shutDownFirst: { ...shutDownWork(member, withinSeconds), withinSeconds } } : work;
 }
 
 /**
@@ -129,17 +73,14 @@ async function refuseIfReachable(
   actor: Actor,
   ports: CompilePorts,
 ): Promise<void> {
-  const reachable = [...sites].filter((site) => recovery.has(site) || ports.presence.isConnected(site));
+  const judgedFrom = (site: SiteId) => (recovery.has(site) ? null : toldFrom(site, ports, IS_GONE));
+  const reachable = [...sites].filter((site) => judgedFrom(site) === null);
   if (reachable.length > 0) {
     throw new FarshoreError('ERR_PRIMARY_REACHABLE', `${await namesOf(reachable, actor, ports)} can be reached, so its VMs may still run`);
   }
-  const judgedFrom = (site: SiteId) => {
-    const heardAt = ports.presence.lastHeardAt(site);
-    return heardAt === null ? ports.listeningSince + AGENTS_RETURN_WITHIN_MS : heardAt + DARK_AFTER_MS;
-  };
-  const unjudged = [...sites].filter((site) => ports.clock.now() < judgedFrom(site));
+  const unjudged = [...sites].filter((site) => ports.clock.now() < (judgedFrom(site) ?? 0));
   if (unjudged.length === 0) return;
-  const from = isoMoment(Math.max(...unjudged.map(judgedFrom)));
+  const from = isoMoment(Math.max(...unjudged.map((site) => judgedFrom(site) ?? 0)));
   throw new FarshoreError('ERR_PRIMARY_UNJUDGED', `whether ${await namesOf(unjudged, actor, ports)} is gone can be told from ${from} on`);
 }
 

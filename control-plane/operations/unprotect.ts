@@ -32,7 +32,10 @@ export const compileUnprotect: Compile<'unprotect'> = async (request, actor, por
     target: target.title,
     input: { target: request.target, vms: members.map(({ vm }) => ({ vm: vm.id, name: vm.name })), forced: forced ?? null },
     graph: { steps: members.flatMap((member) => (forced ? forcedSteps(member, isAway) : cleanSteps(member))) },
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: forced ? PHASES : operationPhases.unprotect })),
+    claims: members.map(({ vm: { id, epoch } }) =>
+      // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.
+      forced ? { id, phases: PHASES, epoch: epoch + 1 } : { id, phases: operationPhases.unprotect },
+    ),
     newVms: [],
     excludes: members.map(({ vm: { vmId, name } }) => ({ vmId, name })),
   };

@@ -40,7 +40,7 @@ export interface VmEntry {
 
 export interface PairingEntry {
   readonly id: PairingId;
-  readonly state: Pairing['state'];
+  readonly state: Pairing['state'] | 'gone';
   readonly replicaAddresses: ReplicaAddresses;
 }
 
@@ -140,7 +140,7 @@ export class JobLedger {
       const pairing = moved.get(id) ?? this.#pairings.get(id);
       if (pairing === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${id} in this vault`);
       // Its name may belong to another by now.
-      if (pairing.state === 'failed' && state !== 'failed') {
+      if (pairing.state === 'failed' && state !== 'failed' && state !== 'gone') {
         throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the pairing ${id} has failed for good; pair the clouds again`);
       }
       moved.set(id, { id, state, replicaAddresses: replicaAddresses ?? pairing.replicaAddresses });
@@ -165,7 +165,7 @@ export class JobLedger {
 
 function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projection: Projection): VmEntry {
   if ('commitWindowOf' in projection)
-    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId } } : vm;
+    return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId, lapsed: null } } : vm;
   if ('released' in projection) return { ...vm, busyWith: null };
   if ('appliedTo' in projection) return { ...vm, applied: { ...vm.applied, ...projection.settings } };
   if (!('vm' in projection)) return vm;
@@ -211,6 +211,7 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
         'commit_window_of',
         'applied_policy',
         'applied_networks',
+        'commit_window_lapsed',
       ])
       .where('vault_id', '=', vaultId);
     const rows = await mine.where('id', 'in', some).execute();

@@ -12,6 +12,7 @@ import type { JobId, VaultId } from '../../shared/ids.ts';
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { type Append, type JobEntry, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
+import { removePairing } from './pairing-end.ts';
 import type { Projection } from './store.ts';
 import { keepEpochs } from './vm-epochs.ts';
 
@@ -98,6 +99,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
               applied_networks: applied.networks,
               commit_window_ends_at: commitWindow?.endsAt ?? null,
               commit_window_of: commitWindow?.failover ?? null,
+              commit_window_lapsed: commitWindow?.lapsed ?? null,
             })
             .where('vault_id', '=', vaultId)
             .where('id', 'in', some)
@@ -107,6 +109,7 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
 }
 
 async function savePairing(db: Query, vaultId: VaultId, { id, state, replicaAddresses }: PairingEntry): Promise<void> {
+  if (state === 'gone') return removePairing(db, vaultId, id);
   const mine = db.updateTable('pairings').where('vault_id', '=', vaultId).where('id', '=', id);
   await mine.set({ state, primary_address: replicaAddresses.primary, recovery_address: replicaAddresses.recovery }).execute();
 }

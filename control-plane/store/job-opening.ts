@@ -7,18 +7,22 @@ import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/err
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { batches, inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
+import { beginPairingEnd, pairingEndRefusals } from './pairing-end.ts';
 import { toPairing } from './promises.ts';
+import type { Refusal } from './refusal.ts';
 import { noteForRules } from './rules.ts';
 import type { NewJob } from './store.ts';
 import type { VmSettings } from './vm-settings.ts';
 
-interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
 /** Where several stand against it, the first of these is the code: it says best what to do. */
-const PRECEDENCE: readonly ErrorCode[] = ['ERR_VM_BUSY', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_CONFLICT', 'ERR_STALE_VERSION', 'ERR_NOT_FOUND'];
+const PRECEDENCE: readonly ErrorCode[] = [
+  'ERR_VM_BUSY',
+  'ERR_OPERATION_NOT_ALLOWED',
+  'ERR_CONFLICT',
+  'ERR_NOT_PREPARED',
+  'ERR_STALE_VERSION',
+  'ERR_NOT_FOUND',
+];
 
 /** Looks whether it can be opened and writes nothing: that it is there already, why not, or null. */
 export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' | FarshoreError | null> {
@@ -32,6 +36,7 @@ export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' 
     ...(await newVmRefusals(db, order)),
     ...(await pairingRefusals(db, order)),
     ...(await changeRefusals(db, order)),
+    ...(await pairingEndRefusals(db, order)),
   ]);
 }
 
@@ -39,6 +44,7 @@ export async function writeOrder(db: Query, order: NewJob): Promise<void> {
   await insertJob(db, order);
   await insertPairing(db, order);
   await changePairing(db, order);
+  await beginPairingEnd(db, order);
   await claim(db, order);
   await insertVms(db, order);
   await noteForRules(db, order);

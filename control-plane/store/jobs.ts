@@ -6,11 +6,11 @@ import { GroupCommit } from '../../shared/engine/group-commit.ts';
 import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
+import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { JobLog } from './job-log.ts';
 import { lookAtOrder, writeOrder } from './job-opening.ts';
 import { purgeJobs } from './job-purge.ts';
-import { windowOf } from './promises.ts';
 import type { Job, JobFilter, JobStore, NewJob, OpenCommitWindow, Projection, StoredFact } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -104,19 +104,21 @@ export class Jobs implements JobStore {
   commitWindows(): Promise<OpenCommitWindow[]> {
     return this.#connection.read(async (db) => {
       const all = db.selectFrom('protected_vms').select(['id', 'vault_id', 'commit_window_ends_at', 'commit_window_of']);
-      const rows = await all.where('commit_window_ends_at', 'is not', null).orderBy('commit_window_ends_at').orderBy('id').execute();
+      const open = all.where('commit_window_ends_at', 'is not', null).where('commit_window_lapsed', 'is', null);
+      const rows = await open.orderBy('commit_window_ends_at').orderBy('id').execute();
       return [...Map.groupBy(rows, (row) => row.commit_window_of).values()].flatMap((group) => {
         const [first] = group;
-        const window = first && windowOf(first);
-        return window ? [{ ...window, vaultId: first.vault_id, vms: group.map(({ id }) => id) }] : [];
+        if (!first || first.commit_window_ends_at === null || first.commit_window_of === null) return [];
+        const { vault_id: vaultId, commit_window_ends_at: endsAt, commit_window_of: failover } = first;
+        return [{ vaultId, endsAt, failover, vms: group.map(({ id }) => id) }];
       });
     });
   }
 
-  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void> {
+  lapseCommitWindow({ vaultId, failover, vms }: Omit<OpenCommitWindow, 'endsAt'>, why: string): Promise<void> {
     return this.#connection.write(async (db) => {
       const mine = db.updateTable('protected_vms').where('vault_id', '=', vaultId).where('commit_window_of', '=', failover);
-      await mine.set({ commit_window_ends_at: null, commit_window_of: null }).execute();
+      for (const some of batches(vms)) await mine.where('id', 'in', some).set({ commit_window_lapsed: why }).execute();
     });
   }
 }

@@ -90,12 +90,12 @@ export function toPairing(row: Selectable<Tables['pairings']>): Pairing {
   };
 }
 
-/** Both columns are set, or neither. */
+/** The first two columns are set, or neither. */
 export function windowOf(
-  row: Pick<Selectable<Tables['protected_vms']>, 'commit_window_ends_at' | 'commit_window_of'>,
+  row: Pick<Selectable<Tables['protected_vms']>, 'commit_window_ends_at' | 'commit_window_of' | 'commit_window_lapsed'>,
 ): CommitWindow | null {
-  const { commit_window_ends_at: endsAt, commit_window_of: failover } = row;
-  return endsAt === null || failover === null ? null : { endsAt, failover };
+  const { commit_window_ends_at: endsAt, commit_window_of: failover, commit_window_lapsed: lapsed } = row;
+  return endsAt === null || failover === null ? null : { endsAt, failover, lapsed };
 }
 
 /** What was set, as its columns have it. */

@@ -20,7 +20,8 @@ import { planApprovals } from './migrations/0004-plan-approvals.ts';
 import { commitWindows } from './migrations/0005-commit-windows.ts';
 import { protectionRules } from './migrations/0006-protection-rules.ts';
 import { epochsOutliveProtection } from './migrations/0007-epochs-outlive-protection.ts';
-import { vmSettings } from './migrations/0008-vm-settings.ts';
+import { lapsedWindows } from './migrations/0008-lapsed-windows.ts';
+import { vmSettings } from './migrations/0009-vm-settings.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Rules } from './rules.ts';
@@ -49,7 +50,8 @@ const migrations = {
   '0005-commit-windows': commitWindows,
   '0006-protection-rules': protectionRules,
   '0007-epochs-outlive-protection': epochsOutliveProtection,
-  '0008-vm-settings': vmSettings,
+  '0008-lapsed-windows': lapsedWindows,
+  '0009-vm-settings': vmSettings,
 };
 
 /**

@@ -104,7 +104,7 @@ export interface Pairing {
   readonly recovery: CloudRef;
   readonly policy: ProtectionPolicy;
   readonly networks: readonly { readonly from: NetworkId; readonly to: NetworkId }[];
-  readonly state: 'pairing' | 'paired' | 'failed';
+  readonly state: 'pairing' | 'paired' | 'failed' | 'unpairing';
   /** Where each side receives replicas; known once paired. */
   readonly replicaAddresses: ReplicaAddresses;
   readonly createdAt: number;
@@ -114,10 +114,12 @@ export interface Pairing {
 export interface CommitWindow {
   readonly endsAt: number;
   readonly failover: JobId;
+  /** Why that was not possible; nothing happens by itself any more. Null: it is open, or is still acted upon. */
+  readonly lapsed: string | null;
 }
 
 /** The VMs of one failover whose window is open, or has ended and was not acted upon yet. */
-export interface OpenCommitWindow extends CommitWindow {
+export interface OpenCommitWindow extends Omit<CommitWindow, 'lapsed'> {
   readonly vaultId: VaultId;
   readonly vms: readonly ProtectedVmId[];
 }
@@ -137,7 +139,7 @@ export interface ProtectedVm {
   readonly busyWith: JobId | null;
   /** The drill whose test copy of it is there, or may be. */
   readonly drill: JobId | null;
-  /** Of the failover that moved it, when its plan has one; null once it is committed, taken back or has lapsed. */
+  /** Of the failover that moved it, when its plan has one; null once it is committed or taken back. */
   readonly commitWindow: CommitWindow | null;
   /** What of its pairing was set at it. */
   readonly applied: VmSettings;
@@ -214,6 +216,8 @@ export interface NewJob {
   readonly changedPairing?: PairingChange;
   /** Rules of one pairing hold for another from now on. */
   readonly movedRules?: MovedRules;
+  /** A pairing that nothing stands on, and nothing begins in from now on. */
+  readonly endedPairing?: PairingId;
   /** VMs whose protection a person ends: no rule puts them back. */
   readonly excludes?: readonly { readonly vmId: VmId; readonly name: string }[];
   /** A rule wants the new VMs, and no person. */
@@ -234,7 +238,7 @@ export type Projection =
   | { readonly appliedTo: ProtectedVmId; readonly settings: Partial<VmSettings> }
   /** If it is failed over now. */
   | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
-  | { readonly pairing: PairingId; readonly state: Pairing['state']; readonly replicaAddresses?: ReplicaAddresses };
+  | { readonly pairing: PairingId; readonly state: Pairing['state'] | 'gone'; readonly replicaAddresses?: ReplicaAddresses };
 
 export interface JobFilter {
   readonly state?: JobState;
@@ -248,7 +252,8 @@ export interface JobStore {
   /**
    * The one place where races are settled, in one transaction. The same id with the same digest answers `existing`.
    * Throws ERR_ID_REUSED, ERR_VM_BUSY (naming the job), ERR_OPERATION_NOT_ALLOWED, ERR_CONFLICT (a VM protected already, the name
-   * of a pairing taken), ERR_STALE_VERSION (the epoch is no newer), ERR_NOT_FOUND; all the reasons are in `problems`.
+   * of a pairing taken), ERR_NOT_PREPARED (the pairing is being removed), ERR_STALE_VERSION (the epoch is no newer),
+   * ERR_NOT_FOUND; all the reasons are in `problems`.
    */
   open(job: NewJob): Promise<'opened' | 'existing'>;
   /**
@@ -270,8 +275,8 @@ export interface JobStore {
   purge(vaultId: VaultId, endedBefore: number, most: number): Promise<number>;
   /** Of every vault, those that end first in front. */
   commitWindows(): Promise<OpenCommitWindow[]>;
-  /** Nothing happens by itself any more to the VMs of that failover. */
-  lapseCommitWindow(vaultId: VaultId, failover: JobId): Promise<void>;
+  /** Nothing happens by itself any more to these VMs of that failover, and they say why. */
+  lapseCommitWindow(window: Omit<OpenCommitWindow, 'endsAt'>, why: string): Promise<void>;
 }
 
 export interface SiteStore {

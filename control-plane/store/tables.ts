@@ -95,6 +95,7 @@ export interface Tables {
     applied_networks: string | null;
     attempted_policy: string | null;
     attempted_networks: string | null;
+    commit_window_lapsed: string | null;
     created_at: number;
   };
   plans: InVault & { id: PlanId; name: string; newest_version: number };

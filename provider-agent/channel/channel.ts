@@ -62,9 +62,9 @@ export class AgentChannel {
     this.#link.close(reason);
   }
 
-  /** Ends the session with the usual wait before the next. */
+  /** Ends a session that is up, with the usual wait before the next: its welcome brings all that the control plane still wants. */
   drop(reason: string): void {
-    this.#link?.close(reason);
+    if (this.#upAt !== null) this.#link?.close(reason);
   }
 
   stop(): void {
@@ -99,6 +99,7 @@ export class AgentChannel {
       opened: () => session?.opened(),
       received: (text) => session?.received(text),
       heard: () => session?.heard(),
+      answered: () => session?.answered(),
       closed: (reason) => {
         session?.ended();
         this.#closed(reason);

@@ -64,7 +64,7 @@ function openSocket({ channel, certificatePem, keyPem, authorityPem, proxy }: Wa
 function listen(socket: WebSocket, events: LinkEvents, end: (reason: string) => void): void {
   let failure: string | null = null;
   socket.on('open', () => events.opened());
-  socket.on('pong', () => events.heard());
+  socket.on('pong', () => events.answered());
   socket.on('ping', () => events.heard());
   socket.on('message', (data: Buffer, isBinary) => {
     if (isBinary) return end('a binary message came');

@@ -5,8 +5,10 @@
 export interface LinkEvents {
   opened(): void;
   received(text: string): void;
-  /** The peer gave a sign of life: a message or the answer to a ping. */
+  /** The peer gave a sign of life. */
   heard(): void;
+  /** ... which is the answer to a ping. */
+  answered(): void;
   /** Once and last, also for a link that never opened. */
   closed(reason: string): void;
 }

@@ -11,9 +11,11 @@ import type { Clock, Log } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import { type AgentMessage, encodeEgress } from '../../shared/protocol/egress.ts';
 import type { SignedEnvelope } from '../../shared/protocol/envelope.ts';
+import { LEASE_MS } from '../../shared/protocol/lease.ts';
 import { limits, RateLimit } from '../../shared/protocol/limits.ts';
 import { type CloudMessage, readCloudMessage } from '../../shared/protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
+import type { Lease } from './lease.ts';
 import type { Link } from './link.ts';
 import { type FinishedOutcome, Outbox } from './outbox.ts';
 
@@ -35,6 +37,8 @@ export interface InventorySource {
   connected(inventory: 'inStep' | 'sendAll'): void;
   /** Of the tags of VMs these are reported, and no others. */
   want(tags: readonly string[]): void;
+  /** Answers by way of `next`. */
+  asked(question: Extract<CloudMessage, { type: 'recoveryPoints.ask' }>): void;
   next(): AgentMessage | null;
   disconnected(): void;
 }
@@ -50,6 +54,7 @@ export interface SessionPorts {
   readonly intake: CommandIntake;
   readonly outcomes: OutcomeStore;
   readonly inventory: InventorySource;
+  readonly lease: Pick<Lease, 'begin' | 'renew'>;
   readonly egress: EgressRecord;
   readonly clock: Clock;
   readonly log: Log;
@@ -78,6 +83,10 @@ export class Session {
   #state: 'opening' | 'greeting' | 'up' | 'ended' = 'opening';
   #unsent: AgentMessage | null = null;
   #heardAt: number;
+  /** When the hello or the last ping left. */
+  #askedAt: number;
+  /** One ping at a time, so that an answer is the answer to it. */
+  #isAsking = false;
   #isPumpDue = false;
   #isProgressDue = false;
   #cancelTimer: () => void;
@@ -87,6 +96,7 @@ export class Session {
     this.#ports = ports;
     this.#link = link;
     this.#heardAt = now;
+    this.#askedAt = now;
     this.#cancelTimer = ports.clock.after(WELCOME_WITHIN_MS, () => link.close('no welcome came in time'));
     this.#incoming = new RateLimit(now);
     this.#outgoing = new RateLimit(now, limits.messagesPerSecond * 0.8, limits.messagesAtOnce * 0.5);
@@ -96,12 +106,20 @@ export class Session {
     const { agentId, agentVersion, intake, inventory } = this.#ports;
     this.#state = 'greeting';
     this.heard();
+    this.#askedAt = this.#heardAt;
     const { lastSequence } = intake;
     this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, agentId, agentVersion, lastSequence, inventoryDigest: inventory.digest });
   }
 
   heard(): void {
     this.#heardAt = this.#ports.clock.now();
+  }
+
+  answered(): void {
+    this.heard();
+    if (!this.#isAsking) return;
+    this.#isAsking = false;
+    this.#ports.lease.renew(this.#askedAt);
   }
 
   received(text: string): void {
@@ -175,6 +193,8 @@ export class Session {
       case 'inventory.sendAll':
         this.#ports.inventory.connected('sendAll');
         return this.wake();
+      case 'recoveryPoints.ask':
+        return this.#ports.inventory.asked(message);
     }
   }
 
@@ -184,6 +204,7 @@ export class Session {
       throw new FarshoreError('ERR_PROTOCOL_VERSION', `the control plane speaks protocol ${protocol}, this agent ${PROTOCOL_VERSION}`);
     this.#state = 'up';
     this.#cancelTimer();
+    this.#ports.lease.begin(this.#askedAt);
     this.#beat(heartbeatSeconds * 1000);
     for (const outcome of this.#ports.outcomes.unconfirmed()) this.#outbox.finished(outcome);
     this.#ports.inventory.want(tags);
@@ -198,11 +219,16 @@ export class Session {
     outcomes.confirm(commandIds, clock.now()).catch((error: unknown) => log.error({ err: error }, 'confirmation could not be written'));
   }
 
-  #beat(everyMs: number): void {
-    this.#cancelTimer = this.#ports.clock.after(everyMs, () => {
-      if (this.#ports.clock.now() - this.#heardAt > everyMs * SILENT_HEARTBEATS) return this.#link.close('the control plane fell silent');
-      this.#link.ping();
-      this.#beat(everyMs);
+  #beat(heartbeatMs: number): void {
+    this.#cancelTimer = this.#ports.clock.after(Math.min(heartbeatMs, LEASE_MS / 3), () => {
+      const now = this.#ports.clock.now();
+      if (now - this.#heardAt > heartbeatMs * SILENT_HEARTBEATS) return this.#link.close('the control plane fell silent');
+      if (!this.#isAsking) {
+        this.#isAsking = true;
+        this.#askedAt = now;
+        this.#link.ping();
+      }
+      this.#beat(heartbeatMs);
     });
   }
 

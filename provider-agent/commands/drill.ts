@@ -4,9 +4,10 @@
  * look at it, which is taken again right before the copy is started.
  */
 import { FarshoreError } from '../../shared/errors.ts';
-import type { NetworkId, VmRef } from '../../shared/ids.ts';
+import type { JobId, NetworkId, VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { TestCopyView } from '../fabric/fabric.ts';
+import { findDrillNetwork, removeUnusedNetworks, withDrillNetwork } from './drill-networks.ts';
 import { choosePoint, guestAnswer, STARTING_MS } from './failover.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, lookActLook, poll, wrongState } from './reach.ts';
@@ -19,7 +20,9 @@ export const drillHandlers: Pick<Handlers, DrillKind> = {
     if ((await context.fabric.findTestCopy(ref)) !== null)
       throw new FarshoreError('ERR_TEST_COPY_EXISTS', 'the replica has a test copy already');
     await choosePoint(recoveryPoint, ref, context);
-    if (network !== null) await refuseUnlessIsolated(network, context);
+    // One that is to be made is made like this one, so it has to be there.
+    if (typeof network === 'string') await refuseUnlessIsolated(network, context);
+    else if (network !== null && (await context.fabric.networkExposure(network.like)) === null) throw noSuchNetwork(network.like);
     return {};
   },
 
@@ -40,17 +43,18 @@ export const drillHandlers: Pick<Handlers, DrillKind> = {
     return { recoveryPointId: recoveryPoint.id, recoveryPointAt: isoMoment(recoveryPoint.at) };
   },
 
-  async 'drill.connect'({ vm: ref, network }, context) {
-    context.progress('checkingNetwork');
-    await refuseUnlessIsolated(network, context);
-    const copy = await findCopy(ref, context);
-    if (copy.power === 'running') return refuseUnlessWithin(copy, network, context);
-    // Adapters that a failover leaves unconnected stay so here: how it should look is not known, and repeating it changes nothing.
-    await context.fabric.connectTestCopy(ref, network, context.act);
-    return {};
-  },
+  'drill.connect': ({ vm: ref, network: wanted }, context) =>
+    withDrillNetwork(wanted, context, async (network) => {
+      context.progress('checkingNetwork');
+      await refuseUnlessIsolated(network, context);
+      const copy = await findCopy(ref, context);
+      if (copy.power === 'running') return refuseUnlessWithin(copy, network, context);
+      // Adapters that a failover leaves unconnected stay so here: how it should look is not known, and repeating it changes nothing.
+      await context.fabric.connectTestCopy(ref, network, context.act);
+      return {};
+    }),
 
-  async 'drill.start'({ vm: ref, network, guestAnswersWithinSeconds }, context) {
+  async 'drill.start'({ vm: ref, network: wanted, guestAnswersWithinSeconds }, context) {
     context.progress('starting');
     const hasBegun = async () => ((await findCopy(ref, context)).power === 'starting' ? null : true);
     await poll(context, hasBegun, context.clock.now() + STARTING_MS);
@@ -58,6 +62,9 @@ export const drillHandlers: Pick<Handlers, DrillKind> = {
       look: () => findCopy(ref, context),
       isReached: ({ power }) => power === 'running',
       async act(copy) {
+        // One that was made is gone again where no adapter of any copy was to be connected.
+        const network =
+          wanted === null || typeof wanted === 'string' ? wanted : ((await findDrillNetwork(wanted.drill, context))?.id ?? null);
         await refuseUnlessWithin(copy, network, context);
         await context.fabric.startTestVm(ref, context.act);
       },
@@ -67,20 +74,22 @@ export const drillHandlers: Pick<Handlers, DrillKind> = {
     return { runningAt, answeredAt: await guestAnswer(copyRef, guestAnswersWithinSeconds, context) };
   },
 
-  async 'drill.cleanUp'({ vm: ref }, context) {
+  async 'drill.cleanUp'({ vm: ref, drill }, context) {
     context.progress('cleaningUp');
-    await removeTestCopy(ref, context);
+    await removeTestCopy(ref, drill, context);
     return {};
   },
 };
 
-/** There may be none, and no replica either. */
-export async function removeTestCopy(ref: VmRef, { fabric, act }: HandlerContext): Promise<void> {
+/** There may be none, and no replica either. With the last copy goes the network that was made for the drill; whoever knows of no drill looks at all. */
+export async function removeTestCopy(ref: VmRef, drill: JobId | undefined, context: HandlerContext): Promise<void> {
+  const { fabric, act } = context;
   await lookActLook({
     look: () => fabric.findTestCopy(ref),
     isReached: (copy) => copy === null,
     act: () => fabric.stopTestFailover(ref, act),
   });
+  await removeUnusedNetworks(drill, context);
 }
 
 async function findCopy(ref: VmRef, { fabric }: HandlerContext): Promise<TestCopyView> {
@@ -95,10 +104,12 @@ async function refuseUnlessAtRest(ref: VmRef, context: HandlerContext): Promise<
   if (mode !== 'replica' || state !== 'replicating') throw wrongState(vm, 'only a replica that takes changes has a test copy made');
 }
 
+const noSuchNetwork = (network: NetworkId) => new FarshoreError('ERR_NETWORK_NOT_FOUND', `the site has no VM network ${network}`);
+
 /** Throws ERR_NETWORK_NOT_FOUND, ERR_NETWORK_NOT_ISOLATED. */
 async function refuseUnlessIsolated(network: NetworkId, { fabric }: HandlerContext): Promise<void> {
   const exposure = await fabric.networkExposure(network);
-  if (exposure === null) throw new FarshoreError('ERR_NETWORK_NOT_FOUND', `the site has no VM network ${network}`);
+  if (exposure === null) throw noSuchNetwork(network);
   const { leadsOut, otherVms } = exposure;
   if (leadsOut) throw new FarshoreError('ERR_NETWORK_NOT_ISOLATED', `the network ${network} leads out of the site`);
   if (otherVms > 0) throw new FarshoreError('ERR_NETWORK_NOT_ISOLATED', `${otherVms} VMs that are no test copies are on ${network}`);

@@ -1,9 +1,9 @@
 /** Handlers of failover.* and vm.start: a replica becomes the VM that runs, or goes back to being a replica. */
 import { FarshoreError } from '../../shared/errors.ts';
-import type { VmRef } from '../../shared/ids.ts';
+import { isOfSameStep, type VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { RecoveryPointChoice, ResultOf } from '../../shared/protocol/commands.ts';
-import type { RecoveryPoint } from '../fabric/fabric.ts';
+import type { RecoveryPoint, VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, isFailedOver, poll, reach, wrongState } from './reach.ts';
 
@@ -15,21 +15,23 @@ export const STARTING_MS = 300_000;
 export const failoverHandlers: Pick<Handlers, FailoverKind> = {
   async 'failover.execute'({ vm: ref, recoveryPoint: choice }, context) {
     context.progress('failingOver');
-    await reach(
+    const vm = await reach(
       {
         ref,
-        isReached: (vm) => vm?.replication.state === 'failedOverWaitingCompletion',
-        async act(vm) {
-          if (vm.replication.mode !== 'replica') throw wrongState(vm, 'only a replica is failed over');
+        // What another step failed over stands on another point, and has taken no changes since.
+        isReached: (found) => isOwn(found, context),
+        async act(found) {
+          if (found.replication.mode !== 'replica') throw wrongState(found, 'only a replica is failed over');
+          if (isFailedOver(found)) refuseIfInUse(found);
           const point = await choosePoint(choice, ref, context);
+          if (isFailedOver(found)) await takeBack(ref, () => false, context);
           // The latest is left to the fabric: one newer than ours may arrive before the failover.
           await context.fabric.startFailover(ref, choice.choose === 'latest' ? null : point.id, context.act);
         },
       },
       context,
     );
-    // No point arrives at a replica that is failed over: the choice made now is the one that was made then.
-    return pointResult(await choosePoint(choice, ref, context));
+    return pointResult(vm?.failover?.recoveryPoint ?? null);
   },
 
   async 'failover.findPoint'({ vm: ref, recoveryPoint: choice }, context) {
@@ -37,19 +39,9 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     return pointResult(await choosePoint(choice, ref, context));
   },
 
-  async 'failover.cancel'({ vm: ref }, context) {
+  async 'failover.cancel'({ vm: ref, onlyOwn }, context) {
     context.progress('cleaningUp');
-    await reach(
-      {
-        ref,
-        isReached: (vm) => vm === null || !isFailedOver(vm),
-        async act(vm) {
-          if (vm.replication.state === 'failedOver') throw wrongState(vm, 'a committed failover cannot be taken back');
-          await context.fabric.stopFailover(ref, context.act);
-        },
-      },
-      context,
-    );
+    await takeBack(ref, (vm) => onlyOwn === true && !isOwn(vm, context), context);
     return {};
   },
 
@@ -85,7 +77,37 @@ export async function guestAnswer(ref: VmRef, withinSeconds: number, context: Ha
   return isoMoment(context.clock.now());
 }
 
-const pointResult = ({ id, at }: RecoveryPoint) => ({ recoveryPointId: id, recoveryPointAt: isoMoment(at) });
+function pointResult(point: RecoveryPoint | null) {
+  if (point === null) throw new FarshoreError('ERR_FABRIC_FAILED', 'the fabric does not tell which point the VM was failed over to');
+  return { recoveryPointId: point.id, recoveryPointAt: isoMoment(point.at) };
+}
+
+/** It was failed over by this command or by another attempt of its step, which was asked for the same point. */
+function isOwn(vm: VmView | null, { act }: HandlerContext): boolean {
+  const note = vm?.failover ?? null;
+  return note !== null && isOfSameStep(note.commandId, act.commandId);
+}
+
+/** Off and a replica again, except where it is to be left as it is. */
+async function takeBack(ref: VmRef, isLeft: (vm: VmView) => boolean, context: HandlerContext): Promise<void> {
+  await reach(
+    {
+      ref,
+      isReached: (vm) => vm === null || !isFailedOver(vm) || isLeft(vm),
+      async act(vm) {
+        if (vm.replication.state === 'failedOver') throw wrongState(vm, 'a committed failover cannot be taken back');
+        await context.fabric.stopFailover(ref, context.act);
+      },
+    },
+    context,
+  );
+}
+
+/** A failover that is not ours, such as one that was broken off, is taken back for ours; but not while somebody may work on it. */
+function refuseIfInUse({ power, replication: { state } }: VmView): void {
+  if (power !== 'off' || state === 'failedOver')
+    throw new FarshoreError('ERR_REPLICA_FAILED_OVER', `the replica is ${power}, and ${state} by another job`);
+}
 
 /** Its epoch is written first, then it is started, and its guest is waited for. */
 async function startVm(ref: VmRef, guestAnswersWithinSeconds: number, context: HandlerContext): Promise<ResultOf<'vm.start'>> {

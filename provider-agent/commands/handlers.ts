@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/ports.ts';
 import type { ArgsOf, CommandKind, ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Act, Fabric, HostCertificate, ReplicationHost } from '../fabric/fabric.ts';
 import type { Scripts } from '../scripts/scripts.ts';
+import type { DrillNetworkTurns } from './drill-network-turns.ts';
 import type { NetworkLooks } from './network-looks.ts';
 import type { StartTurns } from './start-turns.ts';
 
@@ -28,9 +29,12 @@ export interface HandlerContext {
   readonly certificates: HostCertificates;
   readonly network: NetworkLooks;
   readonly turns: StartTurns;
+  readonly networkTurns: DrillNetworkTurns;
   readonly scripts: Pick<Scripts, 'run'>;
-  /** It was begun in an earlier life of the agent, and what became of that is not known. */
+  /** It was begun before and was cut off, and what became of that is not known. */
   readonly isResumed: boolean;
+  /** To be asked by whoever waits: throws when the control plane does not want the command any more, as far as can be told. */
+  refuseIfUnwanted(): void;
   /** Tells how far the command is; may be lost. */
   progress(stage: Stage): void;
 }

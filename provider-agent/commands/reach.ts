@@ -78,6 +78,7 @@ const LONGEST_POLL_MS = 10_000;
  */
 export async function poll<T>(context: HandlerContext, look: () => Promise<T | null>, untilMs?: number): Promise<T | null> {
   for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LONGEST_POLL_MS)) {
+    context.refuseIfUnwanted();
     const found = await look();
     if (found !== null) return found;
     const left = untilMs === undefined ? wait : untilMs - context.clock.now();

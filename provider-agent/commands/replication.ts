@@ -1,10 +1,8 @@
 /** Handlers of replication.* and replica.*: replication of one VM begins, is seeded, and ends on either side. */
-import type { VmRef } from '../../shared/ids.ts';
-import { isoMoment } from '../../shared/ports.ts';
 import type { ReplicationState, VmView } from '../fabric/fabric.ts';
 import { removeTestCopy } from './drill.ts';
-import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, poll, reach, wrongState } from './reach.ts';
+import type { Handlers } from './handlers.ts';
+import { findExisting, reach, wrongState } from './reach.ts';
 
 type ReplicationKind =
   | 'replication.admit'
@@ -26,16 +24,6 @@ const onTheWay: readonly ReplicationState[] = [
 
 /** Nothing has to be done for it to replicate, or it does. */
 export const comesToReplicate = ({ replication }: VmView): boolean => onTheWay.includes(replication.state);
-
-/** Waits until all that differs has arrived; answers the moment of the newest recovery point. */
-export async function untilReplicating(ref: VmRef, context: HandlerContext): Promise<number> {
-  const at = await poll(context, async () => {
-    const vm = await findExisting(ref, context);
-    if (!comesToReplicate(vm)) throw wrongState(vm, 'the copying was interrupted');
-    return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
-  });
-  return at ?? context.clock.now();
-}
 
 export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
   async 'replication.admit'({ vm: ref, role }, context) {
@@ -94,8 +82,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
       },
       context,
     );
-    context.progress('copying');
-    return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
+    return {};
   },
 
   async 'replication.disable'({ vm: ref }, context) {
@@ -110,7 +97,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     if (deleteReplica) refuseToDeleteProduction(found);
     context.progress('cleaningUp');
     // A control plane that was put back to an earlier state may not know of a drill: its copy must not outlive the replica.
-    await removeTestCopy(ref, context);
+    await removeTestCopy(ref, undefined, context);
     await reach({ ref, isReached: isDisabled, act: () => context.fabric.removeReplication(ref, context.act) }, context);
     if (deleteReplica) {
       await reach({ ref, isReached: (vm) => vm === null, act: () => context.fabric.deleteVm(ref, context.act) }, context);

@@ -1,11 +1,16 @@
 /** Handlers that turn replication round after a failover, and that bring a primary which fell out of step back to replicating. */
-import { isoMoment } from '../../shared/ports.ts';
+import { FarshoreError } from '../../shared/errors.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, isFailedOver, isPrepared, reach, shutDown, wrongState } from './reach.ts';
-import { comesToReplicate, untilReplicating } from './replication.ts';
+import { comesToReplicate } from './replication.ts';
 
-type ReversalKind = 'replication.admitReversal' | 'replication.becomeReplica' | 'replication.reverse' | 'replication.resynchronize';
+type ReversalKind =
+  | 'replication.admitReversal'
+  | 'replication.becomeReplica'
+  | 'replication.reverse'
+  | 'replica.admit'
+  | 'replication.resynchronize';
 
 const MUST_BE_OFF = 'the former primary must be off: what it wrote since the failover is lost when it becomes a replica';
 
@@ -56,10 +61,16 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
     return {};
   },
 
+  async 'replica.admit'({ vm: ref }, context) {
+    const vm = await findExisting(ref, context);
+    if (isFailedOver(vm)) throw new FarshoreError('ERR_REPLICA_FAILED_OVER', 'the replica was failed over, and takes no changes');
+    if (vm.replication.mode !== 'replica') throw wrongState(vm, 'only a replica takes changes');
+    return {};
+  },
+
   async 'replication.resynchronize'({ vm: ref }, context) {
     await reach({ ref, isReached: (vm) => vm !== null && comesToReplicate(vm), act: (vm) => mend(vm, context) }, context);
-    context.progress('copying');
-    return { recoveryPointAt: isoMoment(await untilReplicating(ref, context)) };
+    return {};
   },
 };
 

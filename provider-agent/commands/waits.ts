@@ -1,14 +1,16 @@
-/** Handler of wait.until: looks, ever less often, until it is so. What keeps it from looking means "not yet", never a failure. */
-import { FarshoreError } from '../../shared/errors.ts';
+/** Handlers of wait.*: they look, ever less often, until it is so. What keeps them from looking for a while means "not yet", never a failure. */
+import { errorCodes, FarshoreError, toFarshoreError } from '../../shared/errors.ts';
+import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { WaitCondition } from '../../shared/protocol/commands.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { poll } from './reach.ts';
+import { findExisting, poll, wrongState } from './reach.ts';
+import { comesToReplicate } from './replication.ts';
 
 /** One look may take so long; a port behind a silent firewall must not use up the whole time. */
 const LOOK_MS = 5_000;
 
-export const waitHandlers: Pick<Handlers, 'wait.until'> = {
+export const waitHandlers: Pick<Handlers, 'wait.until' | 'wait.copied'> = {
   async 'wait.until'({ condition, withinSeconds }, context) {
     context.progress('waitingForCondition');
     const until = context.clock.now() + withinSeconds * 1000;
@@ -25,7 +27,26 @@ export const waitHandlers: Pick<Handlers, 'wait.until'> = {
       throw new FarshoreError('ERR_WAIT_TIMEOUT', `not within ${withinSeconds} s: ${wordsOf(condition)}`, { cause: lastFailure });
     return { metAt: isoMoment(context.clock.now()) };
   },
+
+  async 'wait.copied'({ vm: ref }, context) {
+    context.progress('copying');
+    const at = await poll(context, () => copiedAt(ref, context));
+    return { recoveryPointAt: isoMoment(at ?? context.clock.now()) };
+  },
 };
+
+/** When what arrived last was sent; null: not all has. Throws where no copying leads there any more. */
+async function copiedAt(ref: VmRef, context: HandlerContext): Promise<number | null> {
+  try {
+    const vm = await findExisting(ref, context);
+    if (!comesToReplicate(vm)) throw wrongState(vm, 'the copying was interrupted');
+    return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
+  } catch (thrown) {
+    const error = toFarshoreError(thrown);
+    if (errorCodes[error.code].retryable) return null;
+    throw error;
+  }
+}
 
 async function isSo(condition: WaitCondition, { network, fabric }: HandlerContext): Promise<boolean> {
   switch (condition.kind) {

@@ -8,7 +8,7 @@
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
 import type { ProtectionPolicy, ReplicationSettings } from '../../shared/domain/policy.ts';
-import type { CloudId, CommandId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
+import type { CloudId, CommandId, JobId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
 /** Why a mutation happens. Drivers write it into the fabric's own task log where it has one. */
 export interface Act {
@@ -58,6 +58,14 @@ export interface VmView {
   readonly epoch: number;
   /** As people wrote them; in SCVMM the tag of the VM. */
   readonly tags: readonly string[];
+  /** Null where it is not failed over, or where that was not done through this port. */
+  readonly failover: FailoverNote | null;
+}
+
+/** What a failover leaves with the VM, beside the epoch: whose work it is, and which point the VM stands on. */
+export interface FailoverNote {
+  readonly commandId: CommandId;
+  readonly recoveryPoint: RecoveryPoint;
 }
 
 export interface ReplicationView {
@@ -97,6 +105,14 @@ export interface NetworkExposure {
   readonly leadsOut: boolean;
   /** How many VMs other than test copies are connected to it. */
   readonly otherVms: number;
+}
+
+/** A network that was made for a drill. */
+export interface DrillNetworkView {
+  readonly drill: JobId;
+  readonly id: NetworkId;
+  /** How many test copies are connected to it. */
+  readonly copies: number;
 }
 
 /** What changed since a cursor. `full` says that the lists are everything there is and the caller forgets the rest. */
@@ -161,6 +177,9 @@ export interface Fabric {
   /** Null: the site has no such network. Always fresh, and `leadsOut` where it cannot be told. */
   networkExposure(networkId: NetworkId): Promise<NetworkExposure | null>;
 
+  /** Those that were made for drills and are there, also empty ones. They are in no inventory. Always fresh. */
+  drillNetworks(): Promise<readonly DrillNetworkView[]>;
+
   /** The hosts and brokers of the cloud that replicate. */
   replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]>;
   /**
@@ -185,7 +204,10 @@ export interface Fabric {
 
   /** Primary, off: replicating -> preparedForFailover; the other side holds all that was written, and this VM cannot be started. */
   prepareFailover(ref: VmRef, act: Act): Promise<void>;
-  /** Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. */
+  /**
+   * Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. Leaves its note with
+   * the VM; where fabric and note are written apart, the note comes first.
+   */
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
   /** Recovery: failedOverWaitingCompletion -> replicating; turns the VM off. Primary: preparedForFailover -> replicating. */
   stopFailover(ref: VmRef, act: Act): Promise<void>;
@@ -203,6 +225,13 @@ export interface Fabric {
   resynchronize(ref: VmRef, act: Act): Promise<void>;
   /** Replica: replicating, and it stays so; makes its test copy on its host, off and unconnected. Null: the latest point. */
   startTestFailover(replica: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
+  /**
+   * Makes a VM network of the drill's own from the logical network that `like` is of, with its subnets and no way out. There is
+   * none for the drill yet. The mark that says whose it is comes with it, in one step: a driver that crashes leaves no network that nobody knows.
+   */
+  makeDrillNetwork(drill: JobId, like: NetworkId, act: Act): Promise<void>;
+  /** The network made for the drill: nobody is connected to it. */
+  removeDrillNetwork(drill: JobId, act: Act): Promise<void>;
   /** Connects the adapters of the copy, which is off, to one network, where a failover connects them at all, with the addresses of a failover. */
   connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void>;
   /** The copy: off -> running. */

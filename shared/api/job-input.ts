@@ -41,6 +41,8 @@ export const JobInput = z.object({
   primary: PrimaryEvidence.optional(),
   /** The rule that wanted it, where no person did. */
   byRule: JobRule.optional(),
+  /** Of a drill: how long its copies stand, where they are cleaned up by themselves. */
+  cleanUpAfterMinutes: z.int().optional(),
   /** Of a clean-up: the drill, and what a person said of it. */
   drill: JobId.optional(),
   outcome: z.enum(DRILL_OUTCOMES).optional(),

@@ -33,16 +33,19 @@ export const PrimaryEvidence = z.strictObject({
 });
 export type PrimaryEvidence = z.infer<typeof PrimaryEvidence>;
 
-/** What the test copies of a drill are connected to: to nothing, or at each recovery site to one network that leads nowhere. */
+const NetworksAtSites = z
+  .array(z.strictObject({ siteId: SiteId, networkId: NetworkId }))
+  .min(1)
+  .max(1000);
+
+/**
+ * What the test copies of a drill are connected to: to nothing, at each recovery site to a network that leads nowhere, or to one that is
+ * made for the drill there and removed with it, from the logical network of the one that is named.
+ */
 export const DrillNetwork = z.discriminatedUnion('use', [
   z.strictObject({ use: z.literal('none') }),
-  z.strictObject({
-    use: z.literal('isolated'),
-    networks: z
-      .array(z.strictObject({ siteId: SiteId, networkId: NetworkId }))
-      .min(1)
-      .max(1000),
-  }),
+  z.strictObject({ use: z.literal('isolated'), networks: NetworksAtSites }),
+  z.strictObject({ use: z.literal('made'), networks: NetworksAtSites }),
 ]);
 export type DrillNetwork = z.infer<typeof DrillNetwork>;
 
@@ -87,6 +90,13 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     reason: z.string().trim().min(1).max(1000),
     /** Also while the old recovery site is away: what is left there is removed when it is back. */
     forced: z.literal(true).optional(),
+  }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('unpair'),
+    pairing: PairingId,
+    /** Also while a side is away: what is left there is done when it is back, and the pairing is gone then. */
+    forced: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
   }),
   z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
   z.strictObject({
@@ -148,6 +158,8 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     network: DrillNetwork,
     /** The test copy of a VM that failed stays until the drill is cleaned up; else it is removed at once. */
     keepFailed: z.literal(true).optional(),
+    /** The copies are cleaned up by themselves so long after the job has ended; else when somebody does it. */
+    cleanUpAfterMinutes: z.int().min(0).max(43_200).optional(),
   }),
   z.strictObject({
     id: JobId,

@@ -4,6 +4,7 @@ import { VM_ISSUES } from '../domain/health.ts';
 import { ProtectionPolicy } from '../domain/policy.ts';
 import { PHASES, VM_OPERATIONS } from '../domain/protected-vm.ts';
 import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
+import { RecoveryPointReport } from '../protocol/egress.ts';
 import { Moment } from './fields.ts';
 import { Observation } from './sites.ts';
 
@@ -14,7 +15,7 @@ export const PairingAnswer = z
   .object({
     id: PairingId,
     name: z.string(),
-    state: z.enum(['pairing', 'paired', 'failed']),
+    state: z.enum(['pairing', 'paired', 'failed', 'unpairing']),
     primary: CloudEnd,
     recovery: CloudEnd,
     policy: ProtectionPolicy,
@@ -49,3 +50,15 @@ export const ProtectedVmAnswer = z
   })
   .meta({ id: 'ProtectedVm' });
 export type ProtectedVmAnswer = z.infer<typeof ProtectedVmAnswer>;
+
+export const RecoveryPointsAnswer = z
+  .object({
+    siteId: SiteId.meta({ description: 'the site of the replica' }),
+    siteName: z.string(),
+    askedAt: Moment,
+    recoveryPoints: z
+      .array(RecoveryPointReport.extend({ ageSeconds: z.int().min(0) }))
+      .meta({ description: 'the newest first; none where there is nothing to recover from, as after a commit' }),
+  })
+  .meta({ id: 'RecoveryPoints' });
+export type RecoveryPointsAnswer = z.infer<typeof RecoveryPointsAnswer>;

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
-import { DrillAnswer } from './drills.ts';
+import { DrillAnswer, DrillScheduleAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
 import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
-import { PairingAnswer, ProtectedVmAnswer } from './protection.ts';
+import { PairingAnswer, ProtectedVmAnswer, RecoveryPointsAnswer } from './protection.ts';
 import { ReportAnswer } from './report.ts';
 import type { Route } from './route.ts';
 
@@ -56,6 +56,17 @@ export const recoveryRoutes = {
     answer: ProtectedVmAnswer,
     errors: ['ERR_NOT_FOUND'],
   },
+  listRecoveryPoints: {
+    method: 'get',
+    path: '/api/v1/protected-vms/{protectedVmId}/recovery-points',
+    tag: 'Protection',
+    access: 'viewer',
+    summary: 'Lists the recovery points of a protected VM, as its replica has them now: the site is asked',
+    params: z.object({ protectedVmId: ProtectedVmId }),
+    status: 200,
+    answer: RecoveryPointsAnswer,
+    errors: ['ERR_NOT_FOUND', 'ERR_AGENT_OFFLINE', 'ERR_VM_NOT_FOUND', 'ERR_FABRIC_FAILED', 'ERR_FABRIC_TIMEOUT'],
+  },
   startOperation: {
     method: 'post',
     path: '/api/v1/operations',
@@ -100,6 +111,16 @@ export const recoveryRoutes = {
     }),
     status: 200,
     answer: z.object({ drills: z.array(DrillAnswer) }),
+    errors: [],
+  },
+  listDrillSchedules: {
+    method: 'get',
+    path: '/api/v1/drill-schedules',
+    tag: 'Jobs',
+    access: 'viewer',
+    summary: 'Lists the plans that say how often they are drilled: when that was last, when it is next, and what is overdue',
+    status: 200,
+    answer: z.object({ schedules: z.array(DrillScheduleAnswer) }),
     errors: [],
   },
   listJobs: {
@@ -160,7 +181,7 @@ export const recoveryRoutes = {
     params: OneJob,
     body: DecisionBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_PROTECTED_ANEW'],
   },
   cancelJob: {
     method: 'post',
@@ -182,7 +203,7 @@ export const recoveryRoutes = {
     params: OneJob,
     body: GiveUpBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNJUDGED'],
   },
   events: {
     method: 'get',

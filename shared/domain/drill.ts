@@ -28,13 +28,16 @@ export interface DrillRecord {
   /** Every copy ran, and the job has ended. */
   readonly hasSucceeded: boolean;
   readonly hasEnded: boolean;
+  /** Protected VMs that tell of it. */
   readonly copiesLeft: number;
+  /** Clean-ups have removed every copy. One whose VM was taken out of protection by force is told of by nobody, and may still run. */
+  readonly isCleanedUp: boolean;
   /** The last clean-up: whether it has ended, and what the person said; null where there was none. */
   readonly cleanUp: { readonly hasEnded: boolean; readonly outcome: DrillOutcome } | null;
 }
 
-/** A drill has passed when every copy ran, a person says so, and nothing of it is left; it is open until it is cleaned up. */
-export function verdictOf({ hasSucceeded, hasEnded, copiesLeft, cleanUp }: DrillRecord): DrillVerdict {
+/** A drill has passed when every copy ran, a person says so, and every copy was cleaned up; it is open until then, or until nobody can do that any more. */
+export function verdictOf({ hasSucceeded, hasEnded, copiesLeft, isCleanedUp, cleanUp }: DrillRecord): DrillVerdict {
   if (!hasEnded || copiesLeft > 0 || cleanUp?.hasEnded === false) return 'open';
-  return hasSucceeded && cleanUp?.outcome === 'passed' ? 'passed' : 'failed';
+  return hasSucceeded && isCleanedUp && cleanUp?.outcome === 'passed' ? 'passed' : 'failed';
 }

@@ -25,9 +25,34 @@ export const vmIssues = {
     remedy:
       'It is set by itself when the VM replicates and no job works on it. Where that has failed, set it again: farshore pairings apply.',
   },
+  takeBackDelayed: {
+    cause: 'Its failover was not committed in the time that its plan gives it, and cannot be taken back now.',
+    remedy: 'Remove the reason named: it is tried again for an hour after its moment. Or commit it.',
+  },
+  takeBackLapsed: {
+    cause: 'Its failover was not committed in the time that its plan gives it, and was not taken back. Nothing happens by itself any more.',
+    remedy: 'Commit it, or take it back by hand: what was written there since the failover is lost by that.',
+  },
 } as const;
 export type VmIssue = keyof typeof vmIssues;
 export const VM_ISSUES = Object.keys(vmIssues) as [VmIssue, ...VmIssue[]];
+
+/** Why nothing can be done with a VM although its life allows it. */
+export const AGENT_AWAY = 'the agent of one of its sites is not connected';
+
+/** A failover that was to take itself back. */
+export interface EndedWindow {
+  /** Why it does not any more; null while it is still to be. */
+  readonly lapsed: string | null;
+  /** Why it cannot be taken back now; empty where it can. */
+  readonly reason: string;
+}
+
+/** Null where it is being taken back as its plan says. */
+export function windowIssue({ lapsed, reason }: EndedWindow): { readonly issue: VmIssue; readonly why: string } | null {
+  if (lapsed !== null) return { issue: 'takeBackLapsed', why: lapsed };
+  return reason === '' ? null : { issue: 'takeBackDelayed', why: reason };
+}
 
 /** Powers as the sites last reported them; null or `unknown` where that is not known now. */
 export interface ObservedVm {
@@ -43,9 +68,9 @@ export interface ObservedVm {
 export function issuesOf({ phase, activeLocation, power, sending, isBehind }: ObservedVm): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
-  // While a job moves it, it runs at the other side before the promise says so.
+  // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.
   const isElsewhere = isLive(otherSide(activeLocation));
-  if (isElsewhere && phase !== 'failingOver') return ['runsAtOtherSide'];
+  if (isElsewhere && phase !== 'failingOver' && phase !== 'interrupted') return ['runsAtOtherSide'];
   const isToReplicate = phase === 'protected' || phase === 'seeding';
   const isOutOfStep = isToReplicate && sending === 'waitingForStartResynchronize';
   // Whoever is on the way in gets it on the way, and who is on the way out needs it no more.

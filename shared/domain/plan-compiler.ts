@@ -29,8 +29,8 @@ export interface MemberWork<Work> extends Acting<Work> {
   readonly prepare: Work;
   readonly takeBack: Work;
   readonly start: Work;
-  /** Tried first where it is left, for so long; it is never needed. Its undo lets it run there again. */
-  readonly shutDownFirst?: { readonly work: Work; readonly undo: Work; readonly withinSeconds: number };
+  /** Tried first where it is left, for so long, after a look; it is never needed. Its undo lets it run there again. */
+  readonly shutDownFirst?: { readonly look: Work; readonly work: Work; readonly undo: Work; readonly withinSeconds: number };
   /** Those who are not part of the run hold nobody up: another run has moved them already. */
   readonly dependsOn?: readonly ProtectedVmId[];
 }
@@ -42,8 +42,13 @@ export interface CompiledGroup<Work> extends Acting<Work> {
 
 /** How often a step is tried while its failure may pass by itself. */
 const ATTEMPTS = 3;
+/** A look costs seconds: a site that takes longer is not waited for. */
+const LOOK_WITHIN_SECONDS = 10;
 
 export const stepOf = (part: string, vm: string): StepId => StepId.parse(`${part}/${vm}`);
+
+/** The step that looks at the source; its result tells whether the VM ran. */
+export const lookAtSourceOf = (vm: string): StepId => stepOf('look/source', vm);
 
 /** Places count from 0, in the plan and in the list of actions. */
 export const groupActionId = (group: number, when: 'before' | 'after', index: number): StepId =>
@@ -123,21 +128,20 @@ function memberSteps<Work>(member: MemberWork<Work>, turn: Before, ends: Readonl
 
 function shutDownSteps<Work>({ vm, name, shutDownFirst }: MemberWork<Work>): Step<Work>[] {
   if (shutDownFirst === undefined) return [];
-  const { work, undo, withinSeconds } = shutDownFirst;
-  const title = `shut ${name} down where it still runs`;
+  const { look, work, undo, withinSeconds } = shutDownFirst;
+  const base = { after: [], scope: vm, attempts: ATTEMPTS, aside: 'continue' } as const;
+  const [looked, shutDown] = [lookAtSourceOf(vm), stepOf('shut-down', vm)];
   return [
     {
-      id: stepOf('shut-down', vm),
-      title,
-      work,
-      undo,
+      ...base,
+      id: looked,
+      title: `look whether ${name} still runs`,
+      work: look,
+      looksOnly: true,
       needs: [],
-      after: [],
-      scope: vm,
-      attempts: ATTEMPTS,
-      aside: 'continue',
-      limitSeconds: withinSeconds,
+      limitSeconds: LOOK_WITHIN_SECONDS,
     },
+    { ...base, id: shutDown, title: `shut ${name} down where it still runs`, work, undo, needs: [looked], limitSeconds: withinSeconds },
   ];
 }
 

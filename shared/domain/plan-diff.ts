@@ -165,7 +165,10 @@ function dependencyChanges(old: ReadonlyMap<string, Member>, present: ReadonlyMa
 }
 
 // Everything but the fields that are compared by themselves, so that a field added to plans is seen without being named here.
-const settingsOfPlan = ({ name: _name, groups: _groups, ...settings }: RecoveryPlan) => settings;
+const settingsOfPlan = ({ name: _name, groups: _groups, drill = {} as never, ...settings }: RecoveryPlan) => ({
+  ...settings,
+  ...Object.fromEntries(Object.entries(drill).map(([setting, value]) => [`drill.${setting}`, value])),
+});
 const settingsOfGroup = ({ name: _name, members: _members, ...settings }: PlanGroup) => settings;
 const settingsOfMember = ({ vm: _vm, dependsOn: _dependsOn, guestAnswersWithinSeconds: _seconds, ...settings }: PlanMember) => settings;
 

@@ -5,7 +5,7 @@
  */
 import { type Graph, isGate, type Step } from '../engine/graph.ts';
 import { StepId } from '../ids.ts';
-import { type CompiledGroup, compileFailover, type MemberWork, stepOf } from './plan-compiler.ts';
+import { type CompiledGroup, compileFailover, lookAtSourceOf, type MemberWork, stepOf } from './plan-compiler.ts';
 
 interface Ends {
   readonly source: string;
@@ -27,9 +27,6 @@ export interface PlannedGroup<Work> extends CompiledGroup<Work> {
 const ATTEMPTS = 3;
 const LOOKED = StepId.parse('group/all-looked-at');
 const MOVED = StepId.parse('group/all-moved');
-
-/** The step that looks at the source; its result tells whether the VM ran. */
-export const lookAtSourceOf = (vm: string): StepId => stepOf('look/source', vm);
 
 /** `ends` are the sites in words, for the titles. */
 export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>[], ends: Ends): Graph<Work> {

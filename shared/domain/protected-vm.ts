@@ -12,6 +12,7 @@ export const phases = {
   seeding: 'replication is on; the first full copy has not arrived',
   protected: 'runs on the active side, and the other holds a recovery point',
   failingOver: 'a job is moving it; which side will run it is not settled',
+  interrupted: 'its failover was broken off, and what of it is left at the sites is not known: take it back, or fail over again',
   failedOver: 'runs on the side it was failed over to; the other recovery points are kept until commit',
   committed: 'runs on the side it was failed over to for good, and nothing protects it there',
   reversing: 'a job turns its replication round; nothing protects it until that is done',
@@ -29,6 +30,7 @@ export type VmEvent =
   | 'adopted'
   | 'failoverStarted'
   | 'failoverUndone'
+  | 'failoverInterrupted'
   | 'replicaStarted'
   | 'takeBackStarted'
   | 'takeBackGivenUp'
@@ -85,6 +87,14 @@ export const transitions: readonly Transition[] = [
     runsAt: 'source',
     why: 'everything that was done for it was taken back',
   },
+  {
+    from: 'failingOver',
+    on: 'failoverInterrupted',
+    to: 'interrupted',
+    why: 'a part of it could not be taken back, or came up nowhere, and a person left it so',
+  },
+  { from: 'interrupted', on: 'takeBackStarted', to: 'failingOver', why: 'a person asked to take back what is left of the failover' },
+  { from: 'interrupted', on: 'failoverStarted', to: 'failingOver', why: 'a person asked to fail over again' },
   { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', runsAt: 'target', why: 'the replica runs; commit is pending' },
   {
     from: 'failedOver',
@@ -121,15 +131,15 @@ export const transitions: readonly Transition[] = [
 
 /** The kinds of job that work on protected VMs, and the phases each may start from. */
 export const operationPhases = {
-  plannedFailover: ['protected'],
-  unplannedFailover: ['protected'],
-  takeBack: ['failedOver'],
+  plannedFailover: ['protected', 'interrupted'],
+  unplannedFailover: ['protected', 'interrupted'],
+  takeBack: ['failedOver', 'interrupted'],
   changeRecoveryPoint: ['failedOver'],
   commit: ['failedOver'],
   reverseReplication: ['committed'],
   resynchronize: ['seeding', 'protected'],
   testFailover: ['protected'],
-  cleanUpTest: ['protected', 'failedOver'],
+  cleanUpTest: ['protected', 'interrupted', 'failedOver'],
   unprotect: ['seeding', 'protected', 'committed'],
 } as const satisfies Record<string, readonly Phase[]>;
 export type VmOperation = keyof typeof operationPhases;

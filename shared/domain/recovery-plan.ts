@@ -3,6 +3,7 @@
  * an API document; members are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
  */
 import { z } from 'zod';
+import { DrillSchedule } from './drill-schedule.ts';
 import { actionProblems, PlanActions } from './plan-actions.ts';
 import { dependencyProblems } from './plan-dependencies.ts';
 
@@ -43,6 +44,7 @@ export const RecoveryPlan = z
     commitWithinMinutes: z.int().min(1).max(43_200).optional().meta({
       description: 'a failover that is not committed so many minutes after its end is taken back by itself; never, where it is left out',
     }),
+    drill: DrillSchedule.optional().meta({ description: 'how often the plan is drilled by itself; never, where it is left out' }),
     startsPerHost: z
       .int()
       .min(1)
@@ -103,6 +105,12 @@ export function hasReadableActions(value: unknown): value is Pick<RecoveryPlan, 
   return ReadableGroups.safeParse(value).success;
 }
 
+/** Whether what it says of drills can be held against what the vault has, although other fields are wrong. */
+export function hasReadableDrill(value: unknown): value is Pick<RecoveryPlan, 'drill'> {
+  return ReadableDrill.safeParse(value).success;
+}
+
+const ReadableDrill = z.object({ drill: DrillSchedule.optional() });
 /** Groups without a mistake of their own, whatever else is wrong. */
 const ReadableGroups = z.object({ groups: z.array(PlanGroup) });
 const ReadableMember = z.object({ vm: z.string(), dependsOn: z.array(z.string()).optional() });

@@ -11,6 +11,7 @@ import type { Clock } from '../ports.ts';
 import type { Decision, Fact, StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
 import { GroupCommit } from './group-commit.ts';
+import type { StepView } from './run-nodes.ts';
 import { RunState } from './run-state.ts';
 
 export type Direction = 'do' | 'undo';
@@ -99,9 +100,22 @@ export class Engine<Work> {
     await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason }]);
   }
 
-  /** Nothing new starts; what has not passed its pivot is undone. */
+  /** Nothing new starts; what has not passed its pivot is undone. What only looks is not waited for. */
   async cancel(by: string, reason: string): Promise<void> {
-    await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }]);
+    const looks = [...this.state.views()].flatMap((view) => this.#endOfLook(view, by, reason));
+    await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }, ...looks]);
+  }
+
+  /** Past a pivot a look is ended, and need not be decided, only where nothing of its scope follows from that. */
+  #endOfLook({ step, scope, status, attempt }: StepView<Work>, by: string, reason: string): Fact[] {
+    const { id, looksOnly, skipEndsScope } = step;
+    const isRunning = status === 'running';
+    if (!looksOnly || (scope.isPastPivot && !skipEndsScope)) return [];
+    if (!isRunning && !(status === 'failed' && this.state.waitsForPerson(id))) return [];
+    const head = { at: this.#now(), step: id };
+    const failed: Fact = { type: 'failed', ...head, attempt, error: { code: 'ERR_CANCELLED', logRef: '' }, retry: false };
+    const skipped: Fact = { type: 'decided', ...head, direction: 'do', decision: 'skip', by, reason };
+    return [...(isRunning ? [failed] : []), ...(scope.isPastPivot ? [skipped] : [])];
   }
 
   /**

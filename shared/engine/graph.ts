@@ -19,7 +19,10 @@ export interface Step<Work> {
   readonly asks?: string;
   /** Safe to run when `work` never started or stopped half way. Absent: there is nothing to undo. */
   readonly undo?: Work;
-  /** It only looks: when it fails it has changed nothing, and its undo, if any, is for what came after it. */
+  /**
+   * It only looks: when it fails it has changed nothing, and its undo, if any, is for what came after it. A cancel does not wait for
+   * it, unless its scope would go on after it past a pivot.
+   */
   readonly looksOnly?: boolean;
   /** Must be done before this step starts; when one never will be, this step's scope fails. */
   readonly needs: readonly StepId[];

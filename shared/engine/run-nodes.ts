@@ -1,5 +1,5 @@
 /** What RunState folds the facts into: a node for each step, and scopes that stand or fall together. */
-import { isUnknownOutcome } from '../errors.ts';
+import { type ErrorCode, isUnknownOutcome } from '../errors.ts';
 import type { StepError } from './facts.ts';
 import { isGate, type Step } from './graph.ts';
 
@@ -8,6 +8,7 @@ export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' |
 
 export interface StepView<Work> {
   readonly step: Step<Work>;
+  readonly scope: Pick<Scope<Work>, 'isPastPivot'>;
   readonly status: StepStatus;
   readonly attempt: number;
   readonly result: unknown;
@@ -61,7 +62,13 @@ export function newNode<Work>(step: Step<Work>, scope: Scope<Work>): Node<Work> 
 
 /** It was tried and failed, and those that need it go on as if it were done. What it did must be known for that. */
 export function isPassedOver({ status, step, attempt, error }: Node<unknown>): boolean {
-  return status === 'failed' && step.aside === 'continue' && attempt > 0 && error !== null && !isUnknownOutcome(error.code);
+  return status === 'failed' && step.aside === 'continue' && attempt > 0 && error !== null && !isUnknown(step, error.code);
+}
+
+/** Whether nobody knows what was done, and it matters: of a step that only looks, or that is never needed, it does not. */
+export function isUnknown({ looksOnly, limitSeconds }: Step<unknown>, code: ErrorCode): boolean {
+  if (code === 'ERR_SITE_GIVEN_UP') return looksOnly !== true && limitSeconds === undefined;
+  return isUnknownOutcome(code);
 }
 
 /** A person was asked to do it, and has not answered. */

@@ -241,7 +241,8 @@ export class RunState<Work> {
 
   /** What it did may be unknown, which nobody can undo; and past the first pivot what stands beside the undoing waits for a person. */
   #fallBecauseOf({ scope, step }: Node<Work>, { code }: StepError): void {
-    const waits = isUnknownOutcome(code) || (step.aside !== undefined && this.#isPastPivot);
+    // One with `continue` that is not passed over is of unknown outcome.
+    const waits = isUnknownOutcome(code) || step.aside === 'continue' || (step.aside !== undefined && this.#isPastPivot);
     this.#failScope(scope, waits ? 'stuck' : fallen(scope));
     if (this.#together && !waits) this.#failAll();
   }

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy, ReplicationSettings } from '../domain/policy.ts';
-import { CloudId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
+import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
 
 const Moment = z.iso.datetime();
 const Pem = z.string().max(16_000).startsWith('-----BEGIN ');
@@ -72,6 +72,9 @@ export const ScriptContext = z.strictObject({
 });
 export type ScriptContext = z.infer<typeof ScriptContext>;
 
+/** A network that is there, or one of the drill's own: made like another one, without a way out, and removed with the last copy. */
+const DrillNetwork = z.union([NetworkId, z.strictObject({ drill: JobId, like: NetworkId })]);
+
 const nothing = z.strictObject({});
 
 /** Each command: the side that runs it, its arguments and the result it answers with. */
@@ -132,10 +135,10 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, policy: ProtectionPolicy }),
     result: nothing,
   },
-  /** Primary: start the initial replication and wait until the first copy is complete at the other side. */
+  /** Primary: start the initial replication. The copying goes on by itself. */
   'replication.seed': {
     args: z.strictObject({ vm: VmRef }),
-    result: z.strictObject({ recoveryPointAt: Moment }),
+    result: nothing,
   },
   /**
    * Either side, looks only: it replicates already, with the settings given, and is adopted as it is. The replica must hold what
@@ -169,10 +172,15 @@ export const commands = {
     }),
     result: nothing,
   },
-  /** Primary: whatever keeps it from replicating is mended, by comparing the copies where need be; waits until it replicates. */
+  /** Primary: whatever keeps it from replicating is mended, by comparing the copies where need be. The copying goes on by itself. */
   'replication.resynchronize': {
     args: z.strictObject({ vm: VmRef }),
-    result: z.strictObject({ recoveryPointAt: Moment }),
+    result: nothing,
+  },
+  /** Recovery, looks only: the replica takes what its primary sends. */
+  'replica.admit': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
   },
   /** Primary: end replication on this side. */
   'replication.disable': {
@@ -209,9 +217,9 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
     result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
   },
-  /** Recovery: take `failover.execute` back, as long as nothing is committed. */
+  /** Recovery: take a failover back, as long as nothing is committed. `onlyOwn`: one that another step did is left as it is. */
   'failover.cancel': {
-    args: z.strictObject({ vm: VmRef }),
+    args: z.strictObject({ vm: VmRef, onlyOwn: z.literal(true).optional() }),
     result: nothing,
   },
   /** Recovery: start the VM and wait until its guest answers. This is the activation. */
@@ -228,6 +236,11 @@ export const commands = {
   'wait.until': {
     args: z.strictObject({ condition: WaitCondition, withinSeconds: z.int().min(1).max(86_400) }),
     result: z.strictObject({ metAt: Moment }),
+  },
+  /** Primary, looks only: until all that differs has arrived at the other side, which may take days. */
+  'wait.copied': {
+    args: z.strictObject({ vm: VmRef }),
+    result: z.strictObject({ recoveryPointAt: Moment }),
   },
   /** Either side: run a script of the site, once. It has ended when this is answered, well or not: the exit code says. */
   'script.run': {
@@ -247,7 +260,7 @@ export const commands = {
   },
   /** Recovery, looks only: the replica can be drilled, no test copy of it is there, and the network leads nowhere. */
   'drill.admit': {
-    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice, network: NetworkId.nullable() }),
+    args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice, network: DrillNetwork.nullable() }),
     result: nothing,
   },
   /** Recovery: make the test copy from a recovery point, off and unconnected. The replica goes on replicating. */
@@ -255,19 +268,19 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, recoveryPoint: RecoveryPointChoice }),
     result: z.strictObject({ recoveryPointId: z.string().max(100), recoveryPointAt: Moment }),
   },
-  /** Recovery: verify that the network leads nowhere and connect the test copy to it, with the addresses of a failover. */
+  /** Recovery: make the network if need be, verify that it leads nowhere and connect the test copy to it, with the addresses of a failover. */
   'drill.connect': {
-    args: z.strictObject({ vm: VmRef, network: NetworkId }),
+    args: z.strictObject({ vm: VmRef, network: DrillNetwork }),
     result: nothing,
   },
   /** Recovery: start the test copy, which is connected to that network at most, and wait until its guest answers. */
   'drill.start': {
-    args: z.strictObject({ vm: VmRef, network: NetworkId.nullable(), guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
+    args: z.strictObject({ vm: VmRef, network: DrillNetwork.nullable(), guestAnswersWithinSeconds: z.int().min(0).max(3600) }),
     result: z.strictObject({ runningAt: Moment, answeredAt: Moment.nullable() }),
   },
-  /** Recovery: remove the test copy, running or not. There may be none. */
+  /** Recovery: remove the test copy, running or not, and the network that was made for the drill with the last one. There may be none. */
   'drill.cleanUp': {
-    args: z.strictObject({ vm: VmRef }),
+    args: z.strictObject({ vm: VmRef, drill: JobId }),
     result: nothing,
   },
 } as const satisfies Record<string, { args: z.ZodType; result: z.ZodType }>;

@@ -66,6 +66,16 @@ export const VmReport = z.strictObject({
 });
 export type VmReport = z.infer<typeof VmReport>;
 
+/** Hyper-V Replica keeps 24 and the newest; other fabrics may keep more. */
+export const POINTS_MOST = 200;
+
+export const RecoveryPointReport = z.strictObject({
+  id: z.string().max(100).meta({ description: 'id of the recovery point' }),
+  at: Moment.meta({ description: 'the moment at the primary that it holds' }),
+  kind: z.enum(['crashConsistent', 'applicationConsistent']).meta({ description: 'whether applications had written out what they held' }),
+});
+export type RecoveryPointReport = z.infer<typeof RecoveryPointReport>;
+
 const Done = <K extends CommandKind>(kind: K) =>
   z.strictObject({
     status: z.literal('done'),
@@ -150,6 +160,14 @@ export const AgentMessage = z.discriminatedUnion('type', [
         .max(limits.scriptsPerMessage),
     })
     .meta({ description: 'which scripts plans may run at the site: all of them, after a connect and when they change' }),
+  z
+    .strictObject({
+      type: z.literal('recoveryPoints.told'),
+      question: z.int().min(1).meta({ description: 'number of the question on this connection' }),
+      points: z.array(RecoveryPointReport).max(POINTS_MOST),
+      code: ErrorCodeField.nullable().meta({ description: 'why they could not be read' }),
+    })
+    .meta({ description: 'the recovery points of one replica, when a person asks for them' }),
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

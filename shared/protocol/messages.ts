@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { TAGS_MOST, VmTag } from '../domain/protection-rules.ts';
 import { FarshoreError } from '../errors.ts';
-import { CommandId } from '../ids.ts';
+import { CommandId, VmRef } from '../ids.ts';
 import { AgentMessage } from './egress.ts';
 import { SignedEnvelope } from './envelope.ts';
 import { isWithinDepth, limits } from './limits.ts';
@@ -26,6 +26,8 @@ export const CloudMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('inventory.tags'), tags: WantedTags }),
   /** The digest of a report did not fit: send everything. */
   z.strictObject({ type: z.literal('inventory.sendAll') }),
+  /** Which recovery points does the replica have now? It only looks, so it is no command; questions are numbered on a connection. */
+  z.strictObject({ type: z.literal('recoveryPoints.ask'), question: z.int().min(1), vm: VmRef }),
 ]);
 export type CloudMessage = z.infer<typeof CloudMessage>;
 

@@ -21,7 +21,9 @@ export interface StepMarks {
   readonly takenBack?: DrillEvent;
   /** The job ended with the step's scope undone, and the step had been started. */
   readonly undone?: VmEvent;
-  /** The same, and it had not. */
+  /** The same, and the undo of some step of the scope was skipped: what that did stands, or is not known. In place of `undone`. */
+  readonly undoneInPart?: VmEvent;
+  /** The scope is undone, and the step had not been started. */
   readonly neverStarted?: VmEvent;
 }
 
@@ -29,6 +31,8 @@ export type StepWork = KnownArgs & {
   readonly siteId: SiteId;
   /** The ownership decision it runs under; 0 where it is about no VM. */
   readonly epoch: number;
+  /** The site without which it never ends, besides its own: whoever gives that one up ends it too. */
+  readonly otherEnd?: SiteId;
   /** How long it may wait to be begun, from the moment it is handed out. */
   readonly beginWithinSeconds: number;
   /** Arguments that are taken from the result of an earlier step, where they have the same name. */

@@ -14,7 +14,7 @@ import type {
   VmView,
 } from '../../provider-agent/fabric/fabric.ts';
 import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
-import { type CloudId, CommandId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
+import { type CloudId, CommandId, JobId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
 
 export interface ContractSide {
   readonly fabric: Fabric;
@@ -297,6 +297,37 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       const { power, replication } = await viewOf(pair.recovery, replica);
       assert.deepEqual([power, replication.state], ['running', 'failedOverWaitingCompletion']);
       await unchangedBy(pair.recovery, replica, () => fabric.startTestFailover(replica, null, act()), 'ERR_WRONG_STATE');
+    });
+
+    it('makes a network of its own for a drill, after another one and without its way out, in no inventory, and removes it when it is empty', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric, networkId } = pair.recovery;
+      const [drill, other] = [JobId.parse('0d000000-0000-4000-8000-000000000001'), JobId.parse('0d000000-0000-4000-8000-000000000002')];
+      assert.deepEqual(await fabric.drillNetworks(), []);
+      const { cursor } = await fabric.readInventory(null);
+      for (const one of [drill, other]) await fabric.makeDrillNetwork(one, networkId, act());
+      const [mine, theirs] = await Promise.all(
+        [drill, other].map(async (one) => (await fabric.drillNetworks()).find((made) => made.drill === one)),
+      );
+      assert.ok(mine && theirs && mine.id !== theirs.id, 'each drill has its own');
+      assert.deepEqual(await fabric.networkExposure(mine.id), { leadsOut: false, otherVms: 0 });
+      assert.deepEqual((await fabric.readInventory(cursor)).networks, []);
+      await assert.rejects(fabric.makeDrillNetwork(drill, networkId, act()), { code: 'ERR_CONFLICT' });
+      await assert.rejects(fabric.makeDrillNetwork(JobId.parse(pairingId), pairingId as string as NetworkId, act()), {
+        code: 'ERR_NETWORK_NOT_FOUND',
+      });
+
+      await fabric.startTestFailover(replica, null, act());
+      await fabric.connectTestCopy(replica, mine.id, act());
+      assert.deepEqual((await fabric.findTestCopy(replica))?.networkIds, [mine.id]);
+      assert.equal((await fabric.drillNetworks()).find((made) => made.drill === drill)?.copies, 1);
+      await assert.rejects(fabric.removeDrillNetwork(drill, act()), { code: 'ERR_CONFLICT' });
+      await fabric.removeDrillNetwork(other, act());
+      assert.deepEqual(await fabric.drillNetworks(), [{ drill, id: mine.id, copies: 1 }]);
+      await fabric.stopTestFailover(replica, act());
+      await fabric.removeDrillNetwork(drill, act());
+      assert.deepEqual([await fabric.drillNetworks(), await fabric.networkExposure(mine.id)], [[], null]);
+      await assert.rejects(fabric.removeDrillNetwork(drill, act()), { code: 'ERR_NETWORK_NOT_FOUND' });
     });
 
     it('tells whether a network leads out, and who is on it', async () => {

@@ -192,7 +192,7 @@ test('a control plane that refuses the agent is quoted in the words of our own t
   const way = { channel: `ws://127.0.0.1:${port}/agent`, certificatePem: '', keyPem: '', authorityPem: '', proxy: null };
   const reason = () =>
     new Promise<string>((closed) => {
-      dialWebSocket(() => way)({ opened() {}, received() {}, heard() {}, closed });
+      dialWebSocket(() => way)({ opened() {}, received() {}, heard() {}, answered() {}, closed });
     });
   assert.match(await reason(), /^refused: ERR_CERTIFICATE_REVOKED: The agent was revoked\. Register the agent again/);
   assert.equal(await reason(), 'refused with status 403');

@@ -99,8 +99,9 @@ test('the handlers take a VM from pairing to a committed failover on simulated s
   const { vm, replica, target } = await pair.prepared();
   await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
   await pair.done('recovery', { kind: 'replica.configure', args: { vm: replica, networks: [] } }, 1);
-  const seeded = await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
-  assert.ok(seeded.kind === 'replication.seed' && seeded.result.recoveryPointAt > '2026');
+  await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
+  const copied = await pair.done('primary', { kind: 'wait.copied', args: { vm: vm.ref } }, 1);
+  assert.ok(copied.kind === 'wait.copied' && copied.result.recoveryPointAt > '2026');
 
   const executed = await pair.done('recovery', { kind: 'failover.execute', args: { vm: replica, recoveryPoint: { choose: 'latest' } } }, 2);
   const [point] = await pair.recovery.recoveryPoints(replica);
@@ -122,6 +123,7 @@ test('a failover is taken back, and protection ends with the replica deleted', a
   const { vm, gold, silver, replica, target } = await pair.prepared();
   await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
   await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } }, 1);
+  await pair.done('primary', { kind: 'wait.copied', args: { vm: vm.ref } }, 1);
 
   await pair.done('recovery', { kind: 'failover.execute', args: { vm: replica, recoveryPoint: { choose: 'latest' } } }, 2);
   await pair.done('recovery', { kind: 'failover.cancel', args: { vm: replica } }, 3);
@@ -149,6 +151,7 @@ test('only what replicates with the settings that were reported is adopted, and 
   await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } });
   assert.equal(codeOf(await admit('primary', {})), 'ERR_WRONG_STATE', 'there is no first copy yet');
   await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref } });
+  await pair.done('primary', { kind: 'wait.copied', args: { vm: vm.ref } });
 
   const found = await admit('primary', {});
   assert.ok(found.status === 'done' && found.kind === 'replication.admitAdoption');

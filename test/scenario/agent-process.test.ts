@@ -141,7 +141,7 @@ test('the agent runs as a process: reports its site, does a command, tells the h
   assert.deepEqual([after.isRunning, after.last.channel.state], [false, 'stopped']);
 });
 
-test('an agent killed in the middle of a start finishes it in its next life, and starts the VM once', async (t) => {
+test('an agent killed in the middle of a start finishes it in its next life when it is asked again, and starts the VM once', async (t) => {
   const host = await Host.make(t);
   const slow = siteText(
     'reading',
@@ -152,7 +152,8 @@ test('an agent killed in the middle of a start finishes it in its next life, and
   const child = await host.start();
   const inventory = await host.server.message('inventory.changed');
   const ref = inventory.vms[0]?.ref ?? { cloudId: '' as CloudId, vmId: '' as VmId };
-  host.send({ kind: 'vm.start', args: { vm: ref, guestAnswersWithinSeconds: 30 } }, 'job/start/1');
+  const send = () => host.send({ kind: 'vm.start', args: { vm: ref, guestAnswersWithinSeconds: 30 } }, 'job/start/1');
+  send();
   await host.server.message('command.progress');
   child.kill('SIGKILL');
   await once(child, 'exit');
@@ -162,6 +163,8 @@ test('an agent killed in the middle of a start finishes it in its next life, and
   );
 
   const second = await host.start();
+  await host.server.message('hello', 2);
+  send();
   const { finished } = await host.server.message('command.finished');
   assert.equal(finished[0]?.outcome.status, 'done');
   second.kill('SIGTERM');

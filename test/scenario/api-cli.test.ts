@@ -80,6 +80,8 @@ describe('the command line', () => {
     const { world } = await protectedShop(t);
     const unsaid = await world.cli(['drills', 'start', '--plan', 'shop']);
     assert.deepEqual([unsaid.code, /--network/.test(unsaid.stderr)], [2, true]);
+    const both = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough/Bubble', '--make-like', 'Slough front']);
+    assert.deepEqual([both.code, /networks that are there, or its own/.test(both.stderr)], [2, true]);
     const production = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough front']);
     assert.match(production.stderr, /ERR_NETWORK_NOT_ISOLATED/);
     const drill = await world.cli(['drills', 'start', '--plan', 'shop', '--network', 'Slough/Bubble']);
@@ -299,6 +301,7 @@ describe('the command line', () => {
       ['plans', 'list'],
       ['jobs', 'list'],
       ['drills', 'list'],
+      ['drills', 'schedule'],
       ['users', 'list'],
       ['tokens', 'list'],
       ['whoami'],

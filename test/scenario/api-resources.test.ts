@@ -172,6 +172,22 @@ describe('plans', () => {
   });
 });
 
+describe('pairings', () => {
+  it('are removed when nothing stands on them; the refusal says what does', async (t) => {
+    const { http, run, pairing, protect } = await paired(t, ['web-01']);
+    await run(protect);
+    const unpair = { kind: 'unpair', pairing: pairing.id };
+    const refused = await http.post('/api/v1/operations', { id: randomUUID(), ...unpair });
+    assert.deepEqual([refused.status, refused.data.code, refused.data.problems[0].field], [409, 'ERR_CONFLICT', 'web-01']);
+    const { protectedVms } = (await http.get('/api/v1/protected-vms')).data;
+    await run({ kind: 'unprotect', target: { vms: [protectedVms[0].id] } });
+    await run(unpair);
+    assert.deepEqual((await http.get('/api/v1/pairings')).data.pairings, []);
+    const again = await http.post('/api/v1/operations', { id: randomUUID(), ...unpair });
+    assert.deepEqual([again.status, again.data.code], [404, 'ERR_NOT_FOUND']);
+  });
+});
+
 describe('operations and jobs', () => {
   it('are one job for one id: the same content again is the same job, another is refused', async (t) => {
     const { http, protect, world } = await paired(t);

@@ -1,16 +1,26 @@
 /** A failover whose plan gives it a time to be committed in: what happens by itself when nobody does, and when nothing does any more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { protectionHandlers } from '../../control-plane/api/protection-handlers.ts';
 import { takeBackOf } from '../../control-plane/operations/commit-windows.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { failedOverForMinutes } from '../support/commit-window.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
+import { vaultId } from '../support/world-core.ts';
 
 const MINUTE = 60_000;
 
 const promises = async (world: World) =>
   (await world.protectedVms()).map(({ name, phase, activeLocation, epoch }) => `${name} ${phase} ${activeLocation} ${epoch}`);
+const lapses = async (world: World) => (await world.protectedVms()).map(({ commitWindow }) => commitWindow?.lapsed);
+/** As people are shown them. */
+async function issues(world: World): Promise<string[]> {
+  const { store, hub } = world.controlPlane;
+  const handlers = protectionHandlers({ store, presence: hub, clock: world.clock } as never);
+  const { protectedVms } = await handlers.listProtectedVms({ caller: { vaultId }, query: {} } as never);
+  return protectedVms.flatMap((vm) => vm.issues.map(({ issue, cause }) => `${vm.name} ${issue} ${/Reason: (.*)\.$/.exec(cause)?.[1]}`));
+}
 const back = ['vm-1 protected primary 2', 'vm-2 protected primary 2'];
 const there = ['vm-1 failedOver recovery 1', 'vm-2 failedOver recovery 1'];
 
@@ -27,7 +37,7 @@ test('a failover that nobody commits is taken back at its moment, by an ordinary
   assert.deepEqual(await promises(world), there);
   const [vm] = await world.protectedVms();
   const ended = (await world.job(failover))?.job.endedAt ?? 0;
-  assert.deepEqual(vm?.commitWindow, { endsAt: ended + 60 * MINUTE, failover });
+  assert.deepEqual(vm?.commitWindow, { endsAt: ended + 60 * MINUTE, failover, lapsed: null });
   await takesItselfBack(world, failover);
   assert.deepEqual(await promises(world), back);
   const job = (await world.job(takeBackOf(failover)))?.job;
@@ -92,6 +102,8 @@ test('while an agent is away it is tried again, and within the hour it succeeds'
   world.goesDark('reading');
   await world.clock.advance(30 * MINUTE);
   assert.deepEqual(await promises(world), there);
+  const away = 'the agent of one of its sites is not connected';
+  assert.deepEqual(await issues(world), [`vm-1 takeBackDelayed ${away}`, `vm-2 takeBackDelayed ${away}`]);
   world.returns('reading');
   await world.everythingIsBack();
   await takesItselfBack(world, failover);
@@ -108,7 +120,7 @@ test('more than an hour past its moment nothing happens by itself any more: what
   await world.clock.advance(5 * MINUTE);
   assert.deepEqual(await promises(world), there);
   assert.equal(await world.job(takeBackOf(failover)), null);
-  assert.equal((await world.protectedVms())[0]?.commitWindow, null, 'and nobody is told that it will');
+  assert.deepEqual(await lapses(world), Array(2).fill('the agent of one of its sites is not connected'));
   await world.commit();
   await world.finishes();
 });
@@ -125,7 +137,62 @@ test('a VM that could not be taken back and was left there by a person is not tr
   await world.settles(id);
   await world.clock.advance(30 * MINUTE);
   assert.deepEqual(await promises(world), ['vm-1 failedOver recovery 2', 'vm-2 failedOver recovery 2']);
-  assert.equal((await world.protectedVms())[0]?.commitWindow, null);
+  assert.deepEqual(await lapses(world), Array(2).fill('it was tried, and a person left it where it is'));
+  await world.finishes();
+});
+
+test('a VM that a job holds keeps no other from being taken back; it follows when it is free', async () => {
+  const { world, failover } = await failedOverForMinutes(10);
+  const [one] = await world.protectedVms();
+  const { faults } = world.site('slough').fabric;
+  const fault = faults.order({ kind: 'fails', operation: 'completeFailover', times: 3 });
+  const commit = await world.ask(await world.requestFor('commit', { vms: [one?.id as never] }));
+  await world.settles(commit);
+  assert.ok(faults.fired().length > 0, 'the fault happened');
+  assert.equal((await world.job(commit))?.job.state, 'parked');
+  await world.clock.advance(40 * MINUTE);
+  assert.deepEqual(await promises(world), ['vm-1 failedOver recovery 1', 'vm-2 protected primary 2']);
+  assert.deepEqual(await lapses(world), [null, undefined], 'it is tried still');
+  assert.deepEqual(await issues(world), [`vm-1 takeBackDelayed job ${commit} works on it`]);
+  faults.lift(fault);
+  await world.decide(commit, `commit/${one?.id}`, 'skip');
+  await world.settles(commit);
+  const second = takeBackOf(failover, 2);
+  await world.until('it follows', async () => (await world.job(second))?.job.endedAt != null);
+  assert.deepEqual(await promises(world), back);
+  await world.finishes();
+});
+
+test('a job that holds a VM for more than an hour lets its window lapse, and the VM says why', async () => {
+  const { world, failover } = await failedOverForMinutes(10);
+  const [one] = await world.protectedVms();
+  world.site('slough').fabric.faults.order({ kind: 'fails', operation: 'completeFailover', times: 3 });
+  const commit = await world.ask(await world.requestFor('commit', { vms: [one?.id as never] }));
+  await world.clock.advance(120 * MINUTE);
+  assert.deepEqual(await promises(world), ['vm-1 failedOver recovery 1', 'vm-2 protected primary 2']);
+  assert.deepEqual(await lapses(world), [`job ${commit} works on it`, undefined]);
+  assert.deepEqual(await issues(world), [`vm-1 takeBackLapsed job ${commit} works on it`]);
+  assert.equal(await world.job(takeBackOf(failover, 2)), null);
+  await world.decide(commit, `commit/${one?.id}`, 'retry');
+  await world.settles(commit);
+  assert.deepEqual(await lapses(world), [undefined, undefined], 'committed, it says nothing any more');
+  await world.finishes();
+});
+
+test('a test copy that was left keeps its VM from being taken back until it is cleaned up', async () => {
+  const world = await protectedWorld({ vms: 2 });
+  const plan = await world.plan([['vm-1'], ['vm-2']], {}, { commitWithinMinutes: 10 });
+  const [one] = await world.protectedVms();
+  const drill = await world.drill({ vms: [one?.id as never] });
+  const request = await world.requestFor('plannedFailover', plan);
+  const failover = await world.ask({ ...request, drillCopies: 'leave' } as never);
+  await world.settles(failover);
+  await world.clock.advance(20 * MINUTE);
+  assert.deepEqual(await promises(world), ['vm-1 failedOver recovery 1', 'vm-2 protected primary 2']);
+  assert.deepEqual(await issues(world), [`vm-1 takeBackDelayed the test copy of drill ${drill} is there; clean the drill up first`]);
+  await world.cleanUp(drill);
+  await world.until('it follows', async () => (await world.job(takeBackOf(failover, 2)))?.job.endedAt != null);
+  assert.deepEqual(await promises(world), back);
   await world.finishes();
 });
 

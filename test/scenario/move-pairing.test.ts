@@ -83,8 +83,7 @@ test('what is left at a site that does not come back is given up, and no VM know
   world.goesDark('slough');
   const moved = await world.ask({ ...(await world.moveRequest()), forced: true } as OperationRequestOf<'movePairing'>);
   await world.until('they are free', async () => (await world.protectedVms()).every(({ busyWith }) => busyWith === null));
-  await world.clock.advance(120_000);
-  await world.giveUp(moved, 'slough');
+  await world.givesUp(moved, 'slough');
   await world.settles(moved);
   assert.equal(await stateOf(world, moved), 'parked');
   for (const { id } of await world.protectedVms()) await world.decide(moved, `remove/${id}`, 'skip');

@@ -21,7 +21,7 @@ test('a VM that was failed over and taken out of protection is protected again, 
   await world.finishes();
 });
 
-test('a VM that was forgotten by force with its replication left on is adopted again under the last decision', async () => {
+test('a VM that was forgotten by force with its replication left on is adopted again, and being forgotten was a decision too', async () => {
   const world = await protectedWorld({ vms: 1 });
   await world.failOverAsPlanned();
   await world.takeBack();
@@ -31,7 +31,7 @@ test('a VM that was forgotten by force with its replication left on is adopted a
   await world.clock.advance(15_000);
   const forced = await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'it is moved by hand' } } as never);
   await world.clock.advance(5_000);
-  for (const site of ['reading', 'slough'] as const) await world.giveUp(forced, site);
+  for (const site of ['reading', 'slough'] as const) await world.givesUp(forced, site);
   await world.settles(forced);
   const steps = (await world.graph(forced)).steps.map(({ id }) => id);
   for (const step of steps) await world.decide(forced, step, 'skip').catch(() => {});
@@ -42,6 +42,6 @@ test('a VM that was forgotten by force with its replication left on is adopted a
   await world.clock.advance(90_000);
   assert.equal(await stateOf(world, await world.adopt()), 'succeeded');
   const [vm] = await world.protectedVms();
-  assert.deepEqual([vm?.phase, vm?.epoch], ['protected', 2]);
+  assert.deepEqual([vm?.phase, vm?.epoch], ['protected', 3]);
   await world.finishes();
 });

@@ -1,8 +1,15 @@
 /** A site dies in the middle of a job, as sentences: the job waits for it, until a person says that it will not come back. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { protectedWorld } from '../support/planted-scenarios.ts';
-import type { World } from '../support/world.ts';
+import {
+  anAgentThatDiedDoesNothingOfWhatWasGivenUp,
+  anAgentThatIsBackInAMomentIsNotGivenUp,
+  anAgentThatLostItsLineActsNoMore,
+  ends,
+  protectedWorld,
+  untilFact,
+} from '../support/planted-scenarios.ts';
+import { World } from '../support/world.ts';
 import { stateOf, viewOf } from '../support/world-views.ts';
 
 const slow = 'timings: { stopVm: { median: 40 s }, startFailover: { median: 40 s } }';
@@ -14,14 +21,16 @@ test('the primary site dies while its guests are shut down for a planned failove
   await world.clock.advance(5_000);
   await assert.rejects(world.giveUp(planned, 'reading'), { code: 'ERR_OPERATION_NOT_ALLOWED' }, 'its agent is there');
   world.goesDark('reading');
+  await world.clock.advance(60_000);
+  await assert.rejects(world.giveUp(planned, 'reading'), { code: 'ERR_SITE_UNJUDGED' }, 'its agent may still act');
   await world.clock.advance(3_600_000);
   assert.equal(await stateOf(world, planned), 'inProgress', 'it waits');
   await assert.rejects(world.failOver(), { code: 'ERR_VM_BUSY' });
 
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   await world.settles(planned);
   assert.equal(await stateOf(world, planned), 'failed');
-  assert.deepEqual(await promises(world), ['protected primary', 'protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary', 'interrupted primary']);
   const facts = (await world.job(planned))?.facts ?? [];
   assert.deepEqual(
     facts.flatMap((fact) => (fact.type === 'givenUp' ? [`${fact.by}: ${fact.reason}`] : [])),
@@ -38,14 +47,14 @@ test('what the site had in hand when it was given up changes nothing when it is 
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(1_000);
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   await world.settles(planned);
   await world.clock.advance(60_000);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating', 'the agent went on alone, as far as a dark site lets it');
   world.returns('reading');
   await world.everythingIsBack();
   assert.equal(await stateOf(world, planned), 'failed');
-  assert.deepEqual(await promises(world), ['protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary']);
   assert.equal(await stateOf(world, await world.failOverAsPlanned()), 'succeeded', 'and it can be asked for again');
   await world.finishes();
 });
@@ -57,7 +66,7 @@ test('past the point of no return a step of a site that was given up waits for a
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(120_000);
-  await world.giveUp(back, 'reading');
+  await world.givesUp(back, 'reading');
   await world.settles(back);
   assert.equal(await stateOf(world, back), 'parked');
   await assert.rejects(world.giveUp(back, 'reading'), { code: 'ERR_OPERATION_NOT_ALLOWED' }, 'nothing waits for it any more');
@@ -77,10 +86,126 @@ test('a site that was given up stays given up when the control plane is killed r
   await world.clock.advance(5_000);
   world.goesDark('reading');
   await world.clock.advance(1_000);
-  await world.giveUp(planned, 'reading');
+  await world.givesUp(planned, 'reading');
   world.controlPlaneCrashes();
   await world.controlPlaneRestarts();
   await world.until('the job ends', async () => (await stateOf(world, planned)) === 'failed');
-  assert.deepEqual(await promises(world), ['protected primary', 'protected primary']);
+  assert.deepEqual(await promises(world), ['interrupted primary', 'interrupted primary']);
   await world.finishes();
 });
+
+test(
+  'an agent that died before it stopped a VM, and was given up, stops nothing when it is back',
+  anAgentThatDiedDoesNothingOfWhatWasGivenUp,
+);
+test(
+  'an agent that lost its line in the middle of an undo starts nothing that was failed over meanwhile',
+  anAgentThatLostItsLineActsNoMore,
+);
+test('a line that was cut for a moment is no reason to give a site up', anAgentThatIsBackInAMomentIsNotGivenUp);
+
+test('an agent that died before it started a VM again, and was given up, leaves it off when it is back: it runs elsewhere', async () => {
+  const world = await protectedWorld({ vms: 1, extra: 'timings: { startFailover: { median: 20 s } }' });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await untilFact(world, planned, 'started', 'failover/');
+  const { faults } = world.site('reading').fabric;
+  faults.order({ kind: 'hangs', operation: 'startVm', times: 1, when: 'beforeEffect' });
+  await world.cancel(planned);
+  await world.until('it is to be started again', () => faults.fired().length === 1);
+  world.agentCrashes('reading');
+  world.goesDark('reading');
+  await world.givesUp(planned, 'reading');
+  await ends(world, planned, 'cancelled');
+  assert.equal(await stateOf(world, await world.failOver()), 'succeeded');
+  await world.clock.advance(600_000);
+  world.returns('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(120_000);
+  assert.equal((await viewOf(world, 'reading', 'vm-1')).split(' ')[0], 'off');
+  assert.equal((await viewOf(world, 'slough', 'vm-1')).split(' ')[0], 'running');
+  await world.finishes();
+});
+
+test('a former primary whose way to a replica was given up stays what it is when its agent is back', async () => {
+  const world = await protectedWorld({ vms: 1, extra: 'timings: { stopVm: { from: 40 s, to: 40 s } }' });
+  world.goesDark('reading');
+  await world.failOver();
+  world.returns('reading');
+  await world.everythingIsBack();
+  await world.commit();
+  const reversal = await world.ask(await world.requestFor('reverseReplication'));
+  await untilFact(world, reversal, 'started', 'become-replica/');
+  await world.clock.advance(5_000);
+  world.agentCrashes('reading');
+  await world.givesUp(reversal, 'reading');
+  await ends(world, reversal, 'parked');
+  const [vm] = await world.protectedVms();
+  await world.decide(reversal, `become-replica/${vm?.id}`, 'skip');
+  await world.clock.advance(30 * 60_000);
+  await world.agentRestarts('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(300_000);
+  assert.match(
+    await viewOf(world, 'reading', 'vm-1'),
+    /^off primary/,
+    'the shut-down that was under way has ended, and nothing came after it',
+  );
+  await world.finishes();
+});
+
+test('a control plane that has just started gives nobody up before they had time to come back', async () => {
+  const world = await protectedWorld({ vms: 1, extra: slow });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.clock.advance(5_000);
+  world.controlPlaneCrashes();
+  await world.controlPlaneRestarts();
+  await world.until('the job is loaded', async () => {
+    const refusal = await world.giveUp(planned, 'reading').catch((thrown: { code: string }) => thrown.code);
+    assert.ok(refusal === 'ERR_STORE_FAILED' || refusal === 'ERR_SITE_UNJUDGED', String(refusal));
+    return refusal === 'ERR_SITE_UNJUDGED';
+  });
+  await world.everythingIsBack();
+  await world.settles(planned);
+  assert.equal(await stateOf(world, planned), 'succeeded');
+  await world.finishes();
+});
+
+test('whoever gives a site up of which the job has nothing open is told so, connected or not', async () => {
+  const sites = { reading: [{ name: 'Gold', vms: 1 }], slough: [{ name: 'Silver', vms: 0 }], bath: [{ name: 'Tin', vms: 0 }] };
+  const world = await World.make({ sites, extra: slow });
+  await world.pair();
+  await world.protect();
+  await world.clock.advance(65_000);
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.clock.advance(1_000);
+  for (const isDark of [false, true]) {
+    if (isDark) world.goesDark('bath');
+    await assert.rejects(world.giveUp(planned, 'bath'), /nothing in the job waits for that site/);
+  }
+  await world.settles(planned);
+  await world.finishes();
+});
+
+for (const isBack of [true, false]) {
+  test(`what is to be undone later at a site that was given up is ${isBack ? 'done, for it is back' : 'left, for it is still away'}`, async () => {
+    const world = await protectedWorld({ vms: 2, extra: 'timings: { stopFailover: { from: 50 s, to: 50 s } }' });
+    const { faults } = world.site('reading').fabric;
+    faults.order({ kind: 'hangs', operation: 'stopVm', vm: 'vm-2', times: 1, when: 'beforeEffect' });
+    const planned = await world.ask(await world.requestFor('plannedFailover'));
+    await world.until('the one hangs and the other is failed over', async () =>
+      (await viewOf(world, 'slough', 'vm-1')).includes('failedOver'),
+    );
+    assert.equal(faults.fired().length, 1);
+    world.goesDark('reading');
+    await world.givesUp(planned, 'reading');
+    await world.clock.advance(10_000);
+    assert.equal(await stateOf(world, planned), 'inProgress', 'the failover of the other is taken back first');
+    if (isBack) world.returns('reading');
+    await ends(world, planned, 'failed');
+    const undone = (await world.job(planned))?.facts.filter(({ type }) => type === 'undone').length;
+    assert.equal(undone, isBack ? 2 : 1);
+    assert.equal(await viewOf(world, 'reading', 'vm-1'), isBack ? 'running primary/replicating' : 'off primary/preparedForFailover');
+    world.returns('reading');
+    await world.finishes();
+  });
+}

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { JobId } from '../../shared/ids.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
+import { siteIdOf, vaultId } from '../support/world-core.ts';
 import { refOf, stateOf, viewOf } from '../support/world-views.ts';
 
 async function failOver(world: World, withinSeconds: number): Promise<JobId> {
@@ -66,5 +67,36 @@ test('a site that is unreachable is asked nothing', async () => {
   const job = await failOver(world, 120);
   assert.equal(await stateOf(world, job), 'succeeded');
   assert.ok((await world.graph(job)).steps.every(({ id }) => !id.startsWith('shut-down/')));
+  await world.finishes();
+});
+
+test('a VM that was off, though the inventory had not told yet, stays off when the failover is taken back', async () => {
+  const world = await protectedWorld({ vms: 1, extra: 'timings: { stopVm: { median: 1 s } }' });
+  const off = world.site('reading').fabric.stopVm(refOf(world, 'reading', 'vm-1'), { commandId: 'by-hand', epoch: 0 } as never);
+  await world.clock.advance(1_200);
+  await off;
+  const seen = await world.controlPlane.store.observations.vms(vaultId, {});
+  assert.equal(seen.find(({ siteId }) => siteId === siteIdOf('reading'))?.report.power, 'running', 'the inventory is old');
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'startFailover', times: 3, when: 'beforeEffect' });
+  assert.equal(await stateOf(world, await failOver(world, 120)), 'failed');
+  assert.equal(faults.fired().length, 3, 'the faults happened');
+  await world.clock.advance(60_000);
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating');
+  await world.isOver();
+});
+
+test('where the primary site falls silent before it was looked at, nothing is shut down, and the failover goes on', async () => {
+  const world = await protectedWorld({ vms: 1 });
+  const request = { ...(await world.requestFor('unplannedFailover')), shutDownWithinSeconds: 120 };
+  world.deliver.toAgent = 0;
+  const job = await world.ask(request as never);
+  world.goesDark('reading');
+  world.deliver.toAgent = 1;
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'completedWithFailures');
+  const failed = ((await world.job(job))?.facts ?? []).flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
+  assert.deepEqual(failed, ['ERR_TIME_LIMIT', 'ERR_PREDECESSOR_FAILED']);
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
   await world.finishes();
 });

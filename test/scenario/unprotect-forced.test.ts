@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JobId } from '../../shared/ids.ts';
+import { endsReplication } from '../support/by-hand.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
 import { stateOf, viewOf } from '../support/world-views.ts';
@@ -46,7 +47,7 @@ test('what is left at a site that never comes back is given up, and the job ends
   await world.clock.advance(10_000);
   assert.deepEqual(await leftOf(world, job), ['end replication of vm-1 at the recovery site']);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running none/disabled');
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'parked', 'a person says when it is cleaned by hand');
   const step = (await world.graph(job)).steps.find(({ title }) => title.endsWith('recovery site'));
@@ -83,5 +84,43 @@ test('a VM that was forgotten is protected anew when both sides are clean', asyn
     (await world.protectedVms()).map(({ phase }) => phase),
     ['protected'],
   );
+  await world.finishes();
+});
+
+for (const [site, end, step] of [
+  ['slough', 'recovery', 'remove'],
+  ['reading', 'primary', 'disable'],
+] as const) {
+  test(`what could not be done at the ${end} site is not tried again once the VM is protected anew; skipped, it leaves that alone`, async () => {
+    const world = await protectedWorld({ vms: 1 });
+    const [vm] = await world.protectedVms();
+    assert.ok(vm);
+    const { faults } = world.site(site).fabric;
+    faults.order({ kind: 'fails', operation: 'removeReplication', times: 3 });
+    const job = await forced(world);
+    await world.settles(job);
+    assert.equal(faults.fired().length, 3, 'the faults happened');
+    assert.equal(await stateOf(world, job), 'parked');
+    await endsReplication(world, site, vm.vmId);
+    await world.protect();
+    await assert.rejects(world.decide(job, `${step}/${vm.id}`, 'retry'), { code: 'ERR_PROTECTED_ANEW' });
+    await world.decide(job, `${step}/${vm.id}`, 'skip');
+    await world.settles(job);
+    assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
+    assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
+    await world.finishes();
+  });
+}
+
+test('until it is protected anew, what is left may be tried again', async () => {
+  const world = await protectedWorld({ vms: 1 });
+  const [vm] = await world.protectedVms();
+  world.site('slough').fabric.faults.order({ kind: 'fails', operation: 'removeReplication', times: 3 });
+  const job = await forced(world);
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'parked');
+  await world.decide(job, `remove/${vm?.id}`, 'retry');
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'succeeded');
   await world.finishes();
 });

@@ -35,6 +35,7 @@ test('random stories with random faults end well, every invariant kept', async (
     'call goes wrong',
     'site goes dark',
     'give up',
+    'site given up',
   ])
     assert.ok((happened.get(kind) ?? 0) > 0, `it happened: ${kind}`);
 });

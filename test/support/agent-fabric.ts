@@ -5,6 +5,7 @@
 
 import type {
   Act,
+  DrillNetworkView,
   Fabric,
   HostsPreparation,
   InventoryChanges,
@@ -15,7 +16,7 @@ import type {
 } from '../../provider-agent/fabric/fabric.ts';
 import { FabricError } from '../../provider-agent/fabric/fabric-error.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
-import type { CloudId, NetworkId, VmRef } from '../../shared/ids.ts';
+import type { CloudId, JobId, NetworkId, VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 
 type Read =
@@ -24,6 +25,7 @@ type Read =
   | 'recoveryPoints'
   | 'findTestCopy'
   | 'networkExposure'
+  | 'drillNetworks'
   | 'replicationHosts'
   | 'addressesOf'
   | 'hostOf'
@@ -45,6 +47,7 @@ export class TestFabric implements Fabric {
   readonly preparations: HostsPreparation[] = [];
   /** By the id of the replica. */
   readonly copies = new Map<string, TestCopyView>();
+  readonly madeNetworks = new Map<JobId, NetworkId>();
   exposure: NetworkExposure | null = { leadsOut: false, otherVms: 0 };
   guestAnswersAlways = true;
   inventoryReads = 0;
@@ -121,6 +124,15 @@ export class TestFabric implements Fabric {
     return this.copies.get(replica.vmId) ?? null;
   }
 
+  async drillNetworks(): Promise<DrillNetworkView[]> {
+    const copies = [...this.copies.values()];
+    return [...this.madeNetworks].map(([drill, id]) => ({
+      drill,
+      id,
+      copies: copies.filter(({ networkIds }) => networkIds.includes(id)).length,
+    }));
+  }
+
   async networkExposure(): Promise<NetworkExposure | null> {
     return this.exposure;
   }
@@ -181,13 +193,15 @@ export class TestFabric implements Fabric {
     return this.#move('prepareFailover', ref, act, 'replicating', { state: 'preparedForFailover' });
   }
 
-  startFailover(ref: VmRef, _point: string | null, act: Act) {
-    return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' });
+  startFailover(ref: VmRef, pointId: string | null, act: Act) {
+    const recoveryPoint = this.points.get(ref.vmId)?.find(({ id }) => pointId === null || id === pointId);
+    const failover = recoveryPoint === undefined ? null : { commandId: act.commandId, recoveryPoint };
+    return this.#move('startFailover', ref, act, 'replicating', { state: 'failedOverWaitingCompletion' }, { failover });
   }
 
   stopFailover(ref: VmRef, act: Act) {
     const from = this.#get(ref).replication.mode === 'primary' ? 'preparedForFailover' : 'failedOverWaitingCompletion';
-    return this.#move('stopFailover', ref, act, from, { state: 'replicating' }, { power: 'off' });
+    return this.#move('stopFailover', ref, act, from, { state: 'replicating' }, { power: 'off', failover: null });
   }
 
   completeFailover(ref: VmRef, act: Act) {
@@ -213,6 +227,19 @@ export class TestFabric implements Fabric {
       const copyRef: VmRef = { ...ref, vmId: '0c0b0000-0000-4000-8000-000000000001' as VmRef['vmId'] };
       const copy: TestCopyView = { ref: copyRef, name: `${this.#get(ref).name} - Test`, power: 'off', networkIds: [], recoveryPoint };
       this.copies.set(ref.vmId, copy);
+    });
+  }
+
+  makeDrillNetwork(drill: JobId, _like: NetworkId, act: Act) {
+    return this.#mutate('makeDrillNetwork', null, act, () => {
+      if (this.madeNetworks.has(drill)) throw wrong('NewSCVMNetwork');
+      this.madeNetworks.set(drill, `0a000000-0000-4000-8000-0000000001${String(this.madeNetworks.size).padStart(2, '0')}` as NetworkId);
+    });
+  }
+
+  removeDrillNetwork(drill: JobId, act: Act) {
+    return this.#mutate('removeDrillNetwork', null, act, () => {
+      if (!this.madeNetworks.delete(drill)) throw wrong('RemoveSCVMNetwork');
     });
   }
 

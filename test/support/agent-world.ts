@@ -48,6 +48,7 @@ export function replica(n: number, over: Partial<VmView> = {}): VmView {
     },
     epoch: 0,
     tags: [],
+    failover: null,
     ...over,
   };
 }
@@ -249,7 +250,7 @@ export class AgentWorld {
       },
       ping: () => {
         this.pings++;
-        if (!this.isWireDead) events.heard();
+        if (!this.isWireDead) events.answered();
       },
       get waitingBytes() {
         return world.waitingBytes;

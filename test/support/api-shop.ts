@@ -15,6 +15,7 @@ export interface ApiShop {
   readonly kim: User;
   readonly http: AxiosInstance;
   readonly reading: SiteInWorld;
+  readonly slough: SiteInWorld;
   /** Runs the command line as the user; as kim where none is named. */
   readonly cli: (args: readonly string[], user?: User) => Promise<CliRun>;
   /** The path of a file with this text. */
@@ -47,6 +48,7 @@ export async function openShop(t: TestContext, vms: readonly string[], options: 
     kim,
     http,
     reading,
+    slough,
     run,
     cli: async (args, user = kim) => world.cli(args, { environment: { FARSHORE_TOKEN: await world.credential(user) } }),
     async file(name, text) {

@@ -20,10 +20,10 @@ import type { Role, User } from '../../control-plane/store/account-store.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
 import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Store } from '../../control-plane/store/store.ts';
-import type { ErrorCode } from '../../shared/errors.ts';
+import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
 import { CloudId, JobId, NetworkId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
-import type { Outcome, VmReport } from '../../shared/protocol/egress.ts';
+import type { Outcome, RecoveryPointReport, VmReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
 import { type Listener, startListener } from './enrolment-world.ts';
@@ -54,6 +54,7 @@ export class ApiWorld {
   readonly connected = new Set<SiteId>();
   readonly heardAt = new Map<SiteId, number>();
   readonly scripts = new Map<SiteId, { name: string; sha256: string }[]>();
+  readonly points = new Map<SiteId, readonly RecoveryPointReport[]>();
   readonly revoked: string[] = [];
   /** How each command ends; null: not yet. */
   answers: (command: CommandToSend) => Outcome | null = succeed;
@@ -116,6 +117,7 @@ export class ApiWorld {
       store: this.store,
       operations: this.runner,
       presence: this.presence,
+      looks: { recoveryPoints: async (site) => this.#pointsAt(site) },
       bell: this.bell,
       clock: this.#clock,
       random: systemRandom,
@@ -153,6 +155,11 @@ export class ApiWorld {
       lastHeardAt: (id: SiteId) => this.heardAt.get(id) ?? null,
       scriptsOf: (id: SiteId) => (this.connected.has(id) ? (this.scripts.get(id) ?? []) : null),
     };
+  }
+
+  #pointsAt(id: SiteId): readonly RecoveryPointReport[] {
+    if (!this.connected.has(id)) throw new FarshoreError('ERR_AGENT_OFFLINE', 'the agent of the site is not connected');
+    return this.points.get(id) ?? [];
   }
 
   get log(): Log {
@@ -299,7 +306,7 @@ export function succeed({ command: { kind } }: CommandToSend): Outcome {
       return { status: 'done', kind, result: { csr: pem } };
     case 'hosts.prepare':
       return { status: 'done', kind, result: { address: '127.0.0.1:443' } };
-    case 'replication.seed':
+    case 'wait.copied':
       return { status: 'done', kind, result: { recoveryPointAt: at } };
     case 'failover.execute':
     case 'drill.copy':

@@ -75,3 +75,12 @@ async function wait<T>(world: World, asked: Promise<T>): Promise<T> {
   await world.until('a call by hand ends', () => isOver);
   return asked;
 }
+
+/** A person ends replication of a VM of Reading at one site; at Slough the replica is deleted too. */
+export async function endsReplication(world: World, site: SiteName, vmId: VmRef['vmId']): Promise<void> {
+  const ref: VmRef = { cloudId: world.definition(site).clouds[0]?.id as VmRef['cloudId'], vmId };
+  const { fabric } = world.site(site);
+  await wait(world, fabric.removeReplication(ref, act()));
+  if (site === 'slough') await wait(world, fabric.deleteVm(ref, act()));
+  world.site(site).noteEffects();
+}

@@ -2,7 +2,7 @@
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { type Graph, isGate, type Step } from '../../shared/engine/graph.ts';
-import { isUnknownOutcome } from '../../shared/errors.ts';
+import { isUnknown } from '../../shared/engine/run-nodes.ts';
 import { commandsIn, confirmedIn, outcomesIn, type TraceEvent } from './trace.ts';
 
 /** Repeating these leaves the same state. */
@@ -11,6 +11,8 @@ const idempotent: readonly Operation[] = [
   'releaseHosts',
   'configureReplica',
   'setReplicationPolicy',
+  'makeDrillNetwork',
+  'removeDrillNetwork',
   'connectTestCopy',
   'writeEpoch',
 ];
@@ -212,7 +214,7 @@ function fold(job: JobFold, fact: StepFact): void {
     case 'done':
       return void job.status.set(step.id, 'done');
     case 'failed':
-      return void job.status.set(step.id, step.aside === 'continue' && !isUnknownOutcome(fact.error.code) ? 'passedOver' : 'failed');
+      return void job.status.set(step.id, step.aside === 'continue' && !isUnknown(step, fact.error.code) ? 'passedOver' : 'failed');
     case 'undoStarted':
       return void job.status.set(step.id, 'undoing');
     case 'undone':

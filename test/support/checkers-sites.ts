@@ -147,6 +147,25 @@ export function epochOrder(trace: readonly TraceEvent[]): string[] {
   return found;
 }
 
+/** newest-protection: once a VM is protected anew, no job from before that changes it at a site. */
+export function newestProtection(trace: readonly TraceEvent[]): string[] {
+  const found: string[] = [];
+  const [openedAt, protectedAt] = [new Map<string, number>(), new Map<string, number>()];
+  for (const [index, event] of trace.entries()) {
+    if (event.type === 'restored') protectedAt.clear();
+    if (event.type === 'opened') {
+      openedAt.set(event.job.job.id, index);
+      for (const { vmId } of event.job.newVms) protectedAt.set(vmId, index);
+    }
+    if (event.type !== 'effect') continue;
+    const { operation, commandId, vmId } = event.task;
+    const since = protectedAt.get(vmId ?? '') ?? 0;
+    if ((openedAt.get(jobOf(commandId)) ?? since) < since)
+      found.push(`${operation} of ${vmId} at ${event.site} by ${commandId}, though it has been protected anew`);
+  }
+  return found;
+}
+
 /** cause: each mutation belongs to a step that was handed out durably before the agent took it on, and in time. */
 export function causeChecker(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];

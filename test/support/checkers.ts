@@ -4,10 +4,12 @@
  */
 
 import { actionOnce, stopHolds } from './checkers-actions.ts';
-import { drillIsolated, drillKnown } from './checkers-drill.ts';
+import { drillIsolated, drillKnown, drillNetwork, drillPassed } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
-import { causeChecker, deadSite, epochOrder, outageNeutral, singleActivation } from './checkers-sites.ts';
+import { promiseKept } from './checkers-promises.ts';
+import { causeChecker, deadSite, epochOrder, newestProtection, outageNeutral, singleActivation } from './checkers-sites.ts';
+import { withdrawn } from './checkers-withdrawn.ts';
 import type { TraceEvent } from './trace.ts';
 
 export type Checker = (trace: readonly TraceEvent[]) => string[];
@@ -15,9 +17,11 @@ export type Checker = (trace: readonly TraceEvent[]) => string[];
 export const checkers = {
   'single-activation': singleActivation,
   'epoch-order': epochOrder,
+  'newest-protection': newestProtection,
   'effect-once': effectOnce,
   cause: causeChecker,
   'outage-neutral': outageNeutral,
+  withdrawn,
   'dead-site': deadSite,
   'acknowledged-survives': acknowledgedSurvives,
   'written-first': writtenFirst,
@@ -29,6 +33,9 @@ export const checkers = {
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,
   'drill-known': drillKnown,
+  'promise-kept': promiseKept,
+  'drill-passed': drillPassed,
+  'drill-network': drillNetwork,
 } as const satisfies Record<string, Checker>;
 
 export type Invariant = keyof typeof checkers;

@@ -124,11 +124,19 @@ function siteIsReady(world: World): void {
   world.site('slough').scripts.entries.push({ name: 'Move-Name.ps1', sha256: digest('a') });
 }
 
+/** On a network that is made for it. */
+const onOwnNetwork = (world: World, request: OperationRequest): OperationRequest =>
+  request.kind === 'testFailover' ? { ...request, network: world.ownNetwork() } : request;
+
 export const faultCases: { readonly [K in CaseName]: Case } = {
   pair: { template: fresh, request: async (world) => world.pairRequest() },
   changePairing: {
     template: async () => (await protectedPair()).asTemplate(),
     request: (world) => world.changeRequest({ copyFrequencySeconds: 300 }),
+  },
+  unpair: {
+    template: paired,
+    request: (world) => world.unpairRequest(),
   },
   movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
@@ -189,7 +197,7 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   resynchronize: { template: outOfStep, request: (world) => world.requestFor('resynchronize') },
   testFailover: {
     template: async () => (await protectedPair()).asTemplate(),
-    request: async (world) => world.requestFor('testFailover', await world.plan([['vm-1'], ['vm-2']])),
+    request: async (world) => onOwnNetwork(world, await world.requestFor('testFailover', await world.plan([['vm-1'], ['vm-2']]))),
   },
   testFailoverWithActions: {
     template: async () => (await protectedPair()).asTemplate(),
@@ -199,7 +207,8 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   cleanUpTest: {
     template: async () => {
       const world = await protectedPair();
-      await world.drill();
+      const drill = await world.ask(onOwnNetwork(world, await world.requestFor('testFailover')));
+      await world.settles(drill);
       return world.asTemplate();
     },
     request: async (world) => world.cleanUpRequest((await world.protectedVms())[0]?.drill as JobId),

@@ -64,7 +64,7 @@ function newJob(over: Partial<NewJob>): NewJob {
   };
 }
 
-const earlierJob = newJob({
+export const earlierJob = newJob({
   job: { ...newJob({}).job, id: uuidOf('protect') as JobId, kind: 'protect', input: {} },
   graph: { steps: [] },
   claims: [],
@@ -144,7 +144,11 @@ export const call = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step
   epoch,
   vm: ref,
 });
-export const effect = (operation: 'startFailover' | 'startVm' | 'writeEpoch', step: StepId, over: object = {}): TraceEvent => ({
+export const effect = (
+  operation: 'startFailover' | 'startVm' | 'writeEpoch' | 'startTestFailover',
+  step: StepId,
+  over: object = {},
+): TraceEvent => ({
   at: 0,
   type: 'effect',
   site: slough,

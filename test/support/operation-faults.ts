@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { JobId } from '../../shared/ids.ts';
-import { askedSteps, type Picture, pictureOf, sameBut, waitingSteps } from './operation-picture.ts';
+import { askedSteps, type Picture, pictureOf, sameBut, type Thing, waitingSteps } from './operation-picture.ts';
 import { assertSame, calmRun, type FaultCase, finished, type Run, settledRun } from './operation-runs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { commandsIn } from './trace.ts';
@@ -256,9 +256,22 @@ function assertEndsAsTheGraphSays({ before, after }: Run, calm: Run, what: strin
   assert.equal(after.state, lost.size === after.scopes.length ? 'failed' : 'completedWithFailures', `clean-undo: ${what}`);
   for (const scope of after.scopes) {
     const [expected, from] = lost.has(scope) ? [before, 'undone'] : [calm.after, 'done'];
-    const wanted = sameBut(expected.things[scope], after.things[scope], 'epoch');
-    assert.deepEqual(after.things[scope], wanted, `clean-undo: ${what}: ${scope} is ${from}`);
+    assert.deepEqual(
+      after.things[scope],
+      allowing(expected.things[scope], after.things[scope]),
+      `clean-undo: ${what}: ${scope} is ${from}`,
+    );
   }
+}
+
+/**
+ * What may be otherwise in a thing that is as before: an epoch that was decided stays decided; and a copy whose network could not be
+ * removed after it is gone, while its VM goes on telling of the drill.
+ */
+function allowing(expected: Thing | undefined, is: Thing | undefined): Thing | undefined {
+  const isHalfCleaned = is?.hasDrill === true && expected?.hasDrill === true && !String(is.atSlough).includes('test copy');
+  const but = sameBut(expected, is, 'epoch');
+  return isHalfCleaned ? sameBut(but, is, 'atSlough') : but;
 }
 
 /** All came to where they were to come; only the place that was left is not as it would have been. */
@@ -330,8 +343,19 @@ async function doneOrAsBefore(run: Run, calm: Run, what: string): Promise<void> 
   assert.match(run.after.state, /^(cancelled|succeeded)$/, what);
   for (const scope of run.after.scopes) {
     const is = run.after.things[scope];
-    const [done, undone] = [calm.after.things[scope], run.before.things[scope]].map((thing) => sameBut(thing, is, 'epoch'));
+    if (isCopyingByItself(run, scope)) {
+      const wanted = sameBut(calm.after.things[scope], is, 'atReading', 'atSlough', 'phase');
+      assert.deepEqual(is, wanted, `${what}: ${scope} is done but for its copying`);
+      assert.ok(is?.phase === 'seeding' || is?.phase === 'protected', `${what}: ${scope} is being copied`);
+      continue;
+    }
+    const [done, undone] = [calm.after.things[scope], run.before.things[scope]].map((thing) => allowing(thing, is));
     const expected = JSON.stringify(is) === JSON.stringify(done) ? done : undone;
     assert.deepEqual(is, expected, `clean-undo: ${what}: ${scope} is done or as before`);
   }
+}
+
+/** Nobody waits any more for its copying, which goes on. */
+function isCopyingByItself({ after }: Run, scope: string): boolean {
+  return after.steps[`copied/${scope}`] === 'skipped';
 }

@@ -27,7 +27,7 @@ export interface Picture {
   /** With one scope that fails all do: the graph says so, and no pivot was begun before. */
   readonly fallsTogether: boolean;
   /** By scope: the VM at both sites and in the promises, or the pairing. */
-  readonly things: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly things: Readonly<Record<string, Thing>>;
   readonly failures: readonly Failure[];
 }
 
@@ -108,7 +108,8 @@ async function thingsOf(world: World): Promise<Record<string, Record<string, unk
     };
   }
   const [pairing] = (await world.pairings()).filter(({ state }) => state !== 'failed');
-  things.pairing = { state: pairing?.state ?? 'none', prepared: preparedSites(world) };
+  const drillNetworks = world.siteNames.reduce((sum, site) => sum + world.site(site).fabric.madeForDrills().length, 0);
+  things.pairing = { state: pairing?.state ?? 'none', prepared: preparedSites(world), drillNetworks };
   return things;
 }
 
@@ -165,11 +166,11 @@ export async function askedSteps(world: World, id: JobId): Promise<AskedStep[]> 
   });
 }
 
-/** `thing`, with the field as it is in `other`: an epoch that was decided stays decided when its failover is undone. */
-export function sameBut(
-  thing: Readonly<Record<string, unknown>> | undefined,
-  other: Readonly<Record<string, unknown>> | undefined,
-  field: string,
-) {
-  return thing !== undefined && field in thing ? { ...thing, [field]: other?.[field] } : thing;
+/** How one VM stands, or the pairing. */
+export type Thing = Readonly<Record<string, unknown>>;
+
+/** `thing`, with the fields as they are in `other`. */
+export function sameBut(thing: Thing | undefined, other: Thing | undefined, ...fields: readonly string[]): Thing | undefined {
+  const own = fields.filter((field) => thing !== undefined && field in thing);
+  return thing && { ...thing, ...Object.fromEntries(own.map((field) => [field, other?.[field]])) };
 }

@@ -34,8 +34,16 @@ export type ScenarioName =
   | 'failed back'
   | 'drill calls fail'
   | 'drill on an open network'
+  | 'undo is skipped'
+  | 'failed over again'
+  | 'drill on its own network'
+  | 'drilled VM unprotected by force'
   | 'action fails'
-  | 'agent dies in a script';
+  | 'protected anew'
+  | 'agent dies in a script'
+  | 'given up, and its agent had died'
+  | 'given up, and its agent lives'
+  | 'given up in a moment';
 
 const agentRunner = 'provider-agent/commands/runner.ts';
 const failover = 'provider-agent/commands/failover.ts';
@@ -45,6 +53,34 @@ const runState = 'shared/engine/run-state.ts';
 const egress = 'shared/protocol/egress.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'resumes-by-itself',
+    what: 'an agent that starts goes on with what it had begun before anybody has asked it to',
+    edits: [
+      {
+        file: agentRunner,
+        from: '    this.#lastSequence = ports.journal.lastSequence;\n',
+        to: '    this.#lastSequence = ports.journal.lastSequence;\n    for (const { order } of ports.journal.unfinished()) this.#start(order, (begun) => this.#again(begun));\n',
+      },
+      { file: agentRunner, from: '    if (!this.#isWanted(running)) refuseToGoOn(running);\n', to: '' },
+    ],
+    scenario: 'given up, and its agent had died',
+    invariant: 'withdrawn',
+  },
+  {
+    name: 'lease-ignored',
+    what: 'an agent goes on changing its site although the control plane was not heard for long',
+    edits: [{ file: agentRunner, from: '    if (!this.#isWanted(running)) refuseToGoOn(running);\n', to: '' }],
+    scenario: 'given up, and its agent lives',
+    invariant: 'single-activation',
+  },
+  {
+    name: 'given-up-in-a-blink',
+    what: 'a site is given up while its agent may still act',
+    edits: [{ file: 'control-plane/operations/silence.ts', from: 'if (ports.clock.now() < from) throw', to: 'if (from < 0) throw' }],
+    scenario: 'given up in a moment',
+    invariant: 'withdrawn',
+  },
   {
     name: 'stop-goes-on',
     what: 'a plan goes on although an action with `stop` has failed',
@@ -116,7 +152,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: agentRunner,
         from: '    return this.#conclude(order, outcome);\n',
-        to: '    this.#ports.onFinished({ commandId, outcome, endedAt: clock.now() });\n    return this.#conclude(order, outcome);\n',
+        to: '    this.#ports.onFinished({ commandId: order.commandId, outcome, endedAt: 0 });\n    return this.#conclude(order, outcome);\n',
       },
     ],
     scenario: 'agent dies',
@@ -134,6 +170,26 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'agent dies',
     invariant: 'effect-once',
+  },
+  {
+    name: 'left-is-undone',
+    what: 'a VM is called protected although a person left its replica failed over',
+    edits: [{ file: 'control-plane/operations/job-run.ts', from: 'left.has(step.scope) ? undoneInPart : undone', to: 'undone' }],
+    scenario: 'undo is skipped',
+    invariant: 'promise-kept',
+  },
+  {
+    name: 'found-is-own',
+    what: 'a replica that another job failed over is taken for failed over by this one',
+    edits: [
+      {
+        file: failover,
+        from: 'isReached: (found) => isOwn(found, context)',
+        to: 'isReached: (found) => found !== null && isFailedOver(found)',
+      },
+    ],
+    scenario: 'failed over again',
+    invariant: 'promise-kept',
   },
   {
     name: 'no-look-before-start',
@@ -257,7 +313,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: 'an unplanned failover gives the primary site work',
     edits: [
       {
-        file: 'control-plane/operations/unplanned-failover.ts',
+        file: 'control-plane/operations/failover-work.ts',
         from: 'const { siteId, ref } = sidesOf(member).target;',
         to: 'const { siteId, ref } = sidesOf(member).source;',
       },
@@ -310,7 +366,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: 'a write of the log goes on although an earlier one of the same job has failed',
     edits: [{ file: engine, from: 'this.#written = this.#commit.add(facts);', to: 'this.#written = this.#write(facts);' }],
     scenario: 'writes fail',
-    invariant: 'resume-equal',
+    invariant: 'promise-kept',
   },
   {
     name: 'confirm-while-resting',
@@ -361,5 +417,29 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     scenario: 'drill calls fail',
     invariant: 'drill-known',
+  },
+  {
+    name: 'old-end-hits-new',
+    what: 'what an end of protection by force left is tried again after the VM was protected anew',
+    edits: [
+      { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: epoch + 1 }', to: 'phases: PHASES }' },
+      { file: 'control-plane/operations/protected-anew.ts', from: "if (job.kind !== 'unprotect') return;", to: 'return;' },
+    ],
+    scenario: 'protected anew',
+    invariant: 'newest-protection',
+  },
+  {
+    name: 'drill-network-left',
+    what: 'the network that was made for a drill stays when its last copy goes',
+    edits: [{ file: drill, from: 'await removeUnusedNetworks(drill, context);', to: '' }],
+    scenario: 'drill on its own network',
+    invariant: 'drill-network',
+  },
+  {
+    name: 'copy-left-to-force',
+    what: 'a drill counts as passed when no VM tells of it any more, although a VM was unprotected by force with its copy there',
+    edits: [{ file: 'shared/domain/drill.ts', from: 'hasSucceeded && isCleanedUp &&', to: 'hasSucceeded &&' }],
+    scenario: 'drilled VM unprotected by force',
+    invariant: 'drill-passed',
   },
 ];

@@ -1,6 +1,8 @@
 /** The scenarios that catch planted bugs, each a part of the suites; as a program it runs those that are named. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
+import type { JobId } from '../../shared/ids.ts';
+import { endsReplication } from './by-hand.ts';
 import { faultCase } from './fault-cases.ts';
 import {
   bearsRepeats,
@@ -17,6 +19,9 @@ import { digest } from './test-scripts.ts';
 import { World, type WorldOptions } from './world.ts';
 import { siteIdOf } from './world-core.ts';
 import type { Place } from './world-places.ts';
+import { stateOf, viewOf } from './world-views.ts';
+
+const MINUTE_MS = 60_000;
 
 const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<unknown>) => async () => {
   const operation = await faultCase(kind);
@@ -39,12 +44,20 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'planned calls fail': on('plannedFailover', endsCleanlyWhereverACallFails),
   'drill calls fail': on('testFailover', endsCleanlyWhereverACallFails),
   'drill on an open network': aDrillOnAnOpenNetworkStartsNothing,
+  'drill on its own network': aNetworkOfADrillGoesWithItsCopies,
+  'drilled VM unprotected by force': aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill,
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'failed back': aFailoverAfterAReversalLeadsBack,
   'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
   'command late': aCommandThatComesTooLateIsNotBegun,
+  'undo is skipped': aFailoverThatWasLeftIsNotCalledUndone,
+  'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
+  'protected anew': whatWasLeftDoesNotHitTheNewProtection,
   'action fails': nothingStartsAfterAFailedAction,
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
+  'given up, and its agent had died': anAgentThatDiedDoesNothingOfWhatWasGivenUp,
+  'given up, and its agent lives': anAgentThatLostItsLineActsNoMore,
+  'given up in a moment': anAgentThatIsBackInAMomentIsNotGivenUp,
 };
 
 /** Two sites, a pairing, protected VMs. */
@@ -97,6 +110,37 @@ export async function aDrillOnAnOpenNetworkStartsNothing(): Promise<void> {
   assert.deepEqual([stored?.job.state, copies, codes], ['failed', 0, ['ERR_NETWORK_NOT_ISOLATED', 'ERR_NETWORK_NOT_ISOLATED']]);
 }
 
+async function aNetworkOfADrillGoesWithItsCopies(): Promise<void> {
+  const world = await protectedWorld();
+  const request = { ...(await world.requestFor('testFailover')), network: world.ownNetwork() };
+  await world.settles(await world.ask(request as never));
+  const made = world.site('slough').fabric.madeForDrills().length;
+  await world.cleanUp(request.id);
+  await world.finishes();
+  assert.equal(made, 1);
+}
+
+/** The copy could not be cleaned up, its VM is unprotected by force while the site is dark, and the jobs are read again meanwhile. */
+export async function aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const drill = await world.drill();
+  const { fabric } = world.site('slough');
+  const fault = fabric.faults.order({ kind: 'fails', operation: 'stopTestFailover', times: 1_000 });
+  await world.cleanUp(drill, 'passed');
+  const met = fabric.faults.fired().length;
+  world.goesDark('slough');
+  await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'Slough is sold' } } as never);
+  await world.clock.advance(10_000);
+  const left = [(await world.protectedVms()).length, fabric.testCopies().size];
+  world.controlPlaneCrashes();
+  await world.everythingIsBack();
+  fabric.faults.lift(fault);
+  world.returns('slough');
+  await world.finishes();
+  assert.ok(met > 0, 'the fault happened');
+  assert.deepEqual(left, [0, 1], 'nobody told of the copy, and it was there');
+}
+
 /** The control plane is put back to a night before the failover, and believes that the replicas are idle. */
 export async function aRestoredBackupDoesNotTouchWhatIsNewer(): Promise<void> {
   const world = await protectedWorld({ deleteReplica: false });
@@ -146,6 +190,36 @@ export async function anOutcomeThatComesWhileItsJobRestsIsNotConfirmed(): Promis
   assert.equal(hurts, 1, 'the write failed');
 }
 
+/** A failover is cancelled while the replica is failed over; that cannot be taken back, and a person leaves it so. */
+export async function leavesAFailover(world: World): Promise<JobId> {
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'stopFailover', times: 3, when: 'beforeEffect' });
+  const job = await world.ask(await world.requestFor('unplannedFailover'));
+  await world.clock.advance(5_000);
+  await world.cancel(job);
+  await world.settles(job);
+  assert.equal(faults.fired().length, 3, 'the faults happened');
+  const [vm] = await world.protectedVms();
+  await world.decide(job, `failover/${vm?.id}`, 'skip');
+  await world.settles(job);
+  return job;
+}
+
+const slow = 'timings: { startFailover: { median: 20 s } }';
+
+export async function aFailoverThatWasLeftIsNotCalledUndone(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: slow });
+  await leavesAFailover(world);
+  await world.finishes();
+}
+
+export async function aFailoverThatWasLeftIsNotTakenForOnesOwn(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: slow });
+  await leavesAFailover(world);
+  await world.failOver();
+  await world.finishes();
+}
+
 /** The first VM runs, and what the plan waits for before the second one never comes about. */
 export async function nothingStartsAfterAFailedAction(): Promise<void> {
   const world = await protectedWorld();
@@ -159,6 +233,27 @@ export async function nothingStartsAfterAFailedAction(): Promise<void> {
   const state = (await world.job(job))?.job.state;
   await world.finishes();
   assert.equal(state, 'parked');
+}
+
+/** The replica could not be removed; a person does it, protects the VM anew, and tries the old step again all the same. */
+export async function whatWasLeftDoesNotHitTheNewProtection(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const [vm] = await world.protectedVms();
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'removeReplication', times: 3 });
+  const end = await world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'it is moved by hand' } } as never);
+  await world.settles(end);
+  await endsReplication(world, 'slough', vm?.vmId as never);
+  await world.protect();
+  const code = await world.decide(end, `remove/${vm?.id}`, 'retry').then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.settles(end);
+  const phases = (await world.protectedVms()).map(({ phase, epoch }) => `${phase} ${epoch}`);
+  const fired = faults.fired().length;
+  await world.finishes();
+  assert.deepEqual([fired, code, phases], [3, 'ERR_PROTECTED_ANEW', ['protected 1']]);
 }
 
 /** The agent dies just when the script has done its work, and cannot know that. */
@@ -188,6 +283,83 @@ export async function aScriptOfUnknownOutcomeWaitsForAPerson(): Promise<void> {
   assert.equal(stored?.job.state, 'parked');
   assert.equal(stored?.facts.filter((fact) => fact.type === 'failed' && fact.error.code === 'ERR_SCRIPT_UNKNOWN').length, 1);
   assert.deepEqual([scripts.ran.length, stored?.facts.some((fact) => 'step' in fact && fact.step.startsWith('start/'))], [1, false]);
+}
+
+/** Moves on until the log of the job has a fact of a step that begins so. */
+export function untilFact(world: World, job: JobId, type: string, step: string): Promise<void> {
+  return world.until(`${type} ${step}`, async () =>
+    ((await world.job(job))?.facts ?? []).some((fact) => fact.type === type && 'step' in fact && fact.step.startsWith(step)),
+  );
+}
+
+export async function ends(world: World, job: JobId, state: string): Promise<void> {
+  await world.until(`the job is ${state}`, async () => (await stateOf(world, job)) === state);
+}
+
+/** It dies just before it stops a VM, which is given up and goes on as production. */
+export async function anAgentThatDiedDoesNothingOfWhatWasGivenUp(): Promise<void> {
+  const world = await protectedWorld({ vms: 1 });
+  const { faults } = world.site('reading').fabric;
+  faults.order({ kind: 'hangs', operation: 'stopVm', times: 1, when: 'beforeEffect' });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.until('it is to be stopped', () => faults.fired().length === 1);
+  world.agentCrashes('reading');
+  await world.givesUp(planned, 'reading');
+  await ends(world, planned, 'failed');
+  await world.agentRestarts('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(10 * MINUTE_MS);
+  const found = await viewOf(world, 'reading', 'vm-1');
+  await world.finishes();
+  assert.equal(found, 'running primary/replicating');
+}
+
+/**
+ * It takes a planned shut-down back, step by slow step, when its site goes dark. It is given up, and the VM is failed over: from then on
+ * it must not be started where it was.
+ */
+export async function anAgentThatLostItsLineActsNoMore(): Promise<void> {
+  const times = 'startFailover: { from: 20 s, to: 20 s }, stopFailover: { from: 55 s, to: 55 s }, writeEpoch: { from: 50 s, to: 50 s }';
+  const world = await protectedWorld({ vms: 1, extra: `timings: { ${times} }` });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await untilFact(world, planned, 'started', 'failover/');
+  await world.cancel(planned);
+  await untilFact(world, planned, 'undoStarted', 'shut-down/');
+  await world.clock.advance(1_000);
+  world.goesDark('reading');
+  await world.givesUp(planned, 'reading');
+  await ends(world, planned, 'cancelled');
+  await world.failOver();
+  await world.clock.advance(10 * MINUTE_MS);
+  world.returns('reading');
+  await world.everythingIsBack();
+  await world.clock.advance(10 * MINUTE_MS);
+  const found = [await viewOf(world, 'reading', 'vm-1'), await viewOf(world, 'slough', 'vm-1')];
+  const acts = world.trace.events.filter((event) => event.type === 'call' && event.commandId.endsWith('/undo'));
+  await world.finishes();
+  assert.deepEqual(
+    found.map((view) => view.split(' ')[0]),
+    ['off', 'running'],
+  );
+  assert.ok(acts.length > 0, 'it was at it');
+}
+
+/** Its line is cut for a moment, while it shuts a VM down. */
+export async function anAgentThatIsBackInAMomentIsNotGivenUp(): Promise<void> {
+  const world = await protectedWorld({ vms: 1, extra: 'timings: { stopVm: { median: 40 s } }' });
+  const planned = await world.ask(await world.requestFor('plannedFailover'));
+  await world.clock.advance(5_000);
+  world.wires.get('reading')?.cut('a certificate was renewed');
+  await world.clock.advance(1);
+  const refusal = await world.giveUp(planned, 'reading').then(
+    () => null,
+    (thrown: { code: string }) => thrown.code,
+  );
+  await world.everythingIsBack();
+  await world.settles(planned);
+  const state = await stateOf(world, planned);
+  await world.finishes();
+  assert.deepEqual([refusal, state], ['ERR_SITE_UNJUDGED', 'succeeded']);
 }
 
 if (import.meta.main) {

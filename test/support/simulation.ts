@@ -8,6 +8,7 @@ import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulate
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { JobId } from '../../shared/ids.ts';
+import { ACTS_NO_MORE_AFTER_MS } from '../../shared/protocol/lease.ts';
 import { replicatesAlready } from './by-hand.ts';
 import { waitingSteps } from './operation-picture.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -31,6 +32,7 @@ const refusals: readonly string[] = [
   'ERR_AGENT_OFFLINE',
   'ERR_PRIMARY_REACHABLE',
   'ERR_PRIMARY_UNJUDGED',
+  'ERR_SITE_UNJUDGED',
   'ERR_PLAN_EMPTY',
   'ERR_NOT_PREPARED',
   'ERR_STORE_FAILED',
@@ -69,6 +71,8 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'startVm'],
   ['slough', 'writeEpoch'],
   ['slough', 'startTestFailover'],
+  ['slough', 'makeDrillNetwork'],
+  ['slough', 'removeDrillNetwork'],
   ['slough', 'connectTestCopy'],
   ['slough', 'startTestVm'],
   ['slough', 'stopTestFailover'],
@@ -173,6 +177,7 @@ class Teller {
     const direction = this.below(4) > 0 === isReversed ? 'toPrimary' : 'toRecovery';
     const request = await world.requestFor(kind, { vms: some }, direction);
     if (request.kind === 'unprotect') return this.below(3) === 0 ? { ...request, forced: { reason: 'it is rebuilt' } } : request;
+    if (request.kind === 'testFailover') return this.below(2) === 0 ? { ...request, network: world.ownNetwork() } : request;
     // Mostly nobody waits for a drill to be cleaned up.
     const isFailover = request.kind === 'plannedFailover' || request.kind === 'unplannedFailover';
     return isFailover && this.below(4) > 0 ? { ...request, drillCopies: 'leave' } : request;
@@ -278,20 +283,30 @@ class Teller {
 
   async #someoneGivesASiteUp(): Promise<void> {
     const { world } = this;
-    const [site] = SITES.filter((name) => world.isDark(name));
-    if (!world.isControlPlaneUp || this.jobs.length === 0 || site === undefined) return;
+    const [site] = SITES.filter((name) => world.isDark(name) || !world.site(name).isAgentUp);
+    const open = [...world.trace.open];
+    if (!world.isControlPlaneUp || open.length === 0 || site === undefined) return;
+    // Mostly after as long a silence as it takes.
+    if (this.below(4) > 0) await world.clock.advance(ACTS_NO_MORE_AFTER_MS);
     this.note('give up', site);
-    for (const job of this.jobs.slice(-3)) if (world.isControlPlaneUp) await this.#refusedOrNot(world.giveUp(job, site));
+    for (const job of open)
+      if (world.isControlPlaneUp && (await this.#refusedOrNot(world.giveUp(job, site)))) this.note('site given up', job);
   }
 
-  /** A crash on the way leaves it without an answer: nobody waits for one. */
-  async #refusedOrNot(asked: Promise<void>): Promise<void> {
-    let failure: unknown = null;
-    asked.catch((thrown: unknown) => {
-      failure = thrown;
-    });
+  /** Whether it was done. A crash on the way leaves it without an answer: nobody waits for one. */
+  async #refusedOrNot(asked: Promise<void>): Promise<boolean> {
+    let [isDone, failure] = [false, null as unknown];
+    asked.then(
+      () => {
+        isDone = true;
+      },
+      (thrown: unknown) => {
+        failure = thrown;
+      },
+    );
     await this.world.clock.advance(1);
     if (failure !== null && !refusals.includes((failure as { code?: string }).code ?? '')) throw failure;
+    return isDone;
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Job, NewJob, Projection } from '../../control-plane/store/store.ts';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { PowerChange, TaskEntry } from '../../provider-agent/fabric/simulated/task-log.ts';
+import type { Phase } from '../../shared/domain/protected-vm.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { JobId, SiteId, VmRef } from '../../shared/ids.ts';
 import { SignedEnvelope } from '../../shared/protocol/envelope.ts';
@@ -51,9 +52,25 @@ export type TraceEvent = { readonly at: number } & (
   | { readonly type: 'power'; readonly site: SiteId; readonly change: PowerChange }
   /** The test copies at a site, whenever that has changed. */
   | { readonly type: 'copies'; readonly site: SiteId; readonly copies: readonly SeenCopy[] }
+  /** What is promised, and what both sites have, when all has come to rest. */
+  | { readonly type: 'promises'; readonly vms: readonly PromisedVm[] }
+  /** The networks made for drills at a site, whenever that has changed. */
+  | { readonly type: 'drillNetworks'; readonly site: SiteId; readonly networks: readonly SeenDrillNetwork[] }
   /** No fault is left, and whoever watched has waited as long as a job may take to end. */
   | { readonly type: 'finished' }
 );
+
+export interface PromisedVm {
+  readonly id: string;
+  readonly name: string;
+  readonly phase: Phase;
+  readonly isBusy: boolean;
+  /** Mode and state of the replication at both ends, or `none`. */
+  readonly source: string;
+  readonly target: string;
+  /** What its last failover left at the target: the step that did it, and the id of the point. */
+  readonly failover: string | null;
+}
 
 export interface SeenCopy {
   readonly vmId: string;
@@ -61,6 +78,12 @@ export interface SeenCopy {
   readonly power: string;
   /** Networks that lead somewhere, and that it is connected to. */
   readonly exposedTo: readonly string[];
+}
+
+export interface SeenDrillNetwork {
+  readonly drill: string;
+  /** The replicas whose test copies are connected to it. */
+  readonly replicaIds: readonly string[];
 }
 
 /** What a trace event says beside its moment. */

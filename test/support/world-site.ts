@@ -55,6 +55,7 @@ export class WorldSite {
   #tasksSeen = new Set<number>();
   #powerSeen = 0;
   #copiesSeen = '[]';
+  #networksSeen = '[]';
   readonly #concluded = new Set<string>();
   /** Texts that the agent has noted as having left. */
   readonly ledger: string[] = [];
@@ -71,7 +72,10 @@ export class WorldSite {
     const known = ports.trace.events.filter((event) => 'site' in event && event.site === ports.id);
     for (const event of known) if (event.type === 'effect') this.#tasksSeen.add(event.task.seq);
     this.#powerSeen = known.filter((event) => event.type === 'power').length;
-    for (const event of known) if (event.type === 'copies') this.#copiesSeen = JSON.stringify(event.copies);
+    for (const event of known) {
+      if (event.type === 'copies') this.#copiesSeen = JSON.stringify(event.copies);
+      if (event.type === 'drillNetworks') this.#networksSeen = JSON.stringify(event.networks);
+    }
     this.noteEffects();
   }
 
@@ -143,13 +147,23 @@ export class WorldSite {
 
   #noteCopies(): void {
     const { trace, id, definition } = this.ports;
-    const isolated = definition.networks.flatMap((network) => (network.isIsolated ? [network.id] : []));
-    const copies = [...this.fabric.testCopies()].map(([replicaId, { ref, power, networkIds }]) => {
+    const made = this.fabric.madeForDrills();
+    const isolated = [
+      ...made.map((network) => network.id),
+      ...definition.networks.flatMap((network) => (network.isIsolated ? [network.id] : [])),
+    ];
+    const all = [...this.fabric.testCopies()];
+    const copies = all.map(([replicaId, { ref, power, networkIds }]) => {
       return { vmId: ref.vmId, replicaId, power, exposedTo: networkIds.filter((network) => !isolated.includes(network)) };
     });
-    if (JSON.stringify(copies) === this.#copiesSeen) return;
+    if (JSON.stringify(copies) !== this.#copiesSeen) trace.note({ type: 'copies', site: id, copies });
     this.#copiesSeen = JSON.stringify(copies);
-    trace.note({ type: 'copies', site: id, copies });
+    const networks = made.map((network) => ({
+      drill: network.drill,
+      replicaIds: all.flatMap(([replicaId, { networkIds }]) => (networkIds.includes(network.id) ? [replicaId] : [])),
+    }));
+    if (JSON.stringify(networks) !== this.#networksSeen) trace.note({ type: 'drillNetworks', site: id, networks });
+    this.#networksSeen = JSON.stringify(networks);
   }
 
   #watched(journal: Journal): Journal {

@@ -1,4 +1,5 @@
 /** How things stand in a world, in a few words for scenarios. VMs go by the names they have at reading. */
+import { JobInput } from '../../shared/api/job-input.ts';
 import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
 import type { SiteName, World } from './world.ts';
 
@@ -14,3 +15,6 @@ export async function viewOf(world: World, site: SiteName, name: string): Promis
 }
 
 export const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
+
+/** What the job keeps of what was asked. */
+export const inputOf = async (world: World, id: JobId) => JobInput.parse((await world.job(id))?.job.input);

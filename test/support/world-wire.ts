@@ -46,7 +46,11 @@ export class Wire {
   /** What the agent holds. */
   readonly link: Link = {
     send: (text) => this.#carry('toCloud', text, () => this.#cloud?.received(text)),
-    ping: () => this.#later(() => this.#agent.heard()),
+    ping: () =>
+      this.#later(() => {
+        this.#cloud?.heard();
+        this.#later(() => this.#agent.answered());
+      }),
     waitingBytes: 0,
     close: (reason) => {
       this.cut(reason);
@@ -56,7 +60,11 @@ export class Wire {
 
   readonly #socket: CloudLink = {
     send: (text) => this.#carry('toAgent', text, () => this.#agent.received(text)),
-    ping: () => this.#later(() => this.#cloud?.heard()),
+    ping: () =>
+      this.#later(() => {
+        this.#agent.heard();
+        this.#later(() => this.#cloud?.heard());
+      }),
     waitingBytes: 0,
     close: (_code, reason) => {
       this.cut(reason);

@@ -13,10 +13,12 @@ import type { VmOperation } from '../../shared/domain/protected-vm.ts';
 import { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
 import { type CloudId, JobId, type NetworkId, type PairingId, PlanId, type ProtectedVmId, UserId, type VmId } from '../../shared/ids.ts';
+import { ACTS_NO_MORE_AFTER_MS } from '../../shared/protocol/lease.ts';
 import { tellViolations, violationsOf } from './checkers.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { allJobs } from './world-control-plane.ts';
 import { siteIdOf, type Template, vaultId, WorldCore } from './world-core.ts';
+import { promisedVms } from './world-promises.ts';
 import type { SiteName, WorldOptions } from './world-sites.ts';
 
 export type { SiteName, Template, WorldOptions };
@@ -161,6 +163,15 @@ export class World extends WorldCore {
     return { use: 'isolated', networks };
   }
 
+  /** One of its own at each site, made like the first that is there. */
+  ownNetwork(): OperationRequestOf<'testFailover'>['network'] {
+    const networks = this.siteNames.map((name) => ({
+      siteId: siteIdOf(name),
+      networkId: this.definition(name).networks[0]?.id as NetworkId,
+    }));
+    return { use: 'made', networks };
+  }
+
   cleanUpRequest(drill: JobId, outcome: DrillOutcome = 'passed'): OperationRequest {
     return { id: this.newJobId(), kind: 'cleanUpTest', drill, outcome, notes: 'the shop could be used' };
   }
@@ -225,6 +236,13 @@ export class World extends WorldCore {
     return { id: this.newJobId(), kind: 'movePairing', pairing: from.id, to: to.id, reason: 'Silver is full' };
   }
 
+  /** The pairing of that name, or the first. */
+  async unpairRequest(name?: string): Promise<OperationRequestOf<'unpair'>> {
+    const pairing = (await this.pairings()).find((one) => name === undefined || one.name === name);
+    if (!pairing) throw new Error('there is no pairing');
+    return { id: this.newJobId(), kind: 'unpair', pairing: pairing.id };
+  }
+
   async pair(from?: string, to?: string): Promise<JobId> {
     return this.#done(await this.ask(this.pairRequest(from, to)));
   }
@@ -284,6 +302,12 @@ export class World extends WorldCore {
     return this.controlPlane.runner.decide(actor, job, step as never, decision, 'I have looked');
   }
 
+  /** As soon as the site has been silent for long enough. */
+  async givesUp(job: JobId, site: SiteName): Promise<void> {
+    await this.clock.advance(ACTS_NO_MORE_AFTER_MS);
+    await this.giveUp(job, site);
+  }
+
   giveUp(job: JobId, site: SiteName): Promise<void> {
     return this.controlPlane.runner.giveUp(actor, job, siteIdOf(site), 'it will not come back');
   }
@@ -335,6 +359,7 @@ export class World extends WorldCore {
       await this.until('every job ends', () => this.trace.open.size === 0).catch(() => {}); // the checker says which
       await this.clock.advance(2_000);
       for (const name of this.siteNames) this.site(name).noteEffects();
+      this.trace.note({ type: 'promises', vms: await promisedVms(this, await this.protectedVms(), await this.pairings()) });
       this.trace.note({ type: 'reread', jobs: await allJobs(this.controlPlane.store, vaultId) });
       this.trace.note({ type: 'finished' });
     } finally {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Fabric, TestCopyView, VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { Journal } from '../../provider-agent/state/journal.ts';
 import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
-import type { NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
+import type { JobId, NetworkId, PairingId, SiteId, VmId } from '../../shared/ids.ts';
 import type { Command, CommandKind } from '../../shared/protocol/commands.ts';
 import { withWrites } from '../support/agent-journal.ts';
 import { AgentWorld, cloudId, replica, vmRef } from '../support/agent-world.ts';
@@ -81,6 +81,7 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
     before: inState('replica', 'failedOver', { power: 'running' }),
   },
   'replication.resynchronize': { args: { vm: ref }, before: inState('primary', 'waitingForStartResynchronize', { power: 'running' }) },
+  'replica.admit': { args: { vm: ref }, before: inState('replica', 'replicating') },
   'replication.disable': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'replica.remove': { args: { vm: ref, deleteReplica: true }, before: inState('replica', 'replicating') },
   'failover.admit': { args: { vm: ref, role: 'primary' }, before: inState('primary', 'replicating', { power: 'running' }) },
@@ -97,19 +98,28 @@ const cases: { [K in Exclude<CommandKind, Unlooked>]: Case & { readonly args: Ex
     args: { condition: { kind: 'guest', guest: ref }, withinSeconds: 60 },
     before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }),
   },
+  'wait.copied': { args: { vm: ref }, before: inState('primary', 'replicating', { power: 'running' }) },
   'failover.commit': { args: { vm: ref }, before: inState('replica', 'failedOverWaitingCompletion', { power: 'running' }) },
   'drill.admit': {
     args: { vm: ref, recoveryPoint: { choose: 'latest' }, network: drillNetwork },
     before: inState('replica', 'replicating'),
   },
   'drill.copy': { args: { vm: ref, recoveryPoint: { choose: 'latest' } }, before: inState('replica', 'replicating') },
-  'drill.connect': { args: { vm: ref, network: drillNetwork }, before: inState('replica', 'replicating'), copy: testCopy() },
+  'drill.connect': {
+    args: { vm: ref, network: { drill: siteId as string as JobId, like: drillNetwork } },
+    before: inState('replica', 'replicating'),
+    copy: testCopy(),
+  },
   'drill.start': {
     args: { vm: ref, network: drillNetwork, guestAnswersWithinSeconds: 60 },
     before: inState('replica', 'replicating'),
     copy: testCopy({ networkIds: [drillNetwork] }),
   },
-  'drill.cleanUp': { args: { vm: ref }, before: inState('replica', 'replicating'), copy: testCopy({ power: 'running' }) },
+  'drill.cleanUp': {
+    args: { vm: ref, drill: siteId as string as JobId },
+    before: inState('replica', 'replicating'),
+    copy: testCopy({ power: 'running' }),
+  },
 };
 
 /** Calls whose repetition changes nothing at the fabric. */

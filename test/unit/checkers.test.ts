@@ -11,6 +11,7 @@ import {
   call,
   commandOf,
   confirmed,
+  earlierJob,
   effect,
   fact,
   facts,
@@ -28,7 +29,7 @@ import {
   stored,
   told,
 } from '../support/hand-made-trace.ts';
-import type { SeenCopy, TraceEvent } from '../support/trace.ts';
+import type { PromisedVm, SeenCopy, SeenDrillNetwork, TraceEvent } from '../support/trace.ts';
 
 const isLike = (one: TraceEvent) => (other: TraceEvent) => JSON.stringify(other) === JSON.stringify(one);
 /** A seal differs each time: a text to an agent is found by what is in it. */
@@ -75,6 +76,10 @@ const withActions = (...went: Parameters<typeof facts>): TraceEvent[] => {
 const [first, second] = ['action/group-1/before-1' as StepId, 'action/group-1/before-2' as StepId];
 const failed = { type: 'failed', at: 0, step: first, attempt: 1, error: { code: 'ERR_WAIT_TIMEOUT', logRef: '' }, retry: false } as const;
 
+const error = { code: 'ERR_SITE_GIVEN_UP', logRef: '' } as const;
+const givenUp = (step: StepId) => ({ type: 'failed', at: 0, step, attempt: 1, error, retry: false }) as const;
+const undoGivenUp = { type: 'undoFailed', at: 0, step: start, attempt: 1, error, retry: false } as const;
+
 const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
   'single-activation': [
     ['started without a reason on record while it runs at its primary', evidence({})],
@@ -93,6 +98,9 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     ['a decision that is not newer', withMore(opened(), isFinished)],
     ['started before the epoch stands with the VM', without(isLike(effect('writeEpoch', start)))],
   ],
+  'newest-protection': [
+    ['a job of a protection that is over', withMore({ at: 0, type: 'opened', job: earlierJob }, isLike(effect('startVm', start)))],
+  ],
   'effect-once': [['a command has its effect twice', withMore(effect('startVm', start, { seq: 9 }), isFinished)]],
   cause: [
     ['a command that no job handed out', withMore(began(start, { commandId: commandOf(start, 7) }), isFinished)],
@@ -102,6 +110,14 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   'outage-neutral': [
     ['a VM goes off without a command', withMore(power(reading, 'off', { cause: 'stopFailover', commandId: 'none/x/1' }), isFinished)],
     ['a call for a command that was never sent', without(isSent('start/vm'))],
+  ],
+  withdrawn: [
+    ['a change for a command that was given up', withMore(facts(givenUp(start)), isLike(call('startVm', start)))],
+    ['a change for a job that has ended', withMore(facts(fact.ended), isLike(call('startVm', start)))],
+    [
+      'a change for an undo that was given up',
+      [facts(undoGivenUp), { ...call('startVm', start), commandId: commandOf(start, 1, '/undo') } as TraceEvent],
+    ],
   ],
   'dead-site': [['a command to the primary site', withMore(sent(prepare, reading), isFinished)]],
   'acknowledged-survives': [
@@ -139,6 +155,27 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
       [...goodRun().slice(0, -1), marks('testCopyBegun'), copies(), marks('testCopyRemoved'), ...goodRun().slice(-1)],
     ],
   ],
+  'promise-kept': [
+    ['protected, and its replica takes nothing', withMore(promised({ target: 'replica/failedOverWaitingCompletion' }), isFinished)],
+    ['protected, and nothing sends', withMore(promised({ source: 'none' }), isFinished)],
+    ['failed over, and its replica is one at rest', withMore(promised({ phase: 'failedOver' }), isFinished)],
+    [
+      'it stands on another point than was told',
+      withMore(
+        promised({ phase: 'failedOver', target: 'replica/failedOverWaitingCompletion', failover: `${job}/${prepare} to another` }),
+        isFinished,
+      ),
+    ],
+    ['on its way, and nobody works on it', withMore(promised({ phase: 'failingOver' }), isFinished)],
+  ],
+  'drill-passed': [
+    ['the copy of a drill that passed runs on', passedDrill(copies({ power: 'running' }))],
+    ['its protected VM was unprotected by force', passedDrill(copies(), marks('testCopyBegun'), marks('protectionGivenUp'))],
+  ],
+  'drill-network': [
+    ['a copy of another drill is on it', [effect('startTestFailover', 'copy/vm' as StepId), networks({ drill: 'another' })]],
+    ['it is left when no VM tells of the drill', [networks({ replicaIds: [] }), { at: 0, type: 'finished' }]],
+  ],
   'metadata-only': [
     ['a canary leaves', withMore(text(JSON.stringify({ type: 'envelope.refused', code: CANARY })), isFinished)],
     ['in base64', withMore(text(JSON.stringify({ a: Buffer.from(`x${CANARY}y`).toString('base64') })), isFinished)],
@@ -152,6 +189,31 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
 function drill(over: Partial<NewJob>): TraceEvent {
   const { job: given } = opened() as Extract<TraceEvent, { type: 'opened' }>;
   return opened({ job: { ...given.job, kind: 'testFailover', input: {} }, claims: [], ...over });
+}
+
+function promised(over: Partial<PromisedVm> = {}): TraceEvent {
+  const ends = { source: 'primary/replicating', target: 'replica/replicating', failover: null };
+  const vm = { id: 'vm', name: 'vm', phase: 'protected', isBusy: false, ...ends } as const;
+  return { at: 0, type: 'promises', vms: [{ ...vm, ...over }] };
+}
+
+/** The drill of one VM, its clean-up that succeeded, and what else there was; then its jobs are read again. */
+function passedDrill(...more: TraceEvent[]): TraceEvent[] {
+  const of = (kind: 'testFailover' | 'cleanUpTest', id: string, input: object) => {
+    const { job: given } = drill({}) as Extract<TraceEvent, { type: 'opened' }>;
+    return { ...given.job, id: id as never, kind, input, endedAt: 0, state: 'succeeded' as const };
+  };
+  const members = [{ vm: protectedVm, name: 'vm' }];
+  const jobs = [
+    of('testFailover', job, { groups: [{ name: 'g', members }] }),
+    of('cleanUpTest', '0c1ea000-0000-4000-8000-000000000001', { drill: job, outcome: 'passed', notes: 'well', vms: members }),
+  ];
+  const made = effect('startTestFailover', 'copy/vm' as StepId);
+  return [made, ...more, { at: 0, type: 'reread', jobs: jobs.map((one) => ({ job: one, facts: [] })) }];
+}
+
+function networks(over: Partial<SeenDrillNetwork>): TraceEvent {
+  return { at: 0, type: 'drillNetworks', site: slough, networks: [{ drill: job, replicaIds: [ref.vmId], ...over }] };
 }
 
 function copies(over: Partial<SeenCopy> = {}): TraceEvent {

@@ -4,11 +4,12 @@ import { type TestContext, test } from 'node:test';
 import { verdictOf } from '../../shared/domain/drill.ts';
 import { compileDrill } from '../../shared/domain/drill-graph.ts';
 import { checkGraph } from '../../shared/engine/graph.ts';
-import type { NetworkId, VmId } from '../../shared/ids.ts';
+import type { JobId, NetworkId, VmId } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import { AgentWorld, replica, vmRef } from '../support/agent-world.ts';
 
 const ref = vmRef(1);
+const drill = '0d000000-0000-4000-8000-00000000000d' as JobId;
 const network = '0a000000-0000-4000-8000-00000000000b' as NetworkId;
 const other = '0a000000-0000-4000-8000-00000000000c' as NetworkId;
 const recoveryPoint = { id: 'p1', at: Date.parse('2026-11-23T07:59:00Z'), kind: 'crashConsistent' as const };
@@ -59,7 +60,7 @@ test('a copy that was made by hand is not taken for that of the drill', async (t
 test('a clean-up where no copy is has nothing to do, and touches no replica', async (t) => {
   const world = await agent(t);
   const before = world.fabric.view(ref);
-  world.send({ kind: 'drill.cleanUp', args: { vm: ref } });
+  world.send({ kind: 'drill.cleanUp', args: { vm: ref, drill } });
   assert.equal((await world.outcome()).status, 'done');
   assert.deepEqual([world.fabric.calls, world.fabric.view(ref)], [[], before]);
 });
@@ -82,13 +83,20 @@ test('the graph of a drill has no pivot, starts groups in order, and waits for d
   );
 });
 
-test('a drill has passed only when every copy ran, a person said so, and nothing of it is left', () => {
-  const good = { hasSucceeded: true, hasEnded: true, copiesLeft: 0, cleanUp: { hasEnded: true, outcome: 'passed' as const } };
+test('a drill has passed only when every copy ran, a person said so, and every copy was cleaned up', () => {
+  const good = {
+    hasSucceeded: true,
+    hasEnded: true,
+    copiesLeft: 0,
+    isCleanedUp: true,
+    cleanUp: { hasEnded: true, outcome: 'passed' as const },
+  };
   assert.equal(verdictOf(good), 'passed');
   assert.equal(verdictOf({ ...good, hasSucceeded: false }), 'failed');
   assert.equal(verdictOf({ ...good, cleanUp: { hasEnded: true, outcome: 'failed' } }), 'failed');
   assert.equal(verdictOf({ ...good, cleanUp: null }), 'failed');
   assert.equal(verdictOf({ ...good, copiesLeft: 1 }), 'open');
+  assert.equal(verdictOf({ ...good, isCleanedUp: false }), 'failed', 'a VM was unprotected by force, and its copy may still run');
   assert.equal(verdictOf({ ...good, cleanUp: { hasEnded: false, outcome: 'passed' } }), 'open');
   assert.equal(verdictOf({ ...good, hasEnded: false, cleanUp: null }), 'open');
 });

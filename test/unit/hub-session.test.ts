@@ -331,3 +331,30 @@ test('the bell rings when an agent comes, reports and goes', async (t) => {
   raw.hangUp();
   assert.equal(world.rings.length, 2, 'an end counts once');
 });
+
+const aPoint = { id: 'p1', at, kind: 'crashConsistent' } as const;
+
+test('a question for recovery points is answered by its own number, and an answer that nobody waits for means nothing', async (t) => {
+  const world = await makeHubWorld(t);
+  const { raw } = await connected(world);
+  const [first, second] = [world.hub.recoveryPoints(world.recovery, vmRef(1)), world.hub.recoveryPoints(world.recovery, vmRef(2))];
+  const [one, two] = raw.of('recoveryPoints.ask');
+  assert.ok(one && two && one.question !== two.question);
+  raw.say({ type: 'recoveryPoints.told', question: two.question, points: [], code: 'ERR_VM_NOT_FOUND' });
+  raw.say({ type: 'recoveryPoints.told', question: one.question, points: [aPoint], code: null });
+  raw.say({ type: 'recoveryPoints.told', question: one.question, points: [], code: null });
+  assert.deepEqual(await first, [aPoint]);
+  await assert.rejects(second, { code: 'ERR_VM_NOT_FOUND' });
+  assert.equal(raw.closedWith, null);
+});
+
+test('a question ends when the site does not answer in time, and with the connection', async (t) => {
+  const world = await makeHubWorld(t);
+  const { raw } = await connected(world);
+  const late = world.hub.recoveryPoints(world.recovery, vmRef(1));
+  await Promise.all([assert.rejects(late, { code: 'ERR_FABRIC_TIMEOUT' }), world.clock.advance(20_000)]);
+  const cut = world.hub.recoveryPoints(world.recovery, vmRef(1));
+  raw.hangUp();
+  await assert.rejects(cut, { code: 'ERR_AGENT_OFFLINE' });
+  await assert.rejects(world.hub.recoveryPoints(world.recovery, vmRef(1)), { code: 'ERR_AGENT_OFFLINE' });
+});

@@ -100,15 +100,22 @@ test('longer where a VM names the job: for a test copy that is there, or a failo
     'only what is failed over',
   );
   assert.equal(await store.jobs.purge(vaultId, NOW, 10), 0);
-  await store.jobs.lapseCommitWindow(vaultId, setUp);
-  assert.equal(await store.jobs.purge(vaultId, NOW, 10), 0, 'its test copy is there still');
+  await store.jobs.lapseCommitWindow({ vaultId, failover: setUp, vms: [moved.id] }, 'nobody was there');
+  assert.deepEqual(await store.jobs.commitWindows(), []);
+  assert.equal(await store.jobs.purge(vaultId, NOW, 10), 0, 'it says why it was not taken back');
   const cleanUp = newJobId();
-  await store.jobs.open({ ...order(makeJob(world, { id: cleanUp })), claims: [{ id: copied.id, phases: ['protected'] }] });
+  await store.jobs.open({
+    ...order(makeJob(world, { id: cleanUp })),
+    claims: [copied, moved].map(({ id }) => ({ id, phases: ['protected', 'failedOver'] as const })),
+  });
   await store.jobs.append(
     vaultId,
     cleanUp,
     [{ type: 'ended', at: NOW, state: 'succeeded' }],
-    [{ vm: copied.id, event: 'testCopyRemoved' }],
+    [
+      { vm: copied.id, event: 'testCopyRemoved' },
+      { vm: moved.id, event: 'failoverCommitted' },
+    ],
   );
   assert.equal(await store.jobs.purge(vaultId, NOW, 10), 1);
   assert.deepEqual(await kept(world, [setUp, cleanUp]), [false, true]);

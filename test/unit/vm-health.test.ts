@@ -1,7 +1,7 @@
 /** What is wrong with a protected VM, from promise and observation alone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { issuesOf as issuesOfAll, type ObservedVm } from '../../shared/domain/health.ts';
+import { issuesOf as issuesOfAll, type ObservedVm, windowIssue } from '../../shared/domain/health.ts';
 
 const sending = 'replicating';
 
@@ -46,4 +46,10 @@ test('a VM that lacks what its pairing says tells so, beside what else is wrong,
   assert.deepEqual(issuesOfAll({ ...at, phase: 'protected' }), ['outOfStep', 'behindPairing']);
   assert.deepEqual(issuesOfAll({ ...at, phase: 'committed' }), ['behindPairing']);
   for (const phase of ['enabling', 'disabling'] as const) assert.deepEqual(issuesOfAll({ ...at, phase }), []);
+});
+
+test('a failover that was to take itself back is an issue when it cannot, and for good when it lapsed', () => {
+  assert.equal(windowIssue({ lapsed: null, reason: '' }), null);
+  assert.deepEqual(windowIssue({ lapsed: null, reason: 'a job holds it' }), { issue: 'takeBackDelayed', why: 'a job holds it' });
+  assert.deepEqual(windowIssue({ lapsed: 'a job held it', reason: '' }), { issue: 'takeBackLapsed', why: 'a job held it' });
 });

@@ -1,6 +1,6 @@
 /** Commands: drills. Test copies are started, looked at by a person, and cleaned up with what that person has to say. */
 import type { Command } from 'commander';
-import type { DrillAnswer } from '../../../shared/api/drills.ts';
+import type { DrillAnswer, DrillScheduleAnswer } from '../../../shared/api/drills.ts';
 import type { DrillNetwork } from '../../../shared/api/operations.ts';
 import { DRILL_OUTCOMES, type DrillOutcome } from '../../../shared/domain/drill.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
@@ -18,8 +18,10 @@ import { wholeNumber } from '../whole-number.ts';
 
 interface StartOptions extends TargetOptions, FollowOptions {
   readonly network: readonly string[];
+  readonly makeLike: readonly string[];
   readonly recoveryPoint: string;
   readonly keepFailed: boolean;
+  readonly cleanUpAfter?: number;
 }
 
 interface CleanUpOptions extends FollowOptions {
@@ -35,6 +37,7 @@ export function addDrillCommands(tree: Tree, program: Command): void {
     examples: [
       'farshore drills start --plan shop --network Bubble',
       'farshore drills start --plan shop --network Slough/Bubble --network Leeds/Bubble',
+      'farshore drills start --plan shop --make-like Slough/LAN',
       'farshore drills start --vm sql-01 --network none --recovery-point latest-application-consistent',
     ],
     configure: (command) =>
@@ -43,17 +46,26 @@ export function addDrillCommands(tree: Tree, program: Command): void {
           .option(
             '--network <network>',
             'an isolated VM network of the recovery site, once for each site; or none: unconnected',
-            (network: string, all: readonly string[]) => [...all, network],
+            oneMore,
+            [],
+          )
+          .option(
+            '--make-like <network>',
+            'make a network for the drill from the logical network of this one, without a way out, and remove it with the last copy; once for each site',
+            oneMore,
             [],
           )
           .option('--recovery-point <point>', POINTS, 'latest')
+          .option('--clean-up-after <minutes>', 'clean the copies up by themselves so long after they ran; else you do it', wholeNumber)
           .option('--keep-failed', 'leave the test copy of a VM that failed, to be looked at; else it is cleaned up at once', false),
       ),
     run: async (session, options: StartOptions) => {
       const client = session.client();
-      const [target, network] = [await targetOf(client, options), await networkOf(client, options.network)];
+      const [target, network] = [await targetOf(client, options), await networkOf(client, options)];
       const wish = { kind: 'testFailover' as const, target, network, recoveryPoint: pointOf(options.recoveryPoint) };
-      return runOperation(session, client, { ...wish, ...(options.keepFailed && { keepFailed: true as const }) }, options);
+      const { keepFailed, cleanUpAfter: cleanUpAfterMinutes } = options;
+      const more = { ...(keepFailed && { keepFailed: true as const }), ...(cleanUpAfterMinutes !== undefined && { cleanUpAfterMinutes }) };
+      return runOperation(session, client, { ...wish, ...more }, options);
     },
   });
   addLeaf(tree, drills, {
@@ -64,6 +76,19 @@ export function addDrillCommands(tree: Tree, program: Command): void {
     run: async (session, { limit }: { limit?: number }) => {
       const answer = await session.client().call('listDrills', { query: limit === undefined ? {} : { limit } });
       session.output.show(answer, (shown) => drillTable(shown.drills, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, drills, {
+    usage: 'schedule',
+    about: 'list the plans that say how often they are drilled: the last drill, the next, and what is overdue',
+    examples: ['farshore drills schedule', 'farshore drills schedule --json'],
+    run: async (session) => {
+      const [answer, { drills: known }] = await Promise.all([
+        session.client().call('listDrillSchedules'),
+        session.client().call('listDrills', { query: { limit: 500 } }),
+      ]);
+      session.output.show(answer, ({ schedules }) => scheduleText(schedules, known, session.output));
       return undefined;
     },
   });
@@ -109,18 +134,27 @@ async function findDrill(client: Client, wanted: string): Promise<JobId> {
   return open.id;
 }
 
+const oneMore = (network: string, all: readonly string[]) => [...all, network];
+
 /** `network`, or `site/network` where several sites have one of that name. */
-async function networkOf(client: Client, names: readonly string[]): Promise<DrillNetwork> {
-  if (names.length === 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'say --network: an isolated VM network, or none');
-  if (names.includes('none')) {
-    if (names.length > 1) throw new FarshoreError('ERR_REQUEST_INVALID', '--network none stands alone');
+async function networkOf(client: Client, { network, makeLike }: Pick<StartOptions, 'network' | 'makeLike'>): Promise<DrillNetwork> {
+  const refuse = (message: string) => new FarshoreError('ERR_REQUEST_INVALID', message);
+  const names = [...network, ...makeLike];
+  if (names.length === 0) throw refuse('say --network: an isolated VM network, or none; or --make-like: one to make a network like');
+  if (network.length > 0 && makeLike.length > 0)
+    throw refuse('say --network or --make-like: a drill uses networks that are there, or its own');
+  if (network.includes('none')) {
+    if (names.length > 1) throw refuse('--network none stands alone');
     return { use: 'none' };
   }
   const { networks } = await client.call('listNetworks');
   const chosen = names.map((name) =>
     pick(name, networks, 'VM network', (one) => [`${one.siteName}/${one.name}`, one.name, `${one.siteName}/${one.id}`, one.id]),
   );
-  return { use: 'isolated', networks: chosen.map(({ siteId, id }) => ({ siteId, networkId: id })) };
+  return {
+    use: makeLike.length > 0 ? 'made' : 'isolated',
+    networks: chosen.map(({ siteId, id }) => ({ siteId, networkId: id })),
+  };
 }
 
 function outcomeOf(text: string): DrillOutcome {
@@ -142,4 +176,24 @@ function drillTable(drills: readonly DrillAnswer[], { colors }: Output): string 
   ]);
   const head = ['DRILL', 'TARGET', 'STARTED', 'BY', 'STATE', 'TEST COPIES', 'RESULT', 'NOTES'];
   return table(head, rows, 'no drills; start one with: farshore drills start --plan PLAN --network NETWORK', colors);
+}
+
+function scheduleText(schedules: readonly DrillScheduleAnswer[], drills: readonly DrillAnswer[], { colors }: Output): string {
+  const rows = schedules.map(({ plan, schedule, last, nextAt, issues }) => {
+    const { everyDays, at } = schedule;
+    const every = `${everyDays} ${everyDays === 1 ? 'day' : 'days'}${at === undefined ? '' : ` at ${at} UTC`}`;
+    const verdict = drills.find(({ id }) => id === last?.drill)?.verdict;
+    const before = last === null ? 'never' : `${moment(last.startedAt)}${verdict === undefined ? '' : `, ${verdict}`}`;
+    return [plain(plan.name), every, before, issues.length > 0 ? colors.red(`OVERDUE since ${moment(nextAt)}`) : moment(nextAt)];
+  });
+  const all = table(['PLAN', 'EVERY', 'LAST', 'NEXT'], rows, 'no plan says how often it is drilled; add `drill` to one', colors);
+  const alarms = schedules.flatMap(({ plan, issues }) =>
+    issues.flatMap(({ cause, remedy }) => [
+      '',
+      colors.red(`DRILL OVERDUE: ${plain(plan.name)}`),
+      `  cause:  ${plain(cause)}`,
+      `  remedy: ${remedy}`,
+    ]),
+  );
+  return [all, ...alarms].join('\n');
 }

@@ -109,7 +109,8 @@ export function addJobCommands(tree: Tree, program: Command): void {
   });
   addLeaf(tree, jobs, {
     usage: 'cancel <job>',
-    about: 'cancel a job: nothing new starts, and what is not past the point of no return is undone',
+    about:
+      'cancel a job: nothing new starts, and what is not past the point of no return is undone. A wait for a copy ends, and what has been begun goes on copying by itself',
     examples: ['farshore jobs cancel latest --reason "wrong plan"'],
     configure: withReason,
     run: async (session, options: { reason: string }, wanted: string) => {
@@ -123,7 +124,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
   addLeaf(tree, jobs, {
     usage: 'give-up <job>',
     about:
-      'wait no longer for a site whose agent is away: its steps fail, and what it would have to undo is left as it is. An agent that is back within the hour may go on with them: keep it stopped until you have looked at both sites',
+      'wait no longer for a site whose agent has been silent for a minute and a half: its steps fail, and what it would have to undo is left as it is. An agent that comes back later does none of it',
     examples: ['farshore jobs give-up latest --site Reading --reason "the building is gone"'],
     configure: (command) => withReason(command).requiredOption('--site <site>', 'the site, by its name'),
     run: async (session, options: { reason: string; site: string }, wanted: string) => {

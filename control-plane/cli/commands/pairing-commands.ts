@@ -123,6 +123,7 @@ export function addPairingCommands(tree: Tree, program: Command): void {
     },
   });
   addMove(tree, pairings);
+  addRemove(tree, pairings);
 }
 
 function addMove(tree: Tree, pairings: Command): void {
@@ -151,6 +152,27 @@ function addMove(tree: Tree, pairings: Command): void {
       // It may wait for a site that never comes back: nobody wants to sit and watch that.
       const follow = options.follow && !options.force;
       return runOperation(session, client, options.force ? { ...wish, forced: true } : wish, { follow });
+    },
+  });
+}
+
+function addRemove(tree: Tree, pairings: Command): void {
+  addLeaf(tree, pairings, {
+    usage: 'remove <pairing>',
+    about: 'remove a pairing in which no VM is protected and that no rule uses: the hosts of both clouds are released from it',
+    examples: ['farshore pairings remove main', 'farshore pairings remove main --force "Slough is rebuilt from scratch"'],
+    configure: (command) =>
+      withFollow(command).option(
+        '--force <reason>',
+        'although a side is away: the job stays open until its hosts are released when it is back, or you gave the site up (farshore jobs give-up), cleaned them by hand and skipped the step; until then the name stays taken',
+      ),
+    run: async (session, options: FollowOptions & { force?: string }, name: string) => {
+      const client = session.client();
+      const { force: reason } = options;
+      const forced = reason === undefined ? {} : { forced: { reason } };
+      const wish = { kind: 'unpair' as const, pairing: (await findPairing(client, name)).id, ...forced };
+      // It may wait for a site that never comes back: nobody wants to sit and watch that.
+      return runOperation(session, client, wish, { follow: options.follow && reason === undefined });
     },
   });
 }

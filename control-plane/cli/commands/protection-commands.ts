@@ -1,6 +1,6 @@
 /** Commands: protected VMs, and the operations that begin and end protection. */
 import type { Command } from 'commander';
-import type { ProtectedVmAnswer } from '../../../shared/api/protection.ts';
+import type { ProtectedVmAnswer, RecoveryPointsAnswer } from '../../../shared/api/protection.ts';
 import type { VmIssue } from '../../../shared/domain/health.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { Client } from '../client.ts';
@@ -24,6 +24,20 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const query = options.pairing === undefined ? {} : { pairing: (await findPairing(client, options.pairing)).id };
       session.output.show(await client.call('listProtectedVms', { query }), (answer) => vmTable(answer.protectedVms, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, vms, {
+    usage: 'points <vm>',
+    about: 'list the recovery points of a VM as its replica has them now; an id is for --recovery-point of failover',
+    examples: ['farshore vms points sql-01', 'farshore vms points sql-01 --json'],
+    run: async (session, _options: object, wanted: string) => {
+      const client = session.client();
+      const [protectedVmId] = await findVms(client, [wanted]);
+      if (protectedVmId === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such protected VM');
+      session.output.show(await client.call('listRecoveryPoints', { params: { protectedVmId } }), (answer) =>
+        pointTable(answer, session.output),
+      );
       return undefined;
     },
   });
@@ -61,7 +75,7 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
     configure: (command) =>
       withFollow(command).option(
         '--force <reason>',
-        'although a side is away: the job goes on with what is left there when it is back, or tells you what to clean by hand',
+        'although a side is away: the VM is forgotten at once. The job ends replication there when the side is back; or give the site up (farshore jobs give-up), clean it by hand and skip the step. Nothing that runs is stopped, a replica that was failed over is kept, and so are test copies of a drill at a side that is away: stop and delete those by hand. A job that only waits for a copy is cancelled first (farshore jobs cancel)',
       ),
     run: async (session, options: FollowOptions & { force?: string }, names: readonly string[]) => {
       const client = session.client();
@@ -78,6 +92,12 @@ export async function findVms(client: Client, names: readonly string[]) {
   const { protectedVms } = await client.call('listProtectedVms', { query: {} });
   const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
   return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
+}
+
+function pointTable({ recoveryPoints, siteName }: RecoveryPointsAnswer, { colors }: Output): string {
+  const kinds = { crashConsistent: 'crash-consistent', applicationConsistent: 'application-consistent' } as const;
+  const rows = recoveryPoints.map(({ id, at, kind, ageSeconds }) => [moment(at), duration(ageSeconds), kinds[kind], plain(id)]);
+  return table(['MOMENT', 'AGE', 'KIND', 'ID'], rows, `${plain(siteName)} holds no recovery point of it`, colors);
 }
 
 function vmTable(vms: readonly ProtectedVmAnswer[], { colors }: Output): string {
@@ -125,6 +145,8 @@ const issueWords: Record<VmIssue, string> = {
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
   outOfStep: 'OUT OF STEP',
   behindPairing: 'BEHIND ITS PAIRING',
+  takeBackDelayed: 'NOT TAKEN BACK YET',
+  takeBackLapsed: 'NOT TAKEN BACK',
 };
 
 /** One for each kind of issue, with the number of VMs that have it: a site that came back may bring hundreds. */

@@ -28,6 +28,7 @@ export function addRecoveryCommands(tree: Tree, program: Command): void {
       'farshore failover --kind planned --direction to-primary --plan shop --reason "Reading is rebuilt"',
       'farshore failover --kind unplanned --plan shop --reason "fire in Reading"',
       'farshore failover --kind unplanned --vm web-01 --reason "host died, seen on site" --attest',
+      'farshore failover --kind unplanned --vm sql-01 --reason "encrypted at 02:00" --attest --recovery-point 6f1c0d1e-0f6c-4b0e-9d2b-4a8f6f3a2b11',
     ],
     configure: (command) =>
       withFollow(

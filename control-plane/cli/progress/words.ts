@@ -9,6 +9,7 @@ const kinds: Record<JobAnswer['kind'], string> = {
   pair: 'Pair',
   changePairing: 'Change the pairing',
   movePairing: 'Move the pairing',
+  unpair: 'Remove the pairing',
   protect: 'Protect',
   adopt: 'Adopt',
   plannedFailover: 'Planned failover:',

@@ -4,7 +4,7 @@
  */
 import { explainNoPlace, pickPlace } from '../../../shared/domain/placement.ts';
 import { type NetworkId, VmId, type VmRef } from '../../../shared/ids.ts';
-import type { Act, NetworkExposure, TestCopyView } from '../fabric.ts';
+import type { Act, TestCopyView } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { Operation } from './fault.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
@@ -102,12 +102,6 @@ export function stopTestFailoverWork(world: World, replica: VmRef): Work<void> {
 
 export function testCopyView({ ref, name, power, adapters, testCopy }: TestCopyRecord): TestCopyView {
   return { ref, name, power, networkIds: networkIdsOf(adapters), recoveryPoint: testCopy.point };
-}
-
-export function networkExposure(world: World, networkId: NetworkId): NetworkExposure | null {
-  if (world.hosts.network(networkId) === null) return null;
-  const known = world.definition.networks.find(({ id }) => id === networkId);
-  return { leadsOut: known?.isIsolated !== true, otherVms: world.vms.onNetwork(networkId).length };
 }
 
 function copyOf(vm: VmRecord, { id, at, kind, writtenBytes }: SimulatedPoint, world: World): TestCopyRecord {

@@ -1,5 +1,5 @@
 /** Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
-import type { VmRef } from '../../../shared/ids.ts';
+import type { CommandId, VmRef } from '../../../shared/ids.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
 import { noRecoveryPoint, wrongState } from './refusals.ts';
 import type { Work } from './task-runner.ts';
@@ -48,13 +48,13 @@ export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: str
     operation: 'startFailover',
     subject: ref,
     check: () => void begin(),
-    effect() {
+    effect({ commandId }) {
       const { vm, replication, point } = begin();
       world.vms.put({
         ...vm,
         adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: adapter.planned })),
         written: writtenIn(point, world),
-        replication: { ...replication, replica: withFailover(vm, point) },
+        replication: { ...replication, replica: withFailover(vm, point, commandId) },
         dueAt: null,
       });
     },
@@ -91,7 +91,7 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
         guestAnswersAt: null,
         adapters: vm.adapters.map((adapter): Adapter => ({ ...adapter, connected: null })),
         written: newest === undefined ? vm.written : writtenIn(newest, world),
-        replication: { ...replication, replica: withFailover(vm, null) },
+        replication: { ...replication, replica: notFailedOver(vm) },
         dueAt: now,
       });
     },
@@ -124,8 +124,12 @@ function writtenIn(point: SimulatedPoint, world: World): VmRecord['written'] {
   return { bytes: point.writtenBytes, at: world.clock.now() };
 }
 
-function withFailover({ replication: { replica } }: VmRecord, point: SimulatedPoint | null): ReplicaPart | null {
+function withFailover({ replication: { replica } }: VmRecord, point: SimulatedPoint, commandId: CommandId): ReplicaPart | null {
   if (replica === null) return null;
-  const failover = point && { pointId: point.id, writtenBytes: point.writtenBytes, isPlanned: point.id === replica.preparedPointId };
-  return { ...replica, failover };
+  const { writtenBytes, ...recoveryPoint } = point;
+  return { ...replica, failover: { commandId, recoveryPoint, writtenBytes, isPlanned: point.id === replica.preparedPointId } };
+}
+
+function notFailedOver({ replication: { replica } }: VmRecord): ReplicaPart | null {
+  return replica && { ...replica, failover: null };
 }

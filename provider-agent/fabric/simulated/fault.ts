@@ -23,6 +23,8 @@ export const OPERATIONS = [
   'reverseReplication',
   'resynchronize',
   'startTestFailover',
+  'makeDrillNetwork',
+  'removeDrillNetwork',
   'connectTestCopy',
   'startTestVm',
   'stopTestFailover',

@@ -1,11 +1,16 @@
 /** Clouds, hosts, storage and networks of a site, and how much of each host and storage is taken. */
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import type { HostRoom } from '../../../shared/domain/placement.ts';
-import type { CloudId, NetworkId } from '../../../shared/ids.ts';
+import type { CloudId, JobId, NetworkId } from '../../../shared/ids.ts';
 import type { CloudView, NetworkView } from '../fabric.ts';
 import type { SqliteDatabase } from './database.ts';
 import type { CloudDefinition, SiteDefinition } from './site-definition.ts';
 import type { VmRecord } from './vm-record.ts';
+
+/** Made by us while the site runs; it has no way out. */
+export interface DrillNetwork extends MappableNetwork {
+  readonly drill: JobId;
+}
 
 export class HostStore {
   readonly #sql;
@@ -39,6 +44,9 @@ export class HostStore {
       take: database.prepare('UPDATE host SET cores_used = cores_used + ?, memory_bytes_used = memory_bytes_used + ? WHERE name = ?'),
       takeStorage: database.prepare('UPDATE storage SET used_bytes = used_bytes + ? WHERE name = ?'),
       clouds: database.prepare<[number], CloudView>('SELECT id, name FROM cloud WHERE version > ?'),
+      drillNetworks: database.prepare<[], { drill: JobId; id: NetworkId; name: string; subnets: string }>('SELECT * FROM drill_network'),
+      addDrillNetwork: database.prepare('INSERT INTO drill_network (drill, id, name, subnets) VALUES (?, ?, ?, ?)'),
+      removeDrillNetwork: database.prepare('DELETE FROM drill_network WHERE drill = ?'),
       networks: database.prepare<[number], NetworkView>('SELECT id, name FROM network WHERE version > ?'),
     };
     this.#clouds = database
@@ -55,8 +63,21 @@ export class HostStore {
     return this.#clouds.find((cloud) => cloud.id === id) ?? null;
   }
 
+  /** One that was made for a drill too. */
   network(id: NetworkId): MappableNetwork | null {
-    return this.#networks.find((network) => network.id === id) ?? null;
+    return this.#networks.find((network) => network.id === id) ?? this.drillNetworks().find((network) => network.id === id) ?? null;
+  }
+
+  drillNetworks(): DrillNetwork[] {
+    return this.#sql.drillNetworks.all().map((row) => ({ ...row, subnets: JSON.parse(row.subnets) as MappableNetwork['subnets'] }));
+  }
+
+  addDrillNetwork({ drill, id, name, subnets }: DrillNetwork): void {
+    this.#sql.addDrillNetwork.run(drill, id, name, JSON.stringify(subnets));
+  }
+
+  removeDrillNetwork(drill: JobId): void {
+    this.#sql.removeDrillNetwork.run(drill);
   }
 
   cloudsSince(version: number): CloudView[] {

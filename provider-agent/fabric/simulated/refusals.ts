@@ -26,6 +26,8 @@ const cmdlets: Record<Operation, { readonly name: string; readonly class: string
   reverseReplication: { name: 'Set-VMReplication -Reverse', class: 'SetVMReplication' },
   resynchronize: { name: 'Resume-VMReplication -Resynchronize', class: 'ResumeVMReplication' },
   startTestFailover: { name: 'Start-VMFailover -AsTest', class: 'StartVMFailover' },
+  makeDrillNetwork: { name: 'New-SCVMNetwork', class: 'NewSCVMNetwork' },
+  removeDrillNetwork: { name: 'Remove-SCVMNetwork', class: 'RemoveSCVMNetwork' },
   connectTestCopy: { name: 'Set-SCVirtualNetworkAdapter', class: 'SetSCVirtualNetworkAdapter' },
   startTestVm: { name: 'Start-VM', class: 'StartVM' },
   stopTestFailover: { name: 'Stop-VMFailover', class: 'StopVMFailover' },

@@ -60,7 +60,7 @@ export function reverseReplicationWork(
       const { replica, failover } = begin();
       const peer = { address: target.address, siteId: target.siteId, pairingId: replica.pairingId };
       const { cloudId } = target;
-      const former = { cloudId, vmId: ref.vmId, primaryCloudId: ref.cloudId, failoverPointId: failover.pointId, policy };
+      const former = { cloudId, vmId: ref.vmId, primaryCloudId: ref.cloudId, failoverPointId: failover.recoveryPoint.id, policy };
       other = await ask(peer, former);
     },
     effect() {

@@ -4,10 +4,11 @@
  * the instant it happens, so a killed process finds its site again exactly as the kill left it.
  */
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import type { CloudId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
+import type { CloudId, JobId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import type {
   Act,
+  DrillNetworkView,
   Fabric,
   HostsPreparation,
   InventoryChanges,
@@ -20,14 +21,8 @@ import type {
   VmView,
 } from '../fabric.ts';
 import { openDatabase, type SqliteDatabase } from './database.ts';
-import {
-  connectTestCopyWork,
-  networkExposure,
-  startTestFailoverWork,
-  startTestVmWork,
-  stopTestFailoverWork,
-  testCopyView,
-} from './drill-operations.ts';
+import { drillNetworks, makeDrillNetworkWork, networkExposure, removeDrillNetworkWork } from './drill-networks.ts';
+import { connectTestCopyWork, startTestFailoverWork, startTestVmWork, stopTestFailoverWork, testCopyView } from './drill-operations.ts';
 import { completeFailoverWork, prepareFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
 import type { FaultDesk } from './fault-desk.ts';
 import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
@@ -160,6 +155,10 @@ export class SimulatedSite implements Fabric {
     return networkExposure(this.#world, networkId);
   }
 
+  async drillNetworks(): Promise<readonly DrillNetworkView[]> {
+    return this.madeForDrills();
+  }
+
   async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
     const cloud = this.#world.hosts.cloud(cloudId);
     if (cloud === null) throw cloudNotFound('prepareHosts', cloudId);
@@ -229,6 +228,14 @@ export class SimulatedSite implements Fabric {
 
   startTestFailover(replica: VmRef, recoveryPointId: string | null, act: Act): Promise<void> {
     return this.#runner.run(startTestFailoverWork(this.#world, replica, recoveryPointId), act);
+  }
+
+  makeDrillNetwork(drill: JobId, like: NetworkId, act: Act): Promise<void> {
+    return this.#runner.run(makeDrillNetworkWork(this.#world, drill, like), act);
+  }
+
+  removeDrillNetwork(drill: JobId, act: Act): Promise<void> {
+    return this.#runner.run(removeDrillNetworkWork(this.#world, drill), act);
   }
 
   connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void> {
@@ -305,6 +312,10 @@ export class SimulatedSite implements Fabric {
   /** Every test copy that is there, by the id of its replica. */
   testCopies(): ReadonlyMap<string, TestCopyView> {
     return new Map(this.#world.vms.testCopies().map((copy) => [copy.testCopy.replicaId, testCopyView(copy)] as const));
+  }
+
+  madeForDrills(): readonly DrillNetworkView[] {
+    return drillNetworks(this.#world);
   }
 
   /** Adapters with networks and addresses, which the port does not show. */

@@ -57,8 +57,8 @@ export class TaskLog {
     database.prepare("UPDATE task SET ended_at = ?, outcome = 'interrupted' WHERE outcome = 'running'").run(now);
   }
 
-  begin(operation: Operation, subject: { cloudId: string; vmId?: string }, act: Act, now: number): number {
-    const added = this.#sql.begin.run(act.commandId, act.epoch, operation, subject.cloudId, subject.vmId ?? null, now);
+  begin(operation: Operation, subject: { cloudId?: string; vmId?: string }, act: Act, now: number): number {
+    const added = this.#sql.begin.run(act.commandId, act.epoch, operation, subject.cloudId ?? null, subject.vmId ?? null, now);
     return Number(added.lastInsertRowid);
   }
 

@@ -14,7 +14,8 @@ import type { World } from './world.ts';
 
 export interface Work<T> {
   readonly operation: Operation;
-  readonly subject: { readonly cloudId: CloudId; readonly vmId?: VmId };
+  /** Empty for what belongs to no cloud. */
+  readonly subject: { readonly cloudId?: CloudId; readonly vmId?: VmId };
   /** Throws where the operation is not allowed now; changes nothing. */
   check(): void;
   /** What has to happen elsewhere first, such as the replica at the other site. */
@@ -83,7 +84,7 @@ export class TaskRunner {
   async #suffer(work: Work<unknown>, act: Act, place: 'beforeEffect' | 'afterEffect', signal: AbortSignal): Promise<boolean> {
     const { faults, vms } = this.#world;
     const { cloudId, vmId } = work.subject;
-    const vm = vmId === undefined ? null : { id: vmId, name: vms.find({ cloudId, vmId })?.name ?? '' };
+    const vm = cloudId === undefined || vmId === undefined ? null : { id: vmId, name: vms.find({ cloudId, vmId })?.name ?? '' };
     const fault = faults.take({ operation: work.operation, commandId: act.commandId, vm }, place);
     if (fault === null) return false;
     if (fault.kind === 'lies') return true;

@@ -2,7 +2,16 @@
 import type { AdapterSource, AdapterTarget } from '../../../shared/domain/network-map.ts';
 import { type ProtectionPolicy, settingsOf } from '../../../shared/domain/policy.ts';
 import type { CloudId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
-import type { PowerState, RecoveryPoint, ReplicaTarget, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
+import type {
+  FailoverNote,
+  PowerState,
+  RecoveryPoint,
+  ReplicaTarget,
+  ReplicationHealth,
+  ReplicationMode,
+  ReplicationState,
+  VmView,
+} from '../fabric.ts';
 import type { Distribution } from './distribution.ts';
 
 export interface Adapter {
@@ -77,7 +86,7 @@ export interface ReplicaPart {
   /** The point that holds all that its primary wrote before it was prepared for a failover; null when others came after. */
   readonly preparedPointId: string | null;
   /** The recovery point that it was failed over to, and what the primary had written by then. */
-  readonly failover: { readonly pointId: string; readonly writtenBytes: number; readonly isPlanned: boolean } | null;
+  readonly failover: (FailoverNote & { readonly writtenBytes: number; readonly isPlanned: boolean }) | null;
 }
 
 export const notReplicated: ReplicationRecord = {
@@ -111,6 +120,7 @@ export function viewOf(record: VmRecord): VmView {
     replication: { mode, state, health, failoverType, lastPointAt, settings: policy === null ? null : settingsOf(policy) },
     epoch: record.epoch,
     tags: record.tags ?? [],
+    failover: failover && { commandId: failover.commandId, recoveryPoint: failover.recoveryPoint },
   };
 }
 

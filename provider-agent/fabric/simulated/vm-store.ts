@@ -99,6 +99,10 @@ export class VmStore {
     return this.#sql.testCopies.all().flatMap((row) => (decode(row) as TestCopyRecord | null) ?? []);
   }
 
+  copiesOn(networkId: NetworkId): number {
+    return this.testCopies().filter(({ adapters }) => adapters.some(({ connected }) => connected?.networkId === networkId)).length;
+  }
+
   /** VMs that are connected to the network, test copies apart. */
   onNetwork(networkId: NetworkId): VmRecord[] {
     const named = this.#sql.onNetwork.all(networkId).flatMap((row) => decode(row) ?? []);

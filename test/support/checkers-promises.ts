@@ -1,0 +1,54 @@
+/** What the control plane promises of a VM, held against what both sites have when everything has come to rest. */
+import type { Phase } from '../../shared/domain/protected-vm.ts';
+import type { PromisedVm, TraceEvent } from './trace.ts';
+
+const isFailedOver = (end: string) => end.startsWith('replica/failedOver');
+const isPrimary = (end: string) => end.startsWith('primary/');
+const takesChanges = (end: string) => end.startsWith('replica/') && !isFailedOver(end);
+
+/** Null: the phase is one of work under way, and nobody works on it any more. */
+const isKept: { readonly [P in Phase]: ((vm: PromisedVm) => boolean) | null } = {
+  enabling: null,
+  seeding: ({ source, target }) => isPrimary(source) && takesChanges(target),
+  protected: ({ source, target }) => isPrimary(source) && takesChanges(target),
+  failingOver: null,
+  interrupted: () => true,
+  failedOver: ({ target }) => target === 'replica/failedOverWaitingCompletion',
+  committed: ({ target }) => target === 'replica/failedOver',
+  reversing: null,
+  disabling: null,
+};
+
+/**
+ * promise-kept: of every VM that no job works on, both ends of its replication are what its phase says, and where it is failed over
+ * it stands on the point that was told, by the step that told it.
+ */
+export function promiseKept(trace: readonly TraceEvent[]): string[] {
+  // What a backup does not know it cannot promise.
+  if (trace.some(({ type }) => type === 'restored')) return [];
+  const told = toldFailovers(trace);
+  return trace
+    .flatMap((event) => (event.type === 'promises' ? event.vms : []))
+    .filter(({ isBusy }) => !isBusy)
+    .flatMap((vm) => {
+      const { id, name, phase, source, target, failover } = vm;
+      if (isKept[phase]?.(vm) !== true) return [`${name} is ${phase}, and it is ${source} at its source, ${target} at its target`];
+      const isTold = phase !== 'failedOver' || failover === told.get(id);
+      return isTold ? [] : [`${name} was told to be failed over by ${told.get(id)}, and it is by ${failover}`];
+    });
+}
+
+/** By protected VM: the step that said last that it had failed it over, and the point that it named. */
+function toldFailovers(trace: readonly TraceEvent[]): Map<string, string> {
+  const told = new Map<string, string>();
+  for (const event of trace) {
+    if (event.type !== 'facts') continue;
+    for (const fact of event.facts) {
+      const [part, vm] = fact.type === 'done' ? fact.step.split('/') : [];
+      if (fact.type !== 'done' || part !== 'failover' || vm === undefined) continue;
+      const { recoveryPointId } = fact.result as { recoveryPointId: string };
+      told.set(vm, `${event.jobId}/${fact.step} to ${recoveryPointId}`);
+    }
+  }
+  return told;
+}
