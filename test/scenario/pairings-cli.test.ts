@@ -44,13 +44,13 @@ test('a policy file names what is to be another; fewer recovery points want a re
   const refused = await world.cli(fewer);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /web-01 +loses up to 1 recovery point\n/);
-  assert.match(refused.stderr, /ERR_POINTS_WOULD_GO[^]*--delete-recovery-points/);
+  assert.match(refused.stderr, /ERR_POINTS_WOULD_GO[\s\S]*--delete-recovery-points/);
   world.answers = ({ command }) =>
     command.kind === 'replication.setPolicy' ? { status: 'failed', code: 'ERR_FABRIC_FAILED', logRef: '' } : null;
   await cli(...fewer, '--delete-recovery-points', 'the storage is full', '--no-follow');
   const list = await cli('vms', 'list');
   assert.match(list, /web-01 +protected .* BEHIND ITS PAIRING/);
-  assert.match(list, /BEHIND ITS PAIRING: 2 of 2 VMs[^]*farshore pairings apply/);
+  assert.match(list, /BEHIND ITS PAIRING: 2 of 2 VMs[\s\S]*farshore pairings apply/);
 });
 
 test('a pairing is moved away from a dark site only if a person says that it is gone, and tells which rules go with it', async (t) => {
