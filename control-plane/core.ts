@@ -10,6 +10,7 @@ import type { ReplicationAuthority } from './operations/compile.ts';
 import type { Presence } from './operations/operations.ts';
 import { RuleKeeper } from './operations/rule-keeper.ts';
 import { OperationRunner } from './operations/runner.ts';
+import { SettingsKeeper, type SettingsKeeperPorts } from './operations/settings-keeper.ts';
 import type { Bell } from './store/bell.ts';
 import type { Store } from './store/store.ts';
 
@@ -36,6 +37,11 @@ export interface ControlPlaneCore {
   stop(): void;
 }
 
+/** What looks by itself for something to do. */
+export function makeKeepers(ports: SettingsKeeperPorts) {
+  return [new RuleKeeper(ports), new SettingsKeeper(ports)];
+}
+
 export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore {
   const { store, bell, replication, clock, random, log } = ports;
   const presence: Presence = {
@@ -54,16 +60,16 @@ export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore
     presence,
   });
   const hub = new Hub({ ...ports, work: operations });
-  const rules = new RuleKeeper({ store, bell, presence, operations, clock, log });
+  const keepers = makeKeepers({ store, bell, presence, operations, clock, random, log });
   return {
     hub,
     operations,
     async resume() {
       await operations.resume();
-      await rules.begin();
+      for (const keeper of keepers) await keeper.begin();
     },
     stop() {
-      rules.stop();
+      for (const keeper of keepers) keeper.stop();
       operations.stop();
       hub.close();
     },

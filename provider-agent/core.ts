@@ -162,6 +162,7 @@ function together(observer: Observer, report: ScriptsReport, points: PointsRepor
       report.connected();
       observer.connected(inventory);
     },
+    want: (tags) => observer.want(tags),
     asked: (question) => void points.asked(question),
     next: () => points.next() ?? report.next() ?? observer.next(),
     disconnected() {

@@ -6,7 +6,7 @@ import { openApiDocument } from '../../shared/api/openapi.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { UserId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { Credential, User } from '../store/store.ts';
+import type { Credential, User } from '../store/account-store.ts';
 import { cookieOf, makeCredential, NO_COOKIE } from './credentials.ts';
 import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { hashPassword, isPassword } from './passwords.ts';

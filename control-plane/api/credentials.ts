@@ -7,8 +7,9 @@ import { isAtLeast, type Role } from '../../shared/api/fields.ts';
 import { SESSION_COOKIE } from '../../shared/api/openapi.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
+import type { Credential, User } from '../store/account-store.ts';
 import { hashSecret, newSecret } from '../store/secrets.ts';
-import type { Credential, Store, User } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Caller } from './handler.ts';
 
 export interface CredentialOrder {

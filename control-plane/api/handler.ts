@@ -5,8 +5,9 @@ import type { RouteAnswerGiven, RouteId, RouteInput, Routes } from '../../shared
 import type { AgentId, VaultId } from '../../shared/ids.ts';
 import type { Clock, Log, Random } from '../../shared/ports.ts';
 import type { Operations, Presence, SiteLooks } from '../operations/operations.ts';
+import type { Credential, User } from '../store/account-store.ts';
 import type { Bell } from '../store/bell.ts';
-import type { Credential, Store, User } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 
 export interface ApiPorts {
   readonly store: Store;

@@ -10,6 +10,7 @@ import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { sidesOf } from '../operations/compile.ts';
 import type { CloudRef, Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
+import { settingsBehind, wantedSettings } from '../store/vm-settings.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 import { observationAnswer, readLastHeard } from './observation.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
@@ -66,6 +67,7 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
     const names = await readNames(store, vaultId);
     const lastHeard = await readLastHeard(store, presence, vaultId);
     const pairings = new Map((await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
+    const wantedOf = new Map([...pairings].map(([id, pairing]) => [id, wantedSettings(pairing)]));
     // All of them in one reading: one by one would cost a query for each VM.
     const wanted = vms.length === 1 ? { vmIds: vms.map(({ vmId }) => vmId) } : {};
     const seen = new Map((await store.observations.vms(vaultId, wanted)).map((one) => [placeOf(one), one]));
@@ -84,6 +86,8 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
       const now = { primary: seenNow(primary), recovery: seenNow(recovery) };
       const power = { primary: now.primary?.power ?? null, recovery: now.recovery?.power ?? null };
       const sending = now[replicatesFrom]?.replication.state ?? null;
+      const wanted = wantedOf.get(vm.pairingId);
+      const isBehind = wanted !== undefined && settingsBehind(vm, wanted).length > 0;
       return {
         id,
         vmId,
@@ -99,7 +103,7 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
         issues: [
-          ...issuesOf({ phase, activeLocation, power, sending }).map((issue) => ({ issue, ...vmIssues[issue] })),
+          ...issuesOf({ phase, activeLocation, power, sending, isBehind }).map((issue) => ({ issue, ...vmIssues[issue] })),
           ...windowIssues(vm, pairing, at),
         ],
         primary,

@@ -1,10 +1,10 @@
 /** Handlers: protection rules. What a rule would do is judged by the same rule of the domain that the keeper acts by. */
 import type { RuleAnswer, ruleRoutes } from '../../shared/api/rules.ts';
-import { judge, matchText } from '../../shared/domain/protection-rules.ts';
+import { isSameTag, judge, matchText, TAGS_MOST, tagsNamed } from '../../shared/domain/protection-rules.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { type PairingId, RuleId, type VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import { readSurroundings } from '../operations/rule-surroundings.ts';
+import { readSurroundings, ruleVm } from '../operations/rule-surroundings.ts';
 import type { ProtectionRule } from '../store/rule-store.ts';
 import type { Pairing } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
@@ -20,6 +20,9 @@ export function ruleHandlers({ store, bell, clock, random }: ApiPorts): Handlers
     async addRule({ caller, body }) {
       const { vaultId } = caller;
       const pairing = await findPairing(vaultId, body.pairing);
+      const named = await tagsOfRules(vaultId);
+      if (body.match.by === 'tag' && !isAmong(body.match.tag, named) && named.length >= TAGS_MOST)
+        throw new FarshoreError('ERR_CONFLICT', `the rules of a vault name ${TAGS_MOST} tags at most: remove rules by tag first`);
       const rule: ProtectionRule = {
         id: RuleId.parse(random.uuid()),
         vaultId,
@@ -31,25 +34,28 @@ export function ruleHandlers({ store, bell, clock, random }: ApiPorts): Handlers
         removedBy: null,
       };
       await store.rules.add(rule);
-      bell.ring(vaultId, { type: 'vms' });
+      bell.ring(vaultId, { type: 'rules' });
       return ruleAnswer(rule, pairing.name, await userNames(vaultId));
     },
 
     async removeRule({ caller, params }) {
       const isRemoved = await store.rules.remove(caller.vaultId, params.ruleId, clock.now(), caller.user.id);
       if (!isRemoved) throw new FarshoreError('ERR_NOT_FOUND', 'there is no such rule, or it was removed before');
+      bell.ring(caller.vaultId, { type: 'rules' });
     },
 
     async previewRule({ caller: { vaultId }, body }) {
       const { primary } = await findPairing(vaultId, body.pairing);
       const surroundings = await readSurroundings(vaultId, store, clock.now());
-      const vms = (await store.observations.vms(vaultId, primary)).flatMap(({ report: { ref, name, replication } }) => {
-        const judged = judge({ vmId: ref.vmId, name, mode: replication.mode }, body.match, surroundings);
+      const vms = (await store.observations.vms(vaultId, primary)).flatMap(({ report }) => {
+        const { ref, name } = report;
+        const judged = judge(ruleVm(report), body.match, surroundings);
         if (judged === null) return [];
         const { verdict, why } = judged;
         return [{ vmId: ref.vmId, name, verdict, why, until: judged.verdict === 'waits' ? isoMoment(judged.until) : null }];
       });
-      return { vms: vms.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })) };
+      const isTold = body.match.by !== 'tag' || isAmong(body.match.tag, await tagsOfRules(vaultId));
+      return { vms: vms.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })), isTold };
     },
 
     async listRuleExclusions({ caller: { vaultId } }) {
@@ -65,7 +71,7 @@ export function ruleHandlers({ store, bell, clock, random }: ApiPorts): Handlers
 
     async liftRuleExclusion({ caller: { vaultId }, params: { vmId } }) {
       if (!(await store.rules.lift(vaultId, vmId))) throw new FarshoreError('ERR_NOT_FOUND', 'this VM is not out of the reach of rules');
-      bell.ring(vaultId, { type: 'vms' });
+      bell.ring(vaultId, { type: 'rules' });
     },
   };
 
@@ -75,10 +81,16 @@ export function ruleHandlers({ store, bell, clock, random }: ApiPorts): Handlers
     return pairing;
   }
 
+  async function tagsOfRules(vaultId: VaultId): Promise<string[]> {
+    return tagsNamed((await store.rules.list(vaultId)).flatMap(({ match, removedAt }) => (removedAt === null ? [match] : [])));
+  }
+
   async function userNames(vaultId: VaultId): Promise<Map<string, string>> {
     return new Map((await store.accounts.users(vaultId)).map(({ id, name }) => [id, name]));
   }
 }
+
+const isAmong = (tag: string, tags: readonly string[]): boolean => tags.some((other) => isSameTag(other, tag));
 
 function ruleAnswer(rule: ProtectionRule, pairing: string, users: ReadonlyMap<string, string>): RuleAnswer {
   const { id, pairingId, match, createdAt, createdBy, removedAt, removedBy } = rule;

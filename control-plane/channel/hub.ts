@@ -16,7 +16,7 @@ import { closeCodes, type Link, type LinkEvents } from './link.ts';
 import { type AdmittedAgent, type AgentWork, type IntakeLimits, Session, type SiteScript } from './session.ts';
 
 export interface HubParts {
-  readonly store: Pick<Store, 'enrolment' | 'sites' | 'observations'>;
+  readonly store: Pick<Store, 'enrolment' | 'sites' | 'observations' | 'rules'>;
   readonly work: AgentWork;
   /** The issuer key of a vault. */
   readonly signerOf: (vaultId: VaultId) => Signer;
@@ -43,10 +43,15 @@ export class Hub {
   readonly #intake = new Map<AgentId, IntakeLimits>();
   /** Revoked since the start: an admission under way must not slip through. */
   readonly #revoked = new Set<AgentId>();
+  readonly #unlisten: () => void;
   #isClosed = false;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
+    this.#unlisten = parts.bell.listenToAll((vaultId, { type }) => {
+      const sessions = type === 'rules' ? [...this.#sessions.values()] : [];
+      for (const session of sessions) if (session.agent.vaultId === vaultId) session.rulesChanged();
+    });
   }
 
   /** Throws ERR_CERTIFICATE_UNKNOWN, ERR_CERTIFICATE_REVOKED. */
@@ -126,6 +131,7 @@ export class Hub {
 
   close(): void {
     this.#isClosed = true;
+    this.#unlisten();
     for (const session of this.#sessions.values()) session.close(closeCodes.goingAway, 'the control plane stops');
   }
 

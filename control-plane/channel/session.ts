@@ -5,6 +5,7 @@
  * durable. The agent is treated as hostile: what breaks a limit or the form ends this connection, and no other.
  */
 import { z } from 'zod';
+import { tagsNamed } from '../../shared/domain/protection-rules.ts';
 import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, SiteId, VaultId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
@@ -46,7 +47,7 @@ export interface IntakeLimits {
 export interface SessionPorts {
   readonly agent: AdmittedAgent;
   readonly link: Link;
-  readonly store: Pick<Store, 'sites' | 'observations'>;
+  readonly store: Pick<Store, 'sites' | 'observations' | 'rules'>;
   readonly work: AgentWork;
   readonly signer: Signer;
   readonly bell: Bell;
@@ -89,6 +90,8 @@ export class Session implements LinkEvents {
   #notedAt = 0;
   #openOutcomes = 0;
   #acks: CommandId[] = [];
+  /** As the agent was told last. */
+  #tags: readonly string[] = [];
   #cancelTimer: () => void;
 
   constructor(ports: SessionPorts) {
@@ -199,18 +202,37 @@ export class Session implements LinkEvents {
   async #welcome({ protocol, lastSequence, inventoryDigest, agentVersion }: Hello): Promise<void> {
     const { store, work, bell, log, heartbeatSeconds } = this.#ports;
     const { agentId, vaultId, siteId } = this.agent;
-    const stored = await store.observations.digest(vaultId, siteId);
+    const [stored, tags] = await Promise.all([store.observations.digest(vaultId, siteId), this.#wantedTags()]);
     if (this.#state !== 'greeting') return;
     const inventory = stored !== null && stored === inventoryDigest ? 'inStep' : 'sendAll';
     this.#state = 'up';
     this.#cancelTimer();
     this.#beat(heartbeatSeconds * 1000);
     this.#commands = new CommandQueue({ ...this.#ports, agentId, lastSequence });
-    this.#send({ type: 'welcome', protocol, heartbeatSeconds, inventory });
+    this.#tags = tags;
+    this.#send({ type: 'welcome', protocol, heartbeatSeconds, inventory, tags });
     this.send(work.openCommands(siteId));
     this.#noteSeen();
     log.info({ ...this.agent, agentVersion, inventory }, 'agent connected');
     bell.ring(vaultId, { type: 'site', siteId });
+  }
+
+  /** The agent is told which tags count from now on, where that is another list. */
+  rulesChanged(): void {
+    if (this.#state !== 'up') return;
+    this.#tellTags().catch((error: unknown) => this.#ports.log.error({ err: error, ...this.agent }, 'an agent could not be told tags'));
+  }
+
+  async #tellTags(): Promise<void> {
+    const tags = await this.#wantedTags();
+    if (this.#state !== 'up' || JSON.stringify(tags) === JSON.stringify(this.#tags)) return;
+    this.#tags = tags;
+    this.#send({ type: 'inventory.tags', tags });
+  }
+
+  async #wantedTags(): Promise<string[]> {
+    const rules = await this.#ports.store.rules.list(this.agent.vaultId);
+    return tagsNamed(rules.flatMap(({ match, removedAt }) => (removedAt === null ? [match] : [])));
   }
 
   async #finish(commandId: CommandId, outcome: Outcome): Promise<void> {

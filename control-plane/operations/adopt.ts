@@ -9,10 +9,18 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import { type ActiveLocation, otherSide } from '../../shared/domain/protected-vm.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import { ProtectedVmId, type VmId } from '../../shared/ids.ts';
+import { ProtectedVmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
-import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, pairedPairing, refuseUnlessConnected } from './compile.ts';
+import { noSettings, wantedSettings } from '../store/vm-settings.ts';
+import {
+  BEGIN_WITHIN_SECONDS,
+  type Compile,
+  type CompilePorts,
+  pairedPairing,
+  refuseUnlessConnected,
+  refuseWhatIsStillEnded,
+} from './compile.ts';
 import { firstEpochs } from './first-epochs.ts';
 import type { Actor } from './operations.ts';
 
@@ -24,7 +32,8 @@ export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
   await refuseWhatIsStillEnded(request.vms, actor, ports);
   const epochOf = await firstEpochs(actor.vaultId, request.vms, ports.store);
   const candidates = await chosen(request, pairing, actor, ports);
-  const adoptions = candidates.map((candidate) => adoptionOf(candidate, epochOf(candidate.primary.vmId), pairing, ports));
+  const bring = request.differences?.do === 'bringToPolicy';
+  const adoptions = candidates.map((candidate) => adoptionOf(candidate, epochOf(candidate.primary.vmId), pairing, bring, ports));
   const [first] = adoptions;
   return {
     target: adoptions.length === 1 && first ? first.vm.name : `${adoptions.length} VMs of ${pairing.name}`,
@@ -34,7 +43,7 @@ export const compileAdopt: Compile<'adopt'> = async (request, actor, ports) => {
       differences: request.differences ?? null,
       differing: adoptions.flatMap(({ vm, differences }) => differences.map((difference) => ({ vm: vm.name, ...difference }))),
     },
-    graph: { steps: adoptions.flatMap((adoption) => adoptionSteps(adoption, pairing, request.differences?.do === 'bringToPolicy')) },
+    graph: { steps: adoptions.flatMap((adoption) => adoptionSteps(adoption, pairing, bring)) },
     claims: [],
     newVms: adoptions.map(({ vm }) => vm),
   };
@@ -81,26 +90,18 @@ function differencesIn({ primary, differences }: Chosen): Problem[] {
   }));
 }
 
-/** Protection that was ended by force leaves work to be done when a site is back: it would end the replication adopted now. */
-async function refuseWhatIsStillEnded(vmIds: readonly VmId[], { vaultId }: Actor, { store }: CompilePorts): Promise<void> {
-  const wanted = new Set<string>(vmIds);
-  const ending = (await store.jobs.unended()).filter((job) => job.vaultId === vaultId && job.kind === 'unprotect');
-  for (const { id } of ending) {
-    const { steps } = await store.jobs.graph(vaultId, id);
-    const isOne = steps.some(({ work }) => work !== undefined && 'vm' in work.args && wanted.has(work.args.vm?.vmId ?? ''));
-    if (isOne) throw new FarshoreError('ERR_VM_BUSY', `job ${id} still ends the protection of one of these VMs`);
-  }
-}
-
 interface Adoption {
   readonly vm: NewJob['newVms'][number];
   readonly settings: SeenVm['settings'];
   readonly differences: Chosen['differences'];
 }
 
-function adoptionOf(candidate: Chosen, epoch: number, pairing: Pairing, ports: CompilePorts): Adoption {
+function adoptionOf(candidate: Chosen, epoch: number, pairing: Pairing, bring: boolean, ports: CompilePorts): Adoption {
   const { primary, replicatesFrom, differences } = candidate;
   const from: ActiveLocation = replicatesFrom ?? 'primary';
+  const wanted = wantedSettings(pairing);
+  // What a person keeps counts as what is wanted, until that is changed.
+  const applied = bring && differences.length > 0 ? noSettings : { ...noSettings, policy: wanted.policy };
   const vm = {
     id: ProtectedVmId.parse(ports.random.uuid()),
     vaultId: pairing.vaultId,
@@ -111,6 +112,8 @@ function adoptionOf(candidate: Chosen, epoch: number, pairing: Pairing, ports: C
     activeLocation: from,
     replicatesFrom: from,
     epoch,
+    applied,
+    attempted: wanted,
     createdAt: ports.clock.now(),
   };
   return { vm, settings: primary.settings, differences };

@@ -6,9 +6,9 @@ import { namesMeant, resolveMembers } from '../../shared/domain/plan-members.ts'
 import { type ActiveLocation, otherSide, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
-import { type PairingId, ProtectedVmId, type SiteId, type VmRef } from '../../shared/ids.ts';
+import { type PairingId, ProtectedVmId, type SiteId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
-import type { JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
+import type { CloudRef, JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
 
 export interface CompilePorts {
@@ -30,7 +30,7 @@ export interface ReplicationAuthority {
 
 /** A compiled request; the runner adds who asked and when. */
 export interface Compiled
-  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'endedPairing' | 'excludes'> {
+  extends Pick<NewJob, 'graph' | 'claims' | 'newVms' | 'newPairing' | 'changedPairing' | 'endedPairing' | 'movedRules' | 'excludes'> {
   readonly target: string;
   readonly input: unknown;
 }
@@ -195,6 +195,29 @@ export const BEGIN_WITHIN_SECONDS = 3600;
 
 /** Sites come back after months; past three years nobody keeps the job. */
 export const LEFT_WITHIN_SECONDS = 3 * 365 * 86_400;
+
+/**
+ * Ends of a replication at a side that was away are done when it is back: they would end one that was begun there meanwhile. `at`:
+ * only in that cloud is one to begin. Throws ERR_VM_BUSY.
+ */
+export async function refuseWhatIsStillEnded(
+  vmIds: readonly VmId[],
+  { vaultId }: Actor,
+  { store }: CompilePorts,
+  at: CloudRef | null = null,
+): Promise<void> {
+  const wanted = new Set<string>(vmIds);
+  const open = (await store.jobs.unended()).filter((job) => job.vaultId === vaultId);
+  for (const { id } of open.filter(({ kind }) => kind === 'unprotect' || kind === 'movePairing')) {
+    const { steps } = await store.jobs.graph(vaultId, id);
+    const isOne = steps.some(({ work }) => {
+      if (work?.kind !== 'replication.disable' && work?.kind !== 'replica.remove') return false;
+      const { vmId = '', cloudId } = work.args.vm ?? {};
+      return wanted.has(vmId) && (at === null || (work.siteId === at.siteId && cloudId === at.cloudId));
+    });
+    if (isOne) throw new FarshoreError('ERR_VM_BUSY', `job ${id} still ends the earlier replication of one of these VMs`);
+  }
+}
 
 /** A pairing that VMs can replicate under. Throws ERR_NOT_FOUND, ERR_NOT_PREPARED. */
 export async function pairedPairing(id: PairingId, { vaultId }: Actor, { store }: CompilePorts): Promise<Pairing> {

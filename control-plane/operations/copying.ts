@@ -16,7 +16,13 @@ interface Copying {
   readonly marks: StepMarks;
 }
 
-export function untilCopied({ vm: { id, name, epoch }, source, target, begunBy, marks }: Copying): Step<StepWork> {
+export function untilCopied({
+  vm: { id, name, epoch },
+  source,
+  target,
+  begunBy,
+  marks,
+}: Copying): Step<StepWork> & { readonly work: StepWork } {
   return {
     id: stepOf('copied', id),
     title: `wait until ${name} is copied`,

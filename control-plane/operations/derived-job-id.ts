@@ -1,9 +1,5 @@
 /** Ids of jobs that nobody asks for by hand: who starts the same one twice starts it once. */
-import { createHash } from 'node:crypto';
 import { JobId } from '../../shared/ids.ts';
+import { derivedId } from '../store/derived-id.ts';
 
-/** A UUID of version 8, RFC 9562 section 5.8: its bits follow from the text. */
-export function derivedJobId(text: string): JobId {
-  const hex = createHash('sha256').update(text).digest('hex');
-  return JobId.parse(`${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`);
-}
+export const derivedJobId = (text: string): JobId => JobId.parse(derivedId(text));

@@ -14,6 +14,7 @@ import type { Command } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Job, JobStore, Projection } from '../store/store.ts';
+import { appliedBy } from './applied-settings.ts';
 import { PREPARE } from './pair.ts';
 
 /** A command handed out, and the attempt of the step it belongs to. */
@@ -147,16 +148,24 @@ export class JobRun {
     if (fact.type === 'ended')
       return [...this.#undoneVms(), ...this.#commitWindows(fact.at), ...this.#pairingEnd(fact.state === 'succeeded')];
     if (!('step' in fact)) return [];
-    const vm = this.engine.state.view(fact.step)?.step.work?.vm;
-    if (!vm) return [];
+    const step = this.engine.state.view(fact.step)?.step;
+    const applied = fact.type === 'done' && step !== undefined ? appliedBy(step) : [];
+    const vm = step?.work?.vm;
+    if (!vm) return applied;
     const { marks } = vm;
+    const isSkipped = fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do';
     const event =
       (fact.type === 'started' && fact.attempt === 1 && marks.started) ||
       (fact.type === 'done' && marks.done) ||
       (fact.type === 'undone' && marks.takenBack) ||
-      (fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do' && marks.skipped);
+      (isSkipped && marks.skipped);
     const pairingId = fact.type === 'done' ? vm.pairing : undefined;
-    return event ? [{ vm: vm.id, event, ...(pairingId && { pairingId }) }] : [];
+    const released = vm.isLast === true && (fact.type === 'done' || isSkipped);
+    return [
+      ...applied,
+      ...(event ? [{ vm: vm.id, event, ...(pairingId && { pairingId }) }] : []),
+      ...(released ? [{ released: vm.id }] : []),
+    ];
   }
 
   /** The store opens it for those that are failed over. */

@@ -1,14 +1,17 @@
 /**
  * Move the VMs of a pairing to another one of the same primary cloud: they leave their old replica and are copied to the other
  * recovery cloud. In between nothing protects a VM, so they go one by one as their lines allow, and each stays under its old
- * pairing until it is replicating under the new one. The old copy is removed when the new one is complete.
+ * pairing until it is replicating under the new one. The old copy is removed when the new one is complete, which holds no VM any
+ * more. Where the old recovery site is gone, those removals stay open: they are the list of what is left there. The rules of the
+ * old pairing go over to the new one with the job.
  */
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { Pairing, ProtectedVm } from '../store/store.ts';
-import { BEGIN_WITHIN_SECONDS, type Compile, refuseUnlessConnected } from './compile.ts';
+import { wantedSettings } from '../store/vm-settings.ts';
+import { BEGIN_WITHIN_SECONDS, type Compile, LEFT_WITHIN_SECONDS, refuseUnlessConnected, refuseWhatIsStillEnded } from './compile.ts';
 import { replicationSteps } from './protect.ts';
 
 export const compileMovePairing: Compile<'movePairing'> = async (request, actor, ports) => {
@@ -26,13 +29,23 @@ export const compileMovePairing: Compile<'movePairing'> = async (request, actor,
     throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${to.name} is not ready: ${to.state}`);
   const vms = await store.promises.protectedVms(actor.vaultId, { pairingId: from.id });
   refuseUnlessMovable(from, to, vms);
-  await refuseUnlessConnected([to.primary.siteId, to.recovery.siteId], actor, ports);
+  const needed = [to.primary.siteId, to.recovery.siteId, ...(request.forced ? [] : [from.recovery.siteId])];
+  await refuseUnlessConnected(needed, actor, ports);
+  await refuseWhatIsStillEnded(
+    vms.map(({ vmId }) => vmId),
+    actor,
+    ports,
+    to.recovery,
+  );
+  const removesWithin = ports.presence.isConnected(from.recovery.siteId) ? BEGIN_WITHIN_SECONDS : LEFT_WITHIN_SECONDS;
+  const mover = await store.accounts.findUserByName(actor.name);
   return {
     target: `${from.name} to ${to.name}`,
     input: { pairing: from.id, to: to.id, vms: vms.map(({ id, name }) => ({ vm: id, name })), reason: request.reason },
-    graph: { steps: vms.flatMap((vm) => moveSteps(vm, from, to, address)) },
-    claims: vms.map(({ id }) => ({ id, phases: ['protected', 'seeding'], drill: null })),
+    graph: { steps: vms.flatMap((vm) => moveSteps(vm, from, to, address, removesWithin)) },
+    claims: vms.map(({ id }) => ({ id, phases: ['protected', 'seeding'], drill: null, attempts: wantedSettings(to) })),
     newVms: [],
+    movedRules: { from: from.id, to: to.id, by: mover?.vaultId === actor.vaultId ? mover.id : null },
   };
 };
 
@@ -49,7 +62,7 @@ function refuseUnlessMovable(from: Pairing, to: Pairing, vms: readonly Protected
   if (problems.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the pairing cannot be moved there now', { problems });
 }
 
-function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string): Step<StepWork>[] {
+function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string, removesWithin: number): Step<StepWork>[] {
   const { id, vmId, name, epoch } = vm;
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
@@ -93,13 +106,14 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string)
     },
     { ...configure, pivot: true, skipEndsScope: true, needs: [enable.id], work: { ...configure.work, vm: belongs } },
     { ...seed, pivot: true, needs: [configure.id] },
-    copied,
+    { ...copied, work: { ...copied.work, vm: { id, marks: { done: 'firstCopyArrived' }, isLast: true } } },
     {
       ...step,
       id: stepOf('remove', id),
       title: `remove ${name} at its old recovery site`,
       work: {
-        ...common,
+        epoch,
+        beginWithinSeconds: removesWithin,
         siteId: from.recovery.siteId,
         kind: 'replica.remove',
         args: { vm: { cloudId: from.recovery.cloudId, vmId }, deleteReplica: from.policy.deleteReplicaOnUnprotect },

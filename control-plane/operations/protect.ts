@@ -8,6 +8,7 @@ import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { ProtectedVmId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { NewJob, Pairing } from '../store/store.ts';
+import { noSettings, wantedSettings } from '../store/vm-settings.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
 import { untilCopied } from './copying.ts';
 import { firstEpochs } from './first-epochs.ts';
@@ -58,6 +59,8 @@ function newVm(vm: Pick<NewVm, 'vmId' | 'name' | 'epoch'>, pairing: Pairing, { c
     phase: 'enabling',
     activeLocation: 'primary',
     replicatesFrom: 'primary',
+    applied: noSettings,
+    attempted: wantedSettings(pairing),
     createdAt: clock.now(),
   };
 }
@@ -108,7 +111,11 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
 }
 
 /** How replication of a VM begins under a pairing: what a job puts before, between and behind them is its own. */
-export function replicationSteps({ id, vmId, name, epoch }: NewVm, pairing: Pairing, address: string) {
+export function replicationSteps(
+  { id, vmId, name, epoch }: Pick<NewVm, 'id' | 'vmId' | 'name' | 'epoch'>,
+  pairing: Pairing,
+  address: string,
+) {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };

@@ -6,84 +6,38 @@
 import { judge, matchText, ON_THE_WAY_MOST } from '../../shared/domain/protection-rules.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId, VmId } from '../../shared/ids.ts';
-import type { Clock, Log } from '../../shared/ports.ts';
-import type { Bell } from '../store/bell.ts';
 import type { ProtectionRule } from '../store/rule-store.ts';
-import type { Pairing, Store } from '../store/store.ts';
+import type { Pairing } from '../store/store.ts';
 import { derivedJobId } from './derived-job-id.ts';
 import type { ByRule, Operations, Presence } from './operations.ts';
-import { readSurroundings, type Surroundings } from './rule-surroundings.ts';
+import { readSurroundings, ruleVm, type Surroundings } from './rule-surroundings.ts';
+import { VaultWatch, type VaultWatchPorts } from './vault-watch.ts';
 
-/** Reports come in many messages: they are looked at together. */
-const LOOK_AFTER_MS = 2_000;
 /** After a refusal that passes, such as of a site that is gone. */
 const AGAIN_AFTER_MS = 60_000;
 
-export interface RuleKeeperPorts {
-  readonly store: Store;
-  readonly bell: Bell;
+export interface RuleKeeperPorts extends VaultWatchPorts {
   readonly presence: Presence;
   readonly operations: Pick<Operations, 'start'>;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-interface Vault {
-  /** When it is looked at next, and the way to call that off. */
-  due: { readonly at: number; readonly cancel: () => void } | null;
-  isLooking: boolean;
 }
 
 export class RuleKeeper {
   readonly #ports: RuleKeeperPorts;
-  readonly #vaults = new Map<VaultId, Vault>();
-  #unlisten = () => {};
-  #isStopped = false;
+  readonly #watch: VaultWatch;
 
   constructor(ports: RuleKeeperPorts) {
     this.#ports = ports;
+    this.#watch = new VaultWatch(ports, 'protection rules', (vaultId) => this.#apply(vaultId));
   }
 
-  async begin(): Promise<void> {
-    const { bell, store } = this.#ports;
-    this.#unlisten = bell.listenToAll((vaultId, { type }) => {
-      if (type !== 'job') this.#lookIn(vaultId, LOOK_AFTER_MS);
-    });
-    for (const { id } of await store.accounts.vaults()) this.#lookIn(id, LOOK_AFTER_MS);
+  begin(): Promise<void> {
+    return this.#watch.begin();
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#unlisten();
-    for (const { due } of this.#vaults.values()) due?.cancel();
+    this.#watch.stop();
   }
 
-  #lookIn(vaultId: VaultId, ms: number): void {
-    if (this.#isStopped) return;
-    const vault = this.#vaults.get(vaultId) ?? { due: null, isLooking: false };
-    this.#vaults.set(vaultId, vault);
-    const at = this.#ports.clock.now() + ms;
-    if (vault.due !== null && vault.due.at <= at) return;
-    vault.due?.cancel();
-    vault.due = { at, cancel: this.#ports.clock.after(ms, () => void this.#look(vaultId, vault)) };
-  }
-
-  async #look(vaultId: VaultId, vault: Vault): Promise<void> {
-    vault.due = null;
-    if (vault.isLooking) return this.#lookIn(vaultId, LOOK_AFTER_MS);
-    vault.isLooking = true;
-    try {
-      const next = await this.#apply(vaultId);
-      if (next !== null) this.#lookIn(vaultId, next);
-    } catch (error) {
-      this.#ports.log.warn({ err: error, vaultId }, 'protection rules could not be looked at; it is tried again');
-      this.#lookIn(vaultId, AGAIN_AFTER_MS);
-    } finally {
-      vault.isLooking = false;
-    }
-  }
-
-  /** Answers in how many milliseconds there may be something to do that nobody rings for; null where there is nothing. */
   async #apply(vaultId: VaultId): Promise<number | null> {
     const { store, clock } = this.#ports;
     const rules = (await store.rules.list(vaultId)).filter(({ removedAt }) => removedAt === null);
@@ -115,8 +69,9 @@ export class RuleKeeper {
     const taken = new Set<VmId>();
     const waits: number[] = [];
     for (const rule of rules) {
-      const vms = seen.flatMap(({ report: { ref, name, replication } }): ByRule['vms'] => {
-        const judged = judge({ vmId: ref.vmId, name, mode: replication.mode }, rule.match, surroundings);
+      const vms = seen.flatMap(({ report }): ByRule['vms'] => {
+        const { ref, name } = report;
+        const judged = judge(ruleVm(report), rule.match, surroundings);
         if (judged?.verdict === 'waits') waits.push(judged.until - surroundings.now);
         if (judged?.verdict !== 'takes' || taken.has(ref.vmId) || taken.size >= room) return [];
         taken.add(ref.vmId);

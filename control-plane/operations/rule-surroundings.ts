@@ -1,7 +1,8 @@
 /** What rules must know of a vault before they take a VM, read from the store: for the keeper of the rules and for a preview. */
 import { JobInput } from '../../shared/api/job-input.ts';
-import type { RuleAttempts, RuleSurroundings } from '../../shared/domain/protection-rules.ts';
+import type { RuleAttempts, RuleSurroundings, RuleVm } from '../../shared/domain/protection-rules.ts';
 import type { VaultId, VmId } from '../../shared/ids.ts';
+import type { VmReport } from '../../shared/protocol/egress.ts';
 import type { RuleAttempt, RuleExclusion } from '../store/rule-store.ts';
 import type { Job, ProtectedVm, Store } from '../store/store.ts';
 
@@ -11,6 +12,10 @@ export interface Surroundings extends RuleSurroundings {
   readonly tried: ReadonlyMap<VmId, RuleAttempt>;
   /** A person cancelled their protection on its way: they count as excluded, and this is to be written down. */
   readonly cancelled: readonly RuleExclusion[];
+}
+
+export function ruleVm({ ref, name, tags = [], replication }: VmReport): RuleVm {
+  return { vmId: ref.vmId, name, tags, mode: replication.mode };
 }
 
 export async function readSurroundings(vaultId: VaultId, store: Store, now: number): Promise<Surroundings> {

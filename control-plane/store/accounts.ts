@@ -2,8 +2,8 @@
 import type { Selectable } from 'kysely';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { UserId, VaultId } from '../../shared/ids.ts';
+import type { AccountStore, Credential, User, Vault } from './account-store.ts';
 import type { Connection, Query } from './connection.ts';
-import type { AccountStore, Credential, User, Vault } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Accounts implements AccountStore {

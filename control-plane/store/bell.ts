@@ -7,7 +7,9 @@ import type { JobId, SiteId, VaultId } from '../../shared/ids.ts';
 export type Ring =
   | { readonly type: 'job'; readonly jobId: JobId }
   | { readonly type: 'site'; readonly siteId: SiteId }
-  | { readonly type: 'vms' };
+  | { readonly type: 'vms' }
+  /** Protection rules, or what they leave alone. */
+  | { readonly type: 'rules' };
 
 export class Bell {
   readonly #listeners = new Map<VaultId, Set<(ring: Ring) => void>>();

@@ -9,8 +9,9 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
-import { windowOf } from './promises.ts';
+import { appliedOf, windowOf } from './promises.ts';
 import type { CommitWindow, Pairing, Projection, ReplicaAddresses } from './store.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 export interface Append {
   readonly vaultId: VaultId;
@@ -34,6 +35,7 @@ export interface VmEntry {
   readonly life: VmLife | null;
   readonly pairingId: PairingId;
   readonly commitWindow: CommitWindow | null;
+  readonly applied: VmSettings;
 }
 
 export interface PairingEntry {
@@ -164,6 +166,8 @@ export class JobLedger {
 function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projection: Projection): VmEntry {
   if ('commitWindowOf' in projection)
     return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId, lapsed: null } } : vm;
+  if ('released' in projection) return { ...vm, busyWith: null };
+  if ('appliedTo' in projection) return { ...vm, applied: { ...vm.applied, ...projection.settings } };
   if (!('vm' in projection)) return vm;
   const { event, pairingId = vm.pairingId } = projection;
   if (isDrillEvent(event)) return { ...vm, drill: event === 'testCopyBegun' ? jobId : null };
@@ -173,6 +177,8 @@ function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projecti
 
 function vmOf(projection: Projection): ProtectedVmId | null {
   if ('vm' in projection) return projection.vm;
+  if ('released' in projection) return projection.released;
+  if ('appliedTo' in projection) return projection.appliedTo;
   return 'commitWindowOf' in projection ? projection.commitWindowOf : null;
 }
 
@@ -203,6 +209,8 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
         'drill',
         'commit_window_ends_at',
         'commit_window_of',
+        'applied_policy',
+        'applied_networks',
         'commit_window_lapsed',
       ])
       .where('vault_id', '=', vaultId);
@@ -214,6 +222,7 @@ function readVms(db: Query, vaultId: VaultId, ids: readonly ProtectedVmId[]): Pr
       drill: row.drill,
       life: { phase: row.phase, activeLocation: row.active_location, replicatesFrom: row.replicates_from },
       commitWindow: windowOf(row),
+      applied: appliedOf(row),
     }));
   });
 }

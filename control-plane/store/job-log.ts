@@ -79,9 +79,9 @@ async function saveJobs(db: Query, vaultId: VaultId, jobs: readonly JobEntry[]):
 
 /** One statement for all that end in the same place. */
 async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Promise<void> {
-  const byEnd = Map.groupBy(vms, ({ life, pairingId, drill, commitWindow }) => JSON.stringify([life, pairingId, drill, commitWindow]));
+  const byEnd = Map.groupBy(vms, ({ id: _id, ...end }) => JSON.stringify(end));
   for (const group of byEnd.values()) {
-    const { life, pairingId, drill, commitWindow } = group[0] as VmEntry;
+    const { life, pairingId, drill, commitWindow, busyWith, applied } = group[0] as VmEntry;
     for (const some of batches(group.map(({ id }) => id))) {
       if (life === null) await keepEpochs(db, vaultId, some);
       await (life === null
@@ -94,6 +94,9 @@ async function saveVms(db: Query, vaultId: VaultId, vms: readonly VmEntry[]): Pr
               replicates_from: life.replicatesFrom,
               drill,
               pairing_id: pairingId,
+              busy_with: busyWith,
+              applied_policy: applied.policy,
+              applied_networks: applied.networks,
               commit_window_ends_at: commitWindow?.endsAt ?? null,
               commit_window_of: commitWindow?.failover ?? null,
               commit_window_lapsed: commitWindow?.lapsed ?? null,

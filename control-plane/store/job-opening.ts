@@ -2,14 +2,17 @@
  * Opens a job: the one place where races are settled. Everything is read and written in one transaction; all that stands
  * against it is told at once, and then nothing was written.
  */
-import { type ErrorCode, FarshoreError } from '../../shared/errors.ts';
+import { changedPolicy } from '../../shared/domain/policy.ts';
+import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { batches, inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
 import { beginPairingEnd, pairingEndRefusals } from './pairing-end.ts';
+import { toPairing } from './promises.ts';
 import type { Refusal } from './refusal.ts';
 import { noteForRules } from './rules.ts';
 import type { NewJob } from './store.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 /** Where several stand against it, the first of these is the code: it says best what to do. */
 const PRECEDENCE: readonly ErrorCode[] = [
@@ -32,6 +35,7 @@ export async function lookAtOrder(db: Query, order: NewJob): Promise<'existing' 
     ...(await claimRefusals(db, order)),
     ...(await newVmRefusals(db, order)),
     ...(await pairingRefusals(db, order)),
+    ...(await changeRefusals(db, order)),
     ...(await pairingEndRefusals(db, order)),
   ]);
 }
@@ -157,16 +161,41 @@ async function insertPairing(db: Query, { job, newPairing }: NewJob): Promise<vo
     .execute();
 }
 
-async function changePairing(db: Query, { job, changedPairing }: NewJob): Promise<void> {
-  if (changedPairing === undefined) return;
-  const { id, policy, networks } = changedPairing;
-  const mine = db.updateTable('pairings').where('vault_id', '=', job.vaultId).where('id', '=', id);
-  await mine.set({ policy: JSON.stringify(policy), networks: JSON.stringify(networks) }).execute();
+/** Another change may have come in between: what that made of the pairing has to go with what is named here. */
+async function changeRefusals(db: Query, order: NewJob): Promise<Refusal[]> {
+  try {
+    await changedPairing(db, order);
+    return [];
+  } catch (thrown) {
+    const { message } = toFarshoreError(thrown);
+    return [{ code: 'ERR_STALE_VERSION', message: `somebody else changed the pairing just now: ${message}` }];
+  }
+}
+
+async function changedPairing(db: Query, { job, changedPairing: change }: NewJob) {
+  if (change === undefined) return null;
+  const row = await db
+    .selectFrom('pairings')
+    .selectAll()
+    .where('vault_id', '=', job.vaultId)
+    .where('id', '=', change.id)
+    .executeTakeFirst();
+  if (row === undefined) throw new FarshoreError('ERR_NOT_FOUND', `no pairing ${change.id} in this vault`);
+  const { id, policy, networks } = toPairing(row);
+  return { id, policy: changedPolicy(policy, change.policy), networks: change.networks ?? networks };
+}
+
+async function changePairing(db: Query, order: NewJob): Promise<void> {
+  const changed = await changedPairing(db, order);
+  if (changed === null) return;
+  const mine = db.updateTable('pairings').where('vault_id', '=', order.job.vaultId).where('id', '=', changed.id);
+  await mine.set({ policy: JSON.stringify(changed.policy), networks: JSON.stringify(changed.networks) }).execute();
 }
 
 async function claim(db: Query, { job, claims }: NewJob): Promise<void> {
-  const byEpoch = Map.groupBy(claims, ({ epoch }) => epoch);
-  for (const [epoch, group] of byEpoch) {
+  const byWhat = Map.groupBy(claims, ({ epoch, attempts }) => JSON.stringify([epoch, attempts]));
+  for (const group of byWhat.values()) {
+    const { epoch, attempts } = group[0] ?? {};
     const ids: readonly ProtectedVmId[] = [...new Set(group.map(({ id }) => id))];
     for (const some of batches(ids)) {
       const free = db
@@ -174,11 +203,17 @@ async function claim(db: Query, { job, claims }: NewJob): Promise<void> {
         .where('vault_id', '=', job.vaultId)
         .where('id', 'in', some)
         .where('busy_with', 'is', null);
-      const done = await free.set({ busy_with: job.id, ...(epoch !== undefined && { epoch }) }).executeTakeFirst();
+      const done = await free
+        .set({ busy_with: job.id, ...(epoch !== undefined && { epoch }), ...attemptColumns(attempts) })
+        .executeTakeFirst();
       // Cannot happen where transactions run one by one; where they overlap, this is where the second one loses.
       if (done.numUpdatedRows !== BigInt(some.length)) throw new FarshoreError('ERR_VM_BUSY', 'another job took one of these VMs just now');
     }
   }
+}
+
+function attemptColumns({ policy, networks }: Partial<VmSettings> = {}) {
+  return { ...(policy !== undefined && { attempted_policy: policy }), ...(networks !== undefined && { attempted_networks: networks }) };
 }
 
 async function insertVms(db: Query, { job, newVms }: NewJob): Promise<void> {
@@ -195,6 +230,10 @@ async function insertVms(db: Query, { job, newVms }: NewJob): Promise<void> {
       epoch: vm.epoch,
       busy_with: job.id,
       drill: null,
+      applied_policy: vm.applied.policy,
+      applied_networks: vm.applied.networks,
+      attempted_policy: vm.attempted.policy,
+      attempted_networks: vm.attempted.networks,
       created_at: vm.createdAt,
     }));
     await db.insertInto('protected_vms').values(rows).execute();

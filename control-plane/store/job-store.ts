@@ -1,12 +1,15 @@
 /** Jobs with their graphs and facts, what they claim, and what their facts mean for promises. */
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
+import type { PolicyChange } from '../../shared/domain/policy.ts';
 import type { Phase, VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { Fact, JobState } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId, VmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import type { OpenCommitWindow, Pairing, ProtectedVm, ReplicaAddresses } from './promise-store.ts';
+import type { MovedRules } from './rule-store.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 /** Every job was asked for as an operation. */
 export type JobKind = OperationRequest['kind'];
@@ -27,6 +30,12 @@ export interface Job {
   readonly input: unknown;
 }
 
+export interface PairingChange {
+  readonly id: PairingId;
+  readonly policy: PolicyChange;
+  readonly networks?: Pairing['networks'] | undefined;
+}
+
 /** A job as it is opened: with its graph and what it claims. */
 export interface NewJob {
   readonly job: Omit<Job, 'endedAt' | 'state'>;
@@ -37,12 +46,15 @@ export interface NewJob {
     readonly phases: readonly Phase[];
     readonly epoch?: number;
     readonly drill?: JobId | null;
+    readonly attempts?: Partial<VmSettings>;
   }[];
   /** VMs that this job brings into being, claimed by it from the start. */
   readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
   readonly newPairing?: Pairing;
-  /** What a pairing is from now on. */
-  readonly changedPairing?: Pick<Pairing, 'id' | 'policy' | 'networks'>;
+  /** Of a pairing from now on; what is not named stays as it is then, whoever changed it meanwhile. */
+  readonly changedPairing?: PairingChange;
+  /** Rules of one pairing hold for another from now on. */
+  readonly movedRules?: MovedRules;
   /** A pairing that nothing stands on, and nothing begins in from now on. */
   readonly endedPairing?: PairingId;
   /** VMs whose protection a person ends: no rule puts them back. */
@@ -60,6 +72,9 @@ export interface StoredFact {
 /** What becomes of a promise when a fact is written; in the same transaction. */
 export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
+  /** The job needs it no more, and goes on without it. */
+  | { readonly released: ProtectedVmId }
+  | { readonly appliedTo: ProtectedVmId; readonly settings: Partial<VmSettings> }
   /** If it is failed over now. */
   | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }
   | { readonly pairing: PairingId; readonly state: Pairing['state'] | 'gone'; readonly replicaAddresses?: ReplicaAddresses };

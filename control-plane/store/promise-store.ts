@@ -2,6 +2,7 @@
 import type { ProtectionPolicy } from '../../shared/domain/policy.ts';
 import type { ActiveLocation, Phase } from '../../shared/domain/protected-vm.ts';
 import type { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VaultId, VmId } from '../../shared/ids.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 /** One end of a pairing. */
 export interface CloudRef {
@@ -59,6 +60,10 @@ export interface ProtectedVm {
   readonly drill: JobId | null;
   /** Of the failover that moved it, when its plan has one; null once it is committed or taken back. */
   readonly commitWindow: CommitWindow | null;
+  /** What of its pairing was set at it. */
+  readonly applied: VmSettings;
+  /** What a job was last opened for to set at it: nothing is tried twice by itself. */
+  readonly attempted: VmSettings;
   readonly createdAt: number;
 }
 
@@ -69,6 +74,8 @@ export interface PromiseStore {
     vaultId: VaultId,
     where?: { readonly pairingId?: PairingId; readonly ids?: readonly ProtectedVmId[]; readonly names?: readonly string[] },
   ): Promise<ProtectedVm[]>;
+  /** VMs that replicate, that no job works on, and that lack what their pairing says and no job was opened for yet; at most `most`. */
+  vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]>;
   /** Of VMs whose protection has ended after an ownership decision. */
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
 }

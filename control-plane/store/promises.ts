@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts';
 import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
 import type { Tables } from './tables.ts';
 import { lastEpochs } from './vm-epochs.ts';
+import { type VmSetting, type VmSettings, wantedSettings } from './vm-settings.ts';
 
 export class Promises implements PromiseStore {
   readonly #connection: Connection;
@@ -45,12 +46,36 @@ export class Promises implements PromiseStore {
     });
   }
 
+  vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]> {
+    const wanted = wantedSettings(pairing);
+    return this.#connection.read(async (db) => {
+      const free = db
+        .selectFrom('protected_vms')
+        .selectAll()
+        .where('vault_id', '=', pairing.vaultId)
+        .where('pairing_id', '=', pairing.id)
+        .where('busy_with', 'is', null)
+        .where('phase', 'in', ['protected', 'seeding']);
+      const behind = free.where(({ eb, and, or }) => {
+        const lacks = (setting: VmSetting) => {
+          const [applied, attempted] = [`applied_${setting}`, `attempted_${setting}`] as const;
+          // Of a VM that is older than these columns nobody knows what a person kept: it is told as behind, and left to people.
+          return and([or([eb(applied, 'is', null), eb(applied, '!=', wanted[setting])]), eb(attempted, '!=', wanted[setting])]);
+        };
+        return or([lacks('policy'), and([eb('replicates_from', '=', 'primary'), lacks('networks')])]);
+      });
+      return (await behind.orderBy('name').limit(most).execute()).map(toProtectedVm);
+    });
+  }
+
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>> {
     return this.#connection.read((db) => lastEpochs(db, vaultId, vmIds));
   }
 }
 
-function toPairing(row: Selectable<Tables['pairings']>): Pairing {
+type AppliedColumn = 'applied_policy' | 'applied_networks';
+
+export function toPairing(row: Selectable<Tables['pairings']>): Pairing {
   return {
     id: row.id,
     vaultId: row.vault_id,
@@ -73,6 +98,11 @@ export function windowOf(
   return endsAt === null || failover === null ? null : { endsAt, failover, lapsed };
 }
 
+/** What was set, as its columns have it. */
+export function appliedOf(row: Pick<Selectable<Tables['protected_vms']>, AppliedColumn>): VmSettings {
+  return { policy: row.applied_policy, networks: row.applied_networks };
+}
+
 function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
   return {
     id: row.id,
@@ -87,6 +117,8 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     busyWith: row.busy_with,
     drill: row.drill,
     commitWindow: windowOf(row),
+    applied: appliedOf(row),
+    attempted: { policy: row.attempted_policy, networks: row.attempted_networks },
     createdAt: row.created_at,
   };
 }

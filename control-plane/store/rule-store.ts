@@ -15,6 +15,13 @@ export interface ProtectionRule {
   readonly removedBy: UserId | null;
 }
 
+export interface MovedRules {
+  readonly from: PairingId;
+  readonly to: PairingId;
+  /** Null where it is no user of the vault. */
+  readonly by: UserId | null;
+}
+
 /** A VM that no rule takes, because a person took it out of protection. */
 export interface RuleExclusion {
   readonly vaultId: VaultId;

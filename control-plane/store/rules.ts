@@ -4,10 +4,11 @@
  */
 import type { Selectable } from 'kysely';
 import { FarshoreError } from '../../shared/errors.ts';
-import type { RuleId, UserId, VaultId, VmId } from '../../shared/ids.ts';
+import { RuleId, type UserId, type VaultId, type VmId } from '../../shared/ids.ts';
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
-import type { ProtectionRule, RuleAttempt, RuleExclusion, RuleStore } from './rule-store.ts';
+import { derivedId } from './derived-id.ts';
+import type { MovedRules, ProtectionRule, RuleAttempt, RuleExclusion, RuleStore } from './rule-store.ts';
 import type { NewJob } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -78,8 +79,9 @@ export class Rules implements RuleStore {
 }
 
 /** What a job means for rules: a person who ends protection is not overruled, one who begins it lifts that, a rule counts its try. */
-export async function noteForRules(db: Query, { job, newVms, excludes = [], byRule = false }: NewJob): Promise<void> {
+export async function noteForRules(db: Query, { job, newVms, movedRules, excludes = [], byRule = false }: NewJob): Promise<void> {
   const { id: jobId, vaultId, startedAt: at, startedBy: by } = job;
+  if (movedRules !== undefined) await moveRules(db, job, movedRules);
   await insertExclusions(
     db,
     excludes.map((vm) => ({ vaultId, ...vm, at, by, jobId })),
@@ -99,6 +101,24 @@ export async function noteForRules(db: Query, { job, newVms, excludes = [], byRu
       )
       .execute();
   }
+}
+
+/** Removed there, and added here where there is no such rule yet; the id follows from both, so that nothing has to be drawn. */
+async function moveRules(db: Query, { id: jobId, vaultId, startedAt: at }: NewJob['job'], { from, to, by }: MovedRules): Promise<void> {
+  const held = db.selectFrom('protection_rules').selectAll().where('vault_id', '=', vaultId).where('removed_at', 'is', null);
+  const rules = await held.where('pairing_id', 'in', [from, to]).execute();
+  const there = new Set(rules.flatMap(({ pairing_id, match }) => (pairing_id === to ? [match] : [])));
+  const mine = db.updateTable('protection_rules').where('vault_id', '=', vaultId).where('pairing_id', '=', from);
+  await mine.where('removed_at', 'is', null).set({ removed_at: at, removed_by: by }).execute();
+  const moved = rules.filter(({ pairing_id, match }) => pairing_id === from && !there.has(match));
+  const rows = moved.map((rule) => ({
+    ...rule,
+    id: RuleId.parse(derivedId(`${rule.id} ${jobId}`)),
+    pairing_id: to,
+    created_at: at,
+    created_by: by ?? rule.created_by,
+  }));
+  if (rows.length > 0) await db.insertInto('protection_rules').values(rows).execute();
 }
 
 async function insertExclusions(db: Query, exclusions: readonly RuleExclusion[]): Promise<void> {

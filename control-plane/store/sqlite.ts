@@ -21,6 +21,7 @@ import { commitWindows } from './migrations/0005-commit-windows.ts';
 import { protectionRules } from './migrations/0006-protection-rules.ts';
 import { epochsOutliveProtection } from './migrations/0007-epochs-outlive-protection.ts';
 import { lapsedWindows } from './migrations/0008-lapsed-windows.ts';
+import { vmSettings } from './migrations/0009-vm-settings.ts';
 import { Observations } from './observations.ts';
 import { Promises } from './promises.ts';
 import { Rules } from './rules.ts';
@@ -50,6 +51,7 @@ const migrations = {
   '0006-protection-rules': protectionRules,
   '0007-epochs-outlive-protection': epochsOutliveProtection,
   '0008-lapsed-windows': lapsedWindows,
+  '0009-vm-settings': vmSettings,
 };
 
 /**

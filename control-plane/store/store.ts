@@ -3,19 +3,20 @@
  * know only these interfaces; `sqlite.ts` is the embedded database behind them.
  *
  * What a promise says is durable when it resolves (WAL, synchronous FULL). Three kinds of fact, one writer each: wishes are
- * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`.
+ * written by `api`, promises (phase, active location, epoch) by `jobs`, observations by `channel`. Moments are milliseconds since 1970 throughout.
  */
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { VaultSettings } from '../../shared/domain/vault-settings.ts';
 import type { AgentId, CloudId, NetworkId, PlanId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
+import type { AccountStore } from './account-store.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
 import type { JobStore } from './job-store.ts';
 import type { PromiseStore } from './promise-store.ts';
 import type { RuleStore } from './rule-store.ts';
 
 /** The port has one address, however its parts are laid out. */
-export type { Job, JobFilter, JobKind, JobStore, NewJob, Projection, StoredFact } from './job-store.ts';
+export type { Job, JobFilter, JobKind, JobStore, NewJob, PairingChange, Projection, StoredFact } from './job-store.ts';
 export type {
   CloudRef,
   CommitWindow,
@@ -25,38 +26,6 @@ export type {
   ProtectedVm,
   ReplicaAddresses,
 } from './promise-store.ts';
-
-export type Role = 'owner' | 'operator' | 'viewer';
-
-/** Moments are milliseconds since 1970 throughout. */
-export interface Vault {
-  readonly id: VaultId;
-  readonly name: string;
-  readonly createdAt: number;
-}
-
-export interface User {
-  readonly id: UserId;
-  readonly vaultId: VaultId;
-  readonly name: string;
-  readonly role: Role;
-  /** As `hashPassword` wrote it. */
-  readonly passwordHash: string;
-  readonly createdAt: number;
-}
-
-/** A browser session or an API token: what lets a request in. Only the SHA-256 of its secret is stored. */
-export interface Credential {
-  readonly hash: string;
-  readonly vaultId: VaultId;
-  readonly userId: UserId;
-  readonly kind: 'session' | 'token';
-  readonly name: string;
-  /** At most the user's role; a token may have less. */
-  readonly role: Role;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-}
 
 export interface Site {
   readonly id: SiteId;
@@ -176,21 +145,6 @@ export interface WishStore {
   approvePlan(vaultId: VaultId, id: PlanId, version: number, approval: PlanApproval): Promise<void>;
   settings(vaultId: VaultId): Promise<StoredVaultSettings>;
   setSettings(vaultId: VaultId, settings: VaultSettings, by: UserId, at: number): Promise<void>;
-}
-
-export interface AccountStore {
-  /** Makes vault and owner if there is no vault yet; false when somebody was faster. */
-  createFirst(vault: Vault, owner: User): Promise<boolean>;
-  vaults(): Promise<Vault[]>;
-  addUser(user: User): Promise<void>;
-  users(vaultId: VaultId): Promise<User[]>;
-  /** Names of users are unique over all vaults. */
-  findUserByName(name: string): Promise<User | null>;
-  findUser(vaultId: VaultId, id: UserId): Promise<User | null>;
-  addCredential(credential: Credential): Promise<void>;
-  findCredential(hash: string): Promise<Credential | null>;
-  credentials(vaultId: VaultId, kind: Credential['kind']): Promise<Credential[]>;
-  removeCredential(vaultId: VaultId, hash: string): Promise<boolean>;
 }
 
 /** Small documents of the installation that outlive a restart: the set-up secret's hash, key material by name. */

@@ -18,7 +18,8 @@ import type {
   VaultId,
   VmId,
 } from '../../shared/ids.ts';
-import type { Credential, JobKind, Pairing, Role } from './store.ts';
+import type { Credential, Role } from './account-store.ts';
+import type { JobKind, Pairing } from './store.ts';
 
 interface InVault {
   vault_id: VaultId;
@@ -90,6 +91,10 @@ export interface Tables {
     drill: JobId | null;
     commit_window_ends_at: number | null;
     commit_window_of: JobId | null;
+    applied_policy: string | null;
+    applied_networks: string | null;
+    attempted_policy: string | null;
+    attempted_networks: string | null;
     commit_window_lapsed: string | null;
     created_at: number;
   };

@@ -35,6 +35,8 @@ export interface OutcomeStore {
 export interface InventorySource {
   readonly digest: string | null;
   connected(inventory: 'inStep' | 'sendAll'): void;
+  /** Of the tags of VMs these are reported, and no others. */
+  want(tags: readonly string[]): void;
   /** Answers by way of `next`. */
   asked(question: Extract<CloudMessage, { type: 'recoveryPoints.ask' }>): void;
   next(): AgentMessage | null;
@@ -186,6 +188,8 @@ export class Session {
         return;
       case 'finished.ack':
         return this.#confirm(message.commandIds);
+      case 'inventory.tags':
+        return this.#ports.inventory.want(message.tags);
       case 'inventory.sendAll':
         this.#ports.inventory.connected('sendAll');
         return this.wake();
@@ -194,7 +198,7 @@ export class Session {
     }
   }
 
-  #welcomed({ protocol, heartbeatSeconds, inventory }: Extract<CloudMessage, { type: 'welcome' }>): void {
+  #welcomed({ protocol, heartbeatSeconds, inventory, tags }: Extract<CloudMessage, { type: 'welcome' }>): void {
     if (this.#state !== 'greeting') throw new FarshoreError('ERR_MESSAGE_INVALID', 'a welcome came twice');
     if (protocol !== PROTOCOL_VERSION)
       throw new FarshoreError('ERR_PROTOCOL_VERSION', `the control plane speaks protocol ${protocol}, this agent ${PROTOCOL_VERSION}`);
@@ -203,6 +207,7 @@ export class Session {
     this.#ports.lease.begin(this.#askedAt);
     this.#beat(heartbeatSeconds * 1000);
     for (const outcome of this.#ports.outcomes.unconfirmed()) this.#outbox.finished(outcome);
+    this.#ports.inventory.want(tags);
     this.#ports.inventory.connected(inventory);
     this.#ports.onWelcome();
     this.wake();

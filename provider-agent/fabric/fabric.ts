@@ -56,6 +56,8 @@ export interface VmView {
   readonly replication: ReplicationView;
   /** The highest epoch written to the VM at this site; 0 where none was. */
   readonly epoch: number;
+  /** As people wrote them; in SCVMM the tag of the VM. */
+  readonly tags: readonly string[];
   /** Null where it is not failed over, or where that was not done through this port. */
   readonly failover: FailoverNote | null;
 }

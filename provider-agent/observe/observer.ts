@@ -5,6 +5,7 @@
  * does not fit what the control plane has stored, it asks for everything, so a lost report mends itself.
  */
 import { createHash } from 'node:crypto';
+import { isSameTag } from '../../shared/domain/protection-rules.ts';
 import { type Clock, isoMoment, type Log } from '../../shared/ports.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
 import { cloudItem, InventoryDigest, networkItem, type Sha256, vmItem } from '../../shared/protocol/inventory-digest.ts';
@@ -33,6 +34,10 @@ export class Observer {
   #sum = new InventoryDigest();
   #hasReported = false;
   #cursor: string | null = null;
+  /** Of the tags of VMs these are told. */
+  #wantedTags: readonly string[] = [];
+  /** What is told of a VM has become another: every VM is read anew, and what differs is told. */
+  #readsAll = false;
   #owesAll = true;
   #sentAllAt = 0;
   #messages: Iterator<AgentMessage> | null = null;
@@ -60,6 +65,12 @@ export class Observer {
     this.#cancelRead = clock.after(Math.max(0, this.#sentAllAt + everyMs - clock.now()), () => void this.#read(connection));
   }
 
+  want(tags: readonly string[]): void {
+    if (JSON.stringify(tags) === JSON.stringify(this.#wantedTags)) return;
+    this.#wantedTags = tags;
+    this.#readsAll = true;
+  }
+
   disconnected(): void {
     this.#connection++;
     this.#cancelRead();
@@ -78,7 +89,7 @@ export class Observer {
     const { fabric, clock, log, everyMs, onChanged } = this.#ports;
     try {
       // A report that still waits to be sent is finished before the next is begun.
-      const changes = this.#messages === null ? await fabric.readInventory(this.#cursor) : null;
+      const changes = this.#messages === null ? await fabric.readInventory(this.#from()) : null;
       if (connection !== this.#connection) return;
       const report = changes === null ? null : this.#take(changes);
       if (report !== null) {
@@ -92,9 +103,15 @@ export class Observer {
     this.#cancelRead = clock.after(everyMs, () => void this.#read(connection));
   }
 
+  #from(): string | null {
+    const cursor = this.#readsAll ? null : this.#cursor;
+    this.#readsAll = false;
+    return cursor;
+  }
+
   /** Takes the changes in, and returns what of them is news to the control plane; null when nothing is. */
   #take(changes: InventoryChanges): InventoryReport | null {
-    const vms = changes.vms.map(toReport);
+    const vms = changes.vms.map((vm) => toReport(vm, this.#wantedTags));
     const clouds = changes.clouds.map(({ id, name }) => ({ id, name: fitName(name) }));
     const networks = changes.networks.map(({ id, name }) => ({ id, name: fitName(name) }));
     const gone = changes.full ? this.#missingFrom(changes) : changes.removedVms.map((ref) => `vm/${ref.cloudId}/${ref.vmId}`);
@@ -157,8 +174,9 @@ function refOf(key: string): VmView['ref'] {
 }
 
 /** Field by field: what the fabric knows beyond this stays at the site. */
-function toReport(vm: VmView): VmReport {
+function toReport(vm: VmView, wantedTags: readonly string[]): VmReport {
   const { mode, state, health, lastPointAt, settings } = vm.replication;
+  const tags = wantedTags.filter((wanted) => vm.tags.some((tag) => isSameTag(tag, wanted)));
   return {
     ref: { cloudId: vm.ref.cloudId, vmId: vm.ref.vmId },
     name: fitName(vm.name),
@@ -166,6 +184,7 @@ function toReport(vm: VmView): VmReport {
     networkIds: vm.networkIds.slice(0, NETWORKS_MOST),
     replication: { mode, state, health, lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt), settings },
     epoch: vm.epoch,
+    ...(tags.length > 0 && { tags }),
   };
 }
 

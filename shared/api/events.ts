@@ -15,6 +15,7 @@ export const eventData = {
   job: z.object({ jobId: JobId }),
   site: z.object({ siteId: SiteId }),
   vms: z.object({}),
+  rules: z.object({}),
   fact: Fact,
   stage: z.object({ step: StepId, stage: Stage }),
 } as const;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
 import { FailoverDirection } from '../domain/plan-actions.ts';
-import { ProtectionPolicy } from '../domain/policy.ts';
+import { PolicyChange, ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
 import { RecoveryPointChoice } from '../protocol/commands.ts';
 
@@ -71,12 +71,18 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     id: JobId,
     kind: z.literal('changePairing'),
     pairing: PairingId,
-    /** What is not given stays as it is. */
-    policy: ProtectionPolicy.optional(),
+    /** What is not named stays as it is. With neither policy nor networks: VMs that lack what the pairing says get it. */
+    policy: PolicyChange.optional(),
     networks: z
       .array(z.strictObject({ from: NetworkId, to: NetworkId }))
       .max(200)
       .optional(),
+    /** Of its VMs these are brought to it now; all that can be where nothing is said. */
+    vms: z.array(ProtectedVmId).min(1).max(10_000).optional(),
+    /** Fewer recovery points are kept from now on, and those beyond are deleted. Without it such a change is refused. */
+    deleteRecoveryPoints: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
+    /** What cannot be set within 30 s is left and told of the VM: no VM is held up by it. */
+    givesWay: z.literal(true).optional(),
   }),
   z.strictObject({
     id: JobId,
@@ -85,6 +91,8 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     /** Another pairing of the same primary cloud. */
     to: PairingId,
     reason: Reason,
+    /** Also while the old recovery site is away: what is left there is removed when it is back. */
+    forced: z.literal(true).optional(),
   }),
   z.strictObject({
     id: JobId,

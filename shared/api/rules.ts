@@ -32,6 +32,7 @@ export const RulePreviewAnswer = z
         until: Moment.nullable().meta({ description: 'when it is tried again, where it waits' }),
       }),
     ),
+    isTold: z.boolean().meta({ description: 'false: no rule names this tag yet, so no site has told which VMs have it' }),
   })
   .meta({ id: 'RulePreview' });
 export type RulePreviewAnswer = z.infer<typeof RulePreviewAnswer>;

@@ -19,6 +19,12 @@ export const vmIssues = {
       'Nothing of it is replicated any more: its host crashed, or its change log cannot be trusted, so both copies have to be compared.',
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
+  behindPairing: {
+    cause:
+      'The policy or the network map of its pairing was changed and was not set at it: it could not be then, it failed, or it was skipped.',
+    remedy:
+      'It is set by itself when the VM replicates and no job works on it. Where that has failed, set it again: farshore pairings apply.',
+  },
   takeBackDelayed: {
     cause: 'Its failover was not committed in the time that its plan gives it, and cannot be taken back now.',
     remedy: 'Remove the reason named: it is tried again for an hour after its moment. Or commit it.',
@@ -55,14 +61,19 @@ export interface ObservedVm {
   readonly power: Readonly<Record<ActiveLocation, string | null>>;
   /** State of replication at the side that sends. */
   readonly sending: string | null;
+  /** It lacks something of what its pairing says. */
+  readonly isBehind: boolean;
 }
 
-export function issuesOf({ phase, activeLocation, power, sending }: ObservedVm): VmIssue[] {
+export function issuesOf({ phase, activeLocation, power, sending, isBehind }: ObservedVm): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
   // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.
   const isElsewhere = isLive(otherSide(activeLocation));
   if (isElsewhere && phase !== 'failingOver' && phase !== 'interrupted') return ['runsAtOtherSide'];
   const isToReplicate = phase === 'protected' || phase === 'seeding';
-  return isToReplicate && sending === 'waitingForStartResynchronize' ? ['outOfStep'] : [];
+  const isOutOfStep = isToReplicate && sending === 'waitingForStartResynchronize';
+  // Whoever is on the way in gets it on the way, and who is on the way out needs it no more.
+  const lacks = isBehind && phase !== 'enabling' && phase !== 'disabling';
+  return [...(isOutOfStep ? (['outOfStep'] as const) : []), ...(lacks ? (['behindPairing'] as const) : [])];
 }

@@ -1,24 +1,47 @@
 /** The protection policy of a pairing: what is replicated how often and how much is kept. Limits are those of Hyper-V Replica. */
 import { z } from 'zod';
+import { FarshoreError, type Problem } from '../errors.ts';
+
+const fields = {
+  copyFrequencySeconds: z.union([z.literal(30), z.literal(300), z.literal(900)]),
+  /** Hourly recovery points beside the latest. */
+  additionalRecoveryPoints: z.int().min(0).max(24),
+  /** Every so many hours an application-consistent point; null is off. */
+  applicationConsistentHours: z.int().min(1).max(12).nullable(),
+  compression: z.boolean(),
+  authentication: z.enum(['certificate', 'kerberos']),
+  /** Where the recovery site receives replicas; null is 443 with certificates and 80 with Kerberos. */
+  port: z.int().min(1).max(65535).nullable(),
+  deleteReplicaOnUnprotect: z.boolean(),
+};
 
 export const ProtectionPolicy = z
   .strictObject({
-    copyFrequencySeconds: z.union([z.literal(30), z.literal(300), z.literal(900)]).default(300),
-    /** Hourly recovery points beside the latest. */
-    additionalRecoveryPoints: z.int().min(0).max(24).default(0),
-    /** Every so many hours an application-consistent point; null is off. */
-    applicationConsistentHours: z.int().min(1).max(12).nullable().default(null),
-    compression: z.boolean().default(true),
-    authentication: z.enum(['certificate', 'kerberos']).default('certificate'),
-    /** Where the recovery site receives replicas; null is 443 with certificates and 80 with Kerberos. */
-    port: z.int().min(1).max(65535).nullable().default(null),
-    deleteReplicaOnUnprotect: z.boolean().default(false),
+    copyFrequencySeconds: fields.copyFrequencySeconds.default(300),
+    additionalRecoveryPoints: fields.additionalRecoveryPoints.default(0),
+    applicationConsistentHours: fields.applicationConsistentHours.default(null),
+    compression: fields.compression.default(true),
+    authentication: fields.authentication.default('certificate'),
+    port: fields.port.default(null),
+    deleteReplicaOnUnprotect: fields.deleteReplicaOnUnprotect.default(false),
   })
   .refine((p) => p.applicationConsistentHours === null || p.applicationConsistentHours < p.additionalRecoveryPoints, {
     path: ['applicationConsistentHours'],
     message: 'must be less than additionalRecoveryPoints',
   });
 export type ProtectionPolicy = z.infer<typeof ProtectionPolicy>;
+
+/** What is to be another in a policy in use; what is not named stays. */
+export const PolicyChange = z.strictObject(fields).partial();
+export type PolicyChange = z.infer<typeof PolicyChange>;
+
+/** Throws ERR_REQUEST_INVALID where what is named does not go with what stays. */
+export function changedPolicy(policy: ProtectionPolicy, change: PolicyChange): ProtectionPolicy {
+  const parsed = ProtectionPolicy.safeParse({ ...policy, ...change });
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }): Problem => ({ field: `policy.${path.join('.')}`, message }));
+  throw new FarshoreError('ERR_REQUEST_INVALID', 'the policy cannot be changed to that', { problems });
+}
 
 /** How a VM replicates, as the fabric tells it; people who set it up by hand may have chosen what no policy offers. */
 export const ReplicationSettings = z.strictObject({

@@ -5,11 +5,21 @@
 import { z } from 'zod';
 import type { VmId } from '../ids.ts';
 
+/** A tag as people write it at their VMs; case does not count. */
+export const VmTag = z.string().trim().min(1).max(100);
+
+/** So many tags at most may the rules of a vault name: sites are asked for these and tell of no other. */
+export const TAGS_MOST = 50;
+
 export const RuleMatch = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('all') }),
   z.strictObject({
     by: z.literal('name'),
     pattern: z.string().trim().min(1).max(255).meta({ description: '* stands for anything, ? for one character; case does not count' }),
+  }),
+  z.strictObject({
+    by: z.literal('tag'),
+    tag: VmTag.meta({ description: 'the sites tell of a tag only once a rule names it; case does not count' }),
   }),
 ]);
 export type RuleMatch = z.infer<typeof RuleMatch>;
@@ -23,6 +33,8 @@ const LONGEST_DISTANCE_MS = 24 * 3_600_000;
 export interface RuleVm {
   readonly vmId: VmId;
   readonly name: string;
+  /** Of the tags that rules name. */
+  readonly tags: readonly string[];
   /** Its part in replication, as its site reports it. */
   readonly mode: string;
 }
@@ -46,21 +58,41 @@ export type Verdict =
   | { readonly verdict: 'passes'; readonly why: string };
 
 export function matchText(match: RuleMatch): string {
-  return match.by === 'all' ? 'all VMs' : `VMs named ${match.pattern}`;
+  if (match.by === 'all') return 'all VMs';
+  return match.by === 'name' ? `VMs named ${match.pattern}` : `VMs tagged ${match.tag}`;
 }
 
 /** Null: the rule does not speak of this VM. */
 export function judge(vm: RuleVm, match: RuleMatch, { isProtected, isExcluded, attempts, now }: RuleSurroundings): Verdict | null {
-  if (match.by === 'name' && !isNamed(vm.name, match.pattern)) return null;
+  const fits = whyItFits(vm, match);
+  if (fits === null) return null;
   if (isProtected.has(vm.vmId)) return { verdict: 'passes', why: 'it is protected already' };
   if (isExcluded.has(vm.vmId)) return { verdict: 'passes', why: 'a person took it out of protection: lift that first' };
   if (vm.mode !== 'none') return { verdict: 'passes', why: 'it replicates already: adopt it instead' };
-  const why = match.by === 'all' ? 'the rule takes all VMs of the cloud' : `its name fits ${match.pattern}`;
   const tried = attempts.get(vm.vmId);
   const until = tried === undefined || tried.attempts === 0 ? now : tried.endedAt + distanceMs(tried.attempts);
   return until > now
     ? { verdict: 'waits', why: `it was tried ${timesText(tried?.attempts ?? 0)} in vain`, until }
-    : { verdict: 'takes', why };
+    : { verdict: 'takes', why: fits };
+}
+
+function whyItFits({ name, tags }: RuleVm, match: RuleMatch): string | null {
+  switch (match.by) {
+    case 'all':
+      return 'the rule takes all VMs of the cloud';
+    case 'name':
+      return isNamed(name, match.pattern) ? `its name fits ${match.pattern}` : null;
+    case 'tag':
+      return tags.some((tag) => isSameTag(tag, match.tag)) ? `it is tagged ${match.tag}` : null;
+  }
+}
+
+export const isSameTag = (one: string, other: string): boolean => one.trim().toLowerCase() === other.trim().toLowerCase();
+
+/** Tags that the rules name, each once, in the spelling of the first. */
+export function tagsNamed(matches: readonly RuleMatch[]): string[] {
+  const named = matches.flatMap((match) => (match.by === 'tag' ? [match.tag] : []));
+  return named.filter((tag, index) => named.findIndex((other) => isSameTag(other, tag)) === index).slice(0, TAGS_MOST);
 }
 
 /** 5 minutes after the first failure, twice as long after each further one, a day at most. */

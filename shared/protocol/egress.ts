@@ -3,11 +3,13 @@
  * (`encodeEgress`), so what is not named here cannot leave a site; docs/metadata.md is made from it, and a change
  * here is a change of that promise.
  *
- * The only free text are names that people gave: of VMs, VM networks and clouds. A failure leaves as its code and
+ * The only free text are names that people gave: of VMs, VM networks and clouds; of tags only those that the control plane
+ * names first leave, because a protection rule does. A failure leaves as its code and
  * `logRef`, the place in the agent's own log where the rest is told.
  */
 import { z } from 'zod';
 import { ReplicationSettings } from '../domain/policy.ts';
+import { TAGS_MOST, VmTag } from '../domain/protection-rules.ts';
 import { ERROR_CODES, FarshoreError } from '../errors.ts';
 import { AgentId, CloudId, CommandId, NetworkId, VmRef } from '../ids.ts';
 import { COMMAND_KINDS, type CommandKind, commands, type ResultOf, ScriptName, Stage } from './commands.ts';
@@ -57,6 +59,10 @@ export const VmReport = z.strictObject({
   networkIds: z.array(NetworkId).max(64).meta({ description: 'ids of the VM networks it is connected to' }),
   replication: ReplicationReport,
   epoch: z.int().min(0).meta({ description: 'number of the ownership decision stored with the VM' }),
+  tags: z
+    .array(VmTag.meta({ description: 'those of its tags that a protection rule of the vault names; no other leaves' }))
+    .max(TAGS_MOST)
+    .optional(),
 });
 export type VmReport = z.infer<typeof VmReport>;
 

@@ -53,9 +53,9 @@ export function networkItem(network: { readonly id: NetworkId; readonly name: st
   return sha256(JSON.stringify(['network', network.id, network.name]));
 }
 
-/** Over the report exactly as it is sent; the order of the networks does not count. */
+/** Over the report exactly as it is sent; the order of networks and tags does not count. */
 export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
-  const { ref, name, power, networkIds, replication, epoch } = vm;
+  const { ref, name, power, networkIds, replication, epoch, tags } = vm;
   const { mode, state, health, lastPointAt } = replication;
   const settings = replication.settings && [
     replication.settings.copyFrequencySeconds,
@@ -64,7 +64,7 @@ export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
     replication.settings.compression,
     replication.settings.authentication,
   ];
-  return sha256(
-    JSON.stringify(['vm', ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch]),
-  );
+  const told: unknown[] = [ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch];
+  if (tags !== undefined) told.push([...tags].sort());
+  return sha256(JSON.stringify(['vm', ...told]));
 }

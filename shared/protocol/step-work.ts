@@ -43,5 +43,7 @@ export type StepWork = KnownArgs & {
     readonly marks: StepMarks;
     /** The pairing it belongs to from when the step is done. */
     readonly pairing?: PairingId;
+    /** From when it is done or skipped the job needs the VM no more. */
+    readonly isLast?: true;
   };
 };

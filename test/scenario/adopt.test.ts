@@ -1,12 +1,16 @@
 /** Adoption as sentences: VMs that replicated before there was Farshore come under its protection as they are. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seenVm } from '../../control-plane/operations/adopt.ts';
+import { findCandidates } from '../../shared/domain/adoption.ts';
 import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
 import type { FarshoreError } from '../../shared/errors.ts';
 import type { VmId } from '../../shared/ids.ts';
 import { type ByHand, replicatesAlready } from '../support/by-hand.ts';
+import { CANARY } from '../support/checkers-metadata.ts';
 import { waitingSteps } from '../support/operation-picture.ts';
 import { type SiteName, World, type WorldOptions } from '../support/world.ts';
+import { siteIdOf, vaultId } from '../support/world-core.ts';
 import { BY_HAND } from '../support/world-site.ts';
 import { refOf, stateOf, viewOf } from '../support/world-views.ts';
 
@@ -172,5 +176,37 @@ test('a VM is adopted once: a protected one is refused, and so is one whose prot
   assert.equal((await refusalOf(world.adopt())).code, 'ERR_VM_BUSY');
   faults.lift(fault);
   await world.until('what was left is done', async () => (await world.job(ending))?.job.endedAt !== null);
+  await world.finishes();
+});
+
+test('sites may begin with VMs that replicate: they are listed before any pairing, and adopted, failed over and reversed like others', async () => {
+  const policy = 'policy: { copyFrequencySeconds: 30 }';
+  const to = `replicatesTo: { site: ${CANARY}-slough, cloud: Silver, address: '${siteIdOf('slough')}.memory:1', ${policy} }`;
+  const of = `replicaOf: { site: ${CANARY}-reading, cloud: Gold, ${policy} }`;
+  const sites = { reading: [{ name: 'Gold', vms: 2, fields: to }], slough: [{ name: 'Silver', vms: 2, fields: of }] };
+  const world = await World.make({ sites, recoveryPoints: 0 });
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
+  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
+  const seen = (await world.controlPlane.store.observations.vms(vaultId)).map(seenVm);
+  assert.deepEqual(
+    findCandidates(seen, []).map(({ primary, obstacle }) => [primary.name, obstacle]),
+    [
+      ['vm-1', 'no pairing joins the clouds of its primary and its replica'],
+      ['vm-2', 'no pairing joins the clouds of its primary and its replica'],
+    ],
+  );
+  await world.pair();
+  await world.clock.advance(65_000);
+  assert.ok(world.clock.now() - (pointsAt(world, 'slough')[0]?.at ?? 0) < 31_000, 'it sends as before');
+  assert.equal(await stateOf(world, await world.adopt()), 'succeeded');
+  assert.deepEqual(
+    (await promisesOf(world)).map(([, phase]) => phase),
+    ['protected', 'protected'],
+  );
+  assert.equal(await stateOf(world, await world.failOverAsPlanned()), 'succeeded');
+  const [adapter] = world.site('slough').fabric.adapters(refOf(world, 'slough', 'vm-1'));
+  assert.equal(adapter?.connected?.networkId, world.definition('slough').networks[0]?.id);
+  await world.commit();
+  assert.equal(await stateOf(world, await world.reverseReplication()), 'succeeded');
   await world.finishes();
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import type { User } from '../../control-plane/store/store.ts';
+import type { User } from '../../control-plane/store/account-store.ts';
 import { ROLES, type Role } from '../../shared/api/fields.ts';
 import type { Route } from '../../shared/api/route.ts';
 import { ROUTE_IDS, type RouteId, routeOf } from '../../shared/api/routes.ts';

@@ -1,8 +1,11 @@
 /** Changing a pairing in use, as sentences: what holds at once, what each VM gets, and what cannot be changed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { JobInput } from '../../shared/api/job-input.ts';
+import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
-import type { World } from '../support/world.ts';
+import { World } from '../support/world.ts';
+import { vaultId } from '../support/world-core.ts';
 import { refOf, stateOf } from '../support/world-views.ts';
 
 const replica = (world: World, name: string) => refOf(world, 'slough', name);
@@ -96,5 +99,87 @@ test('a VM that was failed over gets the change when it replicates again; until 
     world.clock.now() - (world.site('reading').fabric.pointsWithContent(refOf(world, 'reading', 'vm-1'))[0]?.at ?? 0),
     soonest + 120_000,
   );
+  await world.finishes();
+});
+
+const changeOf = async (world: World, change: object) => {
+  const [pairing] = await world.pairings();
+  return { id: world.newJobId(), kind: 'changePairing', pairing: pairing?.id, ...change } as OperationRequestOf<'changePairing'>;
+};
+
+test('of two changes at once neither is lost, in whichever order they come, also where they name fields of one policy', async () => {
+  const points = { policy: { additionalRecoveryPoints: 7 } };
+  const others = [{ networks: [] }, { policy: { copyFrequencySeconds: 900 } }];
+  for (const pair of others.flatMap((other) => [
+    [points, other],
+    [other, points],
+  ])) {
+    const world = await World.make({ vms: 1 });
+    await world.pair();
+    const [before] = await world.pairings();
+    const requests = await Promise.all(pair.map((change) => changeOf(world, change)));
+    const actor = { vaultId, name: 'operator' };
+    const asked = Promise.allSettled(requests.map((request) => world.controlPlane.runner.start(request, actor)));
+    await world.clock.advance(10_000);
+    assert.deepEqual(
+      (await asked).map(({ status }) => status),
+      ['fulfilled', 'fulfilled'],
+    );
+    const [after] = await world.pairings();
+    const wanted = Object.assign({}, ...pair) as { networks?: [] };
+    const policies = pair.map((change) => ('policy' in change ? change.policy : {}));
+    assert.deepEqual(after?.policy, Object.assign({}, before?.policy, ...policies));
+    assert.deepEqual(after?.networks, wanted.networks ?? before?.networks);
+    await world.finishes();
+  }
+});
+
+test('of two changes at once that do not go together the second is refused, and the first stands', async () => {
+  const world = await World.make({ vms: 1, recoveryPoints: 6 });
+  await world.pair();
+  const requests = [
+    await changeOf(world, { policy: { applicationConsistentHours: 4 } }),
+    await changeOf(world, { policy: { additionalRecoveryPoints: 2 } }),
+  ];
+  const asked = Promise.allSettled(requests.map((request) => world.controlPlane.runner.start(request, { vaultId, name: 'operator' })));
+  await world.clock.advance(10_000);
+  const [first, second] = await asked;
+  assert.deepEqual([first?.status, second?.status], ['fulfilled', 'rejected']);
+  assert.equal((second as PromiseRejectedResult).reason.code, 'ERR_STALE_VERSION');
+  const [after] = await world.pairings();
+  assert.deepEqual([after?.policy.applicationConsistentHours, after?.policy.additionalRecoveryPoints], [4, 6]);
+  await world.finishes();
+});
+
+test('fewer recovery points are not deleted unless a person says so; it tells how many of which VM', async () => {
+  const world = await protectedWorld({ vms: 2, recoveryPoints: 4 });
+  await world.clock.advance(4 * 3_600_000 + 60_000);
+  const fewer = await changeOf(world, { policy: { additionalRecoveryPoints: 1 } });
+  const refusal = await world.ask(fewer).catch((thrown: { code: string; problems: object[] }) => thrown);
+  assert.ok(typeof refusal === 'object');
+  assert.equal(refusal.code, 'ERR_POINTS_WOULD_GO');
+  assert.deepEqual(refusal.problems, [
+    { field: 'vm-1', message: 'loses up to 3 recovery points' },
+    { field: 'vm-2', message: 'loses up to 3 recovery points' },
+  ]);
+  assert.deepEqual([pointsAt(world, 'vm-1').length, (await world.pairings())[0]?.policy.additionalRecoveryPoints], [5, 4]);
+  const said = await world.ask({ ...fewer, id: world.newJobId(), deleteRecoveryPoints: { reason: 'the storage is full' } });
+  await world.settles(said);
+  assert.equal(await stateOf(world, said), 'succeeded');
+  const { reason } = JobInput.parse((await world.job(said))?.job.input);
+  assert.equal(reason, 'the storage is full');
+  await world.clock.advance(60_000);
+  assert.equal(pointsAt(world, 'vm-1').length, 2);
+  await world.finishes();
+});
+
+test('where nobody is protected, or more are kept, nobody is asked', async () => {
+  const world = await World.make({ vms: 1, recoveryPoints: 4 });
+  await world.pair();
+  await world.settles(await world.ask(await changeOf(world, { policy: { additionalRecoveryPoints: 0 } })));
+  await world.protect();
+  const more = await world.ask(await changeOf(world, { policy: { additionalRecoveryPoints: 9 } }));
+  await world.settles(more);
+  assert.equal(await stateOf(world, more), 'succeeded');
   await world.finishes();
 });

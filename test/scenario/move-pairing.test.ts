@@ -1,7 +1,12 @@
 /** Moving a pairing to another recovery cloud, as sentences. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { OperationRequestOf } from '../../shared/api/operations.ts';
+import { RuleId } from '../../shared/ids.ts';
+import { uuidOf } from '../support/simulated-sites.ts';
 import { type SiteName, World } from '../support/world.ts';
+import { vaultId } from '../support/world-core.ts';
+import { addRule, vmAppears } from '../support/world-rules.ts';
 import { stateOf } from '../support/world-views.ts';
 
 async function pairedTwice(): Promise<World> {
@@ -47,20 +52,100 @@ test('VMs leave their old replicas, are copied to the other site, run all the ti
   await world.finishes();
 });
 
-test('the old recovery site may be gone: the VMs are protected at the new one, and what is left is given up', async () => {
+test('the old recovery site may be gone, if a person says so: the VMs are free once they are copied, and what is left stays open', async () => {
   const world = await pairedTwice();
   world.goesDark('slough');
-  const moved = await world.ask(await world.moveRequest());
+  await world.clock.advance(1_000);
+  await assert.rejects(world.ask(await world.moveRequest()), { code: 'ERR_AGENT_OFFLINE' });
+  const moved = await world.ask({ ...(await world.moveRequest()), forced: true } as OperationRequestOf<'movePairing'>);
   await world.until('they are copied', async () =>
     (await pairingsOf(world)).every((text) => text.includes('protected, reading/Gold to bath')),
   );
   assert.equal(await stateOf(world, moved), 'inProgress', 'the old replicas are still there');
+  assert.deepEqual(
+    (await world.protectedVms()).map(({ busyWith }) => busyWith),
+    [null, null],
+  );
+  await world.clock.advance(2 * 3_600_000);
+  assert.equal(await stateOf(world, await world.failOverAsPlanned()), 'succeeded', 'they are failed over while it goes on');
+  await world.commit();
+  assert.equal(await stateOf(world, moved), 'inProgress');
+  world.returns('slough');
+  await world.settles(moved);
+  assert.equal(await stateOf(world, moved), 'succeeded');
+  assert.deepEqual(await replicasAt(world, 'slough'), [], 'what was left is removed when the site is back');
+  assert.deepEqual((await replicasAt(world, 'bath')).length, 2, 'and nothing else');
+  await world.finishes();
+});
+
+test('what is left at a site that does not come back is given up, and no VM knows of it', async () => {
+  const world = await pairedTwice();
+  world.goesDark('slough');
+  const moved = await world.ask({ ...(await world.moveRequest()), forced: true } as OperationRequestOf<'movePairing'>);
+  await world.until('they are free', async () => (await world.protectedVms()).every(({ busyWith }) => busyWith === null));
   await world.givesUp(moved, 'slough');
   await world.settles(moved);
   assert.equal(await stateOf(world, moved), 'parked');
   for (const { id } of await world.protectedVms()) await world.decide(moved, `remove/${id}`, 'skip');
   await world.settles(moved);
   assert.equal(await stateOf(world, moved), 'failed', 'the job tells that something is left');
+  assert.deepEqual(await pairingsOf(world), ['vm-1: protected, reading/Gold to bath/Tin', 'vm-2: protected, reading/Gold to bath/Tin']);
+  await world.finishes();
+});
+
+test('while something is left of it at a site, a VM is not moved back there: what is left would be taken for the new replica', async () => {
+  const world = await pairedTwice();
+  world.goesDark('slough');
+  const moved = await world.ask({ ...(await world.moveRequest()), forced: true } as OperationRequestOf<'movePairing'>);
+  await world.until('they are free', async () => (await world.protectedVms()).every(({ busyWith }) => busyWith === null));
+  const { faults } = world.site('slough').fabric;
+  const fault = faults.order({ kind: 'fails', operation: 'removeReplication', times: 1_000, when: 'beforeEffect' });
+  world.returns('slough');
+  await world.settles(moved);
+  assert.deepEqual([await stateOf(world, moved), faults.fired().length > 0], ['parked', true], 'the faults happened');
+  await assert.rejects(world.ask(await world.moveRequest()), { code: 'ERR_VM_BUSY' });
+  faults.lift(fault);
+  for (const { id } of await world.protectedVms()) await world.decide(moved, `remove/${id}`, 'retry');
+  await world.settles(moved);
+  const back = await world.ask(await world.moveRequest());
+  await world.settles(back);
+  assert.equal(await stateOf(world, back), 'succeeded');
+  assert.deepEqual(await replicasAt(world, 'slough'), ['vm-1: off replica/replicating', 'vm-2: off replica/replicating']);
+  await world.finishes();
+});
+
+test('the rules of a pairing go with it, once each, and plans over its VMs run as before', async () => {
+  const world = await pairedTwice();
+  const plan = await world.plan([['vm-1'], ['vm-2']]);
+  const old = 'reading/Gold to slough/Silver';
+  await addRule(world, { by: 'name', pattern: 'vm-*' }, old);
+  const { rules } = world.controlPlane.store;
+  const to = (await world.pairings()).find(({ name }) => name !== old);
+  const [known] = await rules.list(vaultId);
+  assert.ok(known && to);
+  const same = { ...known, id: RuleId.parse(uuidOf('the same, there')), pairingId: to.id };
+  await rules.add(same);
+  await addRule(world, { by: 'name', pattern: 'sql-*' }, old);
+  const moved = await world.ask(await world.moveRequest());
+  vmAppears(world, 'sql-1');
+  await world.settles(moved);
+  const held = (await rules.list(vaultId)).filter(({ removedAt }) => removedAt === null);
+  assert.deepEqual(
+    held.map(({ pairingId, match }) => [pairingId === to.id, match]),
+    [
+      [true, { by: 'name', pattern: 'vm-*' }],
+      [true, { by: 'name', pattern: 'sql-*' }],
+    ],
+  );
+  await world.clock.advance(120_000);
+  assert.ok(
+    (await pairingsOf(world)).includes('sql-1: protected, reading/Gold to bath/Tin'),
+    'who appears is protected where the pairing is now',
+  );
+  const failover = await world.failOverAsPlanned(plan);
+  assert.equal(await stateOf(world, failover), 'succeeded');
+  const sides = (await world.protectedVms()).map(({ name, activeLocation }) => `${name} ${activeLocation}`);
+  assert.deepEqual(sides, ['sql-1 primary', 'vm-1 recovery', 'vm-2 recovery']);
   await world.finishes();
 });
 

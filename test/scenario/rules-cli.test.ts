@@ -32,6 +32,11 @@ test('a rule is previewed, added, acts, respects what a person took out, and is 
   const again = await world.cli(['rules', 'add', 'main', '--name', 'web-*']);
   assert.match(again.stderr, /ERR_CONFLICT/);
   assert.equal((await world.cli(['rules', 'add', 'main'])).code, 2, 'neither --all nor --name');
+  assert.equal((await world.cli(['rules', 'add', 'main', '--all', '--tag', 'gold'])).code, 2, 'two of them');
+  assert.match(await cli('rules', 'preview', 'main', '--tag', 'gold'), /no rule names this tag yet/);
+  assert.match(await cli('rules', 'add', 'main', '--tag', 'gold'), /VMs tagged gold of main are protected from now on/);
+  assert.match(await cli('rules', 'preview', 'main', '--tag', 'Gold'), /no VM of the primary cloud fits/);
+  await cli('rules', 'remove', 'VMs tagged gold');
   const protectedNames = async () => (await store.promises.protectedVms(kim.vaultId)).map(({ name, phase }) => `${name} ${phase}`);
   await until('the rule has acted', async () => (await protectedNames()).join() === 'web-01 protected');
   assert.match(await cli('jobs', 'show', 'latest'), /wanted by the rule VMs named web-\* \([0-9a-f]{8}\): its name fits web-\*/);

@@ -5,6 +5,7 @@ import type { ByRule } from '../../control-plane/operations/operations.ts';
 import { ON_THE_WAY_MOST, type RuleMatch } from '../../shared/domain/protection-rules.ts';
 import { UserId, type VmId } from '../../shared/ids.ts';
 import { replicatesAlready } from '../support/by-hand.ts';
+import { CANARY } from '../support/checkers-metadata.ts';
 import { uuidOf } from '../support/simulated-sites.ts';
 import { World, type WorldOptions } from '../support/world.ts';
 import { allJobs } from '../support/world-control-plane.ts';
@@ -214,5 +215,39 @@ test('a rule that is removed takes nothing more, leaves what it took, and stays 
     (await rules.list(vaultId)).map(({ removedBy }) => removedBy),
     [by],
   );
+  await world.finishes();
+});
+
+test('a rule by tag takes VMs that are tagged so, now and later, and no other tag of theirs leaves the site', async () => {
+  const world = await pairedWorld({ vms: 3 });
+  const { fabric } = world.site('reading');
+  const tag = (index: number, tags: string[]) => {
+    const { id: vmId, cloudId } = world.definition('reading').vms[index] ?? assert.fail();
+    fabric.tagVm({ cloudId, vmId }, tags);
+  };
+  const told = async () => (await world.controlPlane.store.observations.vms(vaultId)).flatMap(({ report }) => report.tags ?? []);
+  tag(0, ['Gold', `owner ${CANARY}`]);
+  tag(1, ['silver']);
+  await world.clock.advance(MINUTE_MS);
+  assert.deepEqual(await told(), [], 'nobody has asked');
+  const rule = await addRule(world, { by: 'tag', tag: 'gold' });
+  await world.clock.advance(MINUTE_MS);
+  assert.deepEqual([await phasesOf(world), await told()], [['vm-1 protected'], ['gold']]);
+  tag(2, [`owner ${CANARY}`, 'GOLD']);
+  await world.clock.advance(MINUTE_MS);
+  assert.deepEqual(await phasesOf(world), ['vm-1 protected', 'vm-3 protected']);
+  assert.equal((await ruleJobs(world)).at(-1)?.startedBy, 'rule: VMs tagged gold');
+
+  for (const crash of [() => world.agentCrashes('reading'), () => world.controlPlaneCrashes()]) {
+    crash();
+    await world.everythingIsBack();
+    await world.clock.advance(MINUTE_MS);
+    assert.deepEqual(await told(), ['gold', 'gold'], 'whoever comes back knows what is asked for');
+  }
+  const { rules } = world.controlPlane.store;
+  await rules.remove(vaultId, rule, world.clock.now(), UserId.parse(uuidOf('owner')));
+  world.controlPlane.bell.ring(vaultId, { type: 'rules' });
+  await world.clock.advance(MINUTE_MS);
+  assert.deepEqual([await told(), (await phasesOf(world)).length], [[], 2], 'nobody asks any more; what was taken stays');
   await world.finishes();
 });

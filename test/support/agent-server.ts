@@ -99,6 +99,6 @@ export class AgentServer {
   #heard(message: AgentMessage): void {
     this.received.push(message);
     if (message.type !== 'hello') return;
-    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: this.heartbeatSeconds, inventory: 'sendAll' });
+    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: this.heartbeatSeconds, inventory: 'sendAll', tags: [] });
   }
 }

@@ -47,6 +47,7 @@ export function replica(n: number, over: Partial<VmView> = {}): VmView {
       settings: settingsOf(defaultPolicy),
     },
     epoch: 0,
+    tags: [],
     failover: null,
     ...over,
   };
@@ -172,7 +173,7 @@ export class AgentWorld {
   }
 
   welcome(inventory: 'inStep' | 'sendAll' = 'sendAll'): void {
-    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: 20, inventory });
+    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: 20, inventory, tags: [] });
   }
 
   say(message: CloudMessage): void {

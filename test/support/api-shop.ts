@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { AxiosInstance } from 'axios';
-import type { User } from '../../control-plane/store/store.ts';
+import type { User } from '../../control-plane/store/account-store.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import type { Clock } from '../../shared/ports.ts';
 import { ApiWorld, type CliRun, type SiteInWorld } from './api-world.ts';

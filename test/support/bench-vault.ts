@@ -1,6 +1,7 @@
 /** A vault with two sites, a paired pair of clouds and protected VMs, written straight through the store: where a benchmark begins. */
 import Database from 'better-sqlite3';
 import type { Store } from '../../control-plane/store/store.ts';
+import { noSettings, wantedSettings } from '../../control-plane/store/vm-settings.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { CloudId, JobId, PairingId, PlanId, ProtectedVmId, SiteId, UserId, VaultId, VmId } from '../../shared/ids.ts';
@@ -89,6 +90,8 @@ export async function makeProtectedVault(store: Store, file: string, random: Ran
       activeLocation: 'primary',
       replicatesFrom: 'primary',
       epoch: 0,
+      applied: wantedSettings({ policy: defaultPolicy, networks: [] }),
+      attempted: noSettings,
       createdAt: now,
     })),
   });

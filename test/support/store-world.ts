@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openStore } from '../../control-plane/store/sqlite.ts';
 import type { Job, NewJob, Pairing, Store } from '../../control-plane/store/store.ts';
+import { noSettings } from '../../control-plane/store/vm-settings.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import type { Phase } from '../../shared/domain/protected-vm.ts';
 import type { CloudId, JobId, PairingId, ProtectedVmId, SiteId, StepId, UserId, VaultId, VmId } from '../../shared/ids.ts';
@@ -101,6 +102,8 @@ export function makeVm(world: StoreWorld, pairing: Pairing, n: number, phase: Ph
     activeLocation: 'primary',
     replicatesFrom: 'primary',
     epoch: 0,
+    applied: noSettings,
+    attempted: noSettings,
     createdAt: 3,
   };
 }

@@ -3,8 +3,8 @@
  * waits is ever told, a transaction under way is rolled back by the closing of its database, and the next life opens the file.
  */
 import { Hub } from '../../control-plane/channel/hub.ts';
+import { makeKeepers } from '../../control-plane/core.ts';
 import type { Presence } from '../../control-plane/operations/operations.ts';
-import { RuleKeeper } from '../../control-plane/operations/rule-keeper.ts';
 import { OperationRunner } from '../../control-plane/operations/runner.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
 import { openStore } from '../../control-plane/store/sqlite.ts';
@@ -33,7 +33,7 @@ export class ControlPlaneLife {
   readonly runner: OperationRunner;
   readonly hub: Hub;
   readonly bell: Bell;
-  readonly rules: RuleKeeper;
+  readonly keepers: ReturnType<typeof makeKeepers>;
   /** Past a crash none of its promises settles. */
   readonly store: Store;
   readonly life = new Lifeline();
@@ -77,12 +77,14 @@ export class ControlPlaneLife {
     });
     this.runner = runner;
     this.bell = bell;
-    this.rules = new RuleKeeper({ store: this.store, bell, presence, operations: runner, clock, log });
+    this.keepers = makeKeepers({ store: this.store, bell, presence, operations: runner, clock, random, log });
     this.hub = new Hub({ store: this.store, work: runner, signerOf: () => signer, bell, clock, log, defer: queueMicrotask });
   }
 
   resume(): void {
-    this.hasResumed = this.runner.resume().then(() => this.rules.begin());
+    this.hasResumed = this.runner.resume().then(async () => {
+      for (const keeper of this.keepers) await keeper.begin();
+    });
   }
 
   async crash(): Promise<void> {

@@ -6,15 +6,15 @@ import { uuidOf } from './simulated-sites.ts';
 import type { World } from './world.ts';
 import { vaultId } from './world-core.ts';
 
-/** For the first pairing. */
-export async function addRule(world: World, match: RuleMatch): Promise<RuleId> {
+/** For the first pairing where none is named. */
+export async function addRule(world: World, match: RuleMatch, of?: string): Promise<RuleId> {
   const { store, bell } = world.controlPlane;
-  const pairing = (await world.pairings()).find(({ state }) => state === 'paired');
+  const pairing = (await world.pairings()).find(({ state, name }) => state === 'paired' && name === (of ?? name));
   assert.ok(pairing);
   const id = RuleId.parse(uuidOf(`rule ${JSON.stringify(match)}`));
   const wanted = { createdAt: world.clock.now(), createdBy: UserId.parse(uuidOf('owner')), removedAt: null, removedBy: null };
   await store.rules.add({ id, vaultId, pairingId: pairing.id, match, ...wanted });
-  bell.ring(vaultId, { type: 'vms' });
+  bell.ring(vaultId, { type: 'rules' });
   return id;
 }
 

@@ -8,6 +8,8 @@ export interface CloudPlan {
   readonly vms: number;
   /** `{0}` is the number of the VM. */
   readonly namePattern?: string;
+  /** More fields of its VMs. */
+  readonly fields?: string;
 }
 
 export interface WorldOptions {
@@ -28,11 +30,11 @@ export interface WorldOptions {
 export const plannedSites = ({ sites, vms }: Required<WorldOptions>): NonNullable<WorldOptions['sites']> =>
   sites ?? { reading: [{ name: 'Gold', vms }], slough: [{ name: 'Silver', vms: 0 }] };
 
-/** What must stay at a site has the canary in its name: its hosts, its storage, its subnets, the site itself. */
+/** What must stay at a site has the canary in its name: its hosts, its storage, its subnets, tags that no rule names, the site itself. */
 export function siteText(name: SiteName, options: Required<WorldOptions>): string {
   const clouds = plannedSites(options)[name] ?? [];
-  const generated = ({ name: cloud, vms, namePattern = 'vm-{0}' }: CloudPlan) => `
-  - generate: { count: ${vms}, namePattern: '${namePattern}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }] }`;
+  const generated = ({ name: cloud, vms, namePattern = 'vm-{0}', fields }: CloudPlan) => `
+  - generate: { count: ${vms}, namePattern: '${namePattern}', cloud: ${cloud}, cores: 1, memory: 1 GB, changeRate: 1 MB/s, disks: [{ size: 1 GB, storage: ${CANARY}-disk }], adapters: [{ network: LAN, address: pool }], tags: ['owner ${CANARY}']${fields === undefined ? '' : `, ${fields}`} }`;
   return `
 name: ${CANARY}-${name}
 clouds: [${clouds.map((cloud) => `{ name: ${cloud.name} }`).join(', ')}]

@@ -210,7 +210,7 @@ test('another version of the protocol is refused with a code', async (t) => {
   const world = await AgentWorld.make(t);
   await world.start(false);
   await world.clock.until(() => hellos(world).length === 1, 'hello');
-  world.say({ type: 'welcome', protocol: 2, heartbeatSeconds: 20, inventory: 'inStep' });
+  world.say({ type: 'welcome', protocol: 2, heartbeatSeconds: 20, inventory: 'inStep', tags: [] });
   await world.clock.until(() => world.dials === 2, 'another dial');
   const refused = world.logged.find(({ text }) => text === 'message from the control plane refused');
   assert.equal((refused?.fields.err as FarshoreError | undefined)?.code, 'ERR_PROTOCOL_VERSION');
@@ -228,4 +228,27 @@ test('progress is told of a command that takes its time, and not of one that is 
   await world.outcome('slow');
   const told = world.received.flatMap((message) => (message.type === 'command.progress' ? [`${message.commandId} ${message.stage}`] : []));
   assert.deepEqual(told, ['slow waitingForGuest']);
+});
+
+test('of the tags of a VM only those leave that the control plane has named, when they are named and as long as they are', async (t) => {
+  const world = await AgentWorld.make(t);
+  const copy = new Copy();
+  world.fabric.add(replica(1, { tags: ['Gold', 'owner: the bank'] }));
+  world.fabric.add(replica(2, { tags: ['owner: the bank'] }));
+  await world.start();
+  await world.clock.until(() => reports(world).length === 1, 'the first report');
+  assert.ok(reports(world)[0]?.vms.every((vm) => vm.tags === undefined));
+  copy.take(reports(world));
+  let seen = 1;
+  const tells = async (tags: string[]) => {
+    world.say({ type: 'inventory.tags', tags });
+    await world.clock.until(() => reports(world).length > seen, 'what differs is told');
+    const news = reports(world).slice(seen);
+    seen += news.length;
+    assert.equal(copy.take(news), news.at(-1)?.digest);
+    return news.flatMap(({ vms }) => vms.map(({ ref, tags: told }) => [ref.vmId, told]));
+  };
+  assert.deepEqual(await tells(['gold', 'pci']), [[vmRef(1).vmId, ['gold']]], 'in the words of the rule');
+  assert.deepEqual(await tells(['pci']), [[vmRef(1).vmId, undefined]]);
+  assert.ok(world.sentTexts.every((text) => !text.includes('bank')));
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { distanceMs, isNamed, judge, type RuleSurroundings } from '../../shared/domain/protection-rules.ts';
+import { distanceMs, isNamed, judge, type RuleSurroundings, TAGS_MOST, tagsNamed } from '../../shared/domain/protection-rules.ts';
 import type { VmId } from '../../shared/ids.ts';
 
 test('a name fits a pattern as a person reads it', () => {
@@ -62,10 +62,10 @@ test('every VM that a rule speaks of is taken, or it is said why not', () => {
     ...over,
   });
   const verdict = (over: Partial<RuleSurroundings>, mode = 'none') => {
-    const judged = judge({ vmId, name: 'web-01', mode }, { by: 'all' }, surroundings(over));
+    const judged = judge({ vmId, name: 'web-01', tags: [], mode }, { by: 'all' }, surroundings(over));
     return `${judged?.verdict}: ${judged?.why}`;
   };
-  assert.equal(judge({ vmId, name: 'web-01', mode: 'none' }, { by: 'name', pattern: 'sql*' }, surroundings()), null);
+  assert.equal(judge({ vmId, name: 'web-01', tags: [], mode: 'none' }, { by: 'name', pattern: 'sql*' }, surroundings()), null);
   assert.equal(verdict({}), 'takes: the rule takes all VMs of the cloud');
   assert.equal(verdict({ isProtected: new Set([vmId]) }), 'passes: it is protected already');
   assert.equal(verdict({ isExcluded: new Set([vmId]) }), 'passes: a person took it out of protection: lift that first');
@@ -74,4 +74,18 @@ test('every VM that a rule speaks of is taken, or it is said why not', () => {
   assert.equal(verdict({ attempts: new Map([[vmId, { attempts: 2, endedAt: 999_000 }]]) }), 'waits: it was tried 2 times in vain');
   assert.match(verdict({ attempts: new Map([[vmId, { attempts: 2, endedAt: 399_000 }]]) }), /^takes/);
   assert.match(verdict({ attempts: new Map([[vmId, { attempts: 0, endedAt: 999_999 }]]) }), /^takes/);
+});
+
+test('a rule by tag speaks of VMs with that tag, whatever its case, and of no others', () => {
+  const vmId = 'd0000000-0000-4000-8000-000000000001' as VmId;
+  const none = { isProtected: new Set<VmId>(), isExcluded: new Set<VmId>(), attempts: new Map(), now: 0 };
+  const judged = (tags: string[], tag: string) => judge({ vmId, name: 'gold', tags, mode: 'none' }, { by: 'tag', tag }, none);
+  assert.deepEqual(judged(['silver', 'Gold '], 'gold'), { verdict: 'takes', why: 'it is tagged gold' });
+  for (const tags of [[], ['golden'], ['old gold']]) assert.equal(judged(tags, 'gold'), null);
+});
+
+test('sites are asked for each tag that a rule names, once, and for no more than a message takes', () => {
+  const byTag = (tag: string) => ({ by: 'tag' as const, tag });
+  assert.deepEqual(tagsNamed([byTag('gold'), { by: 'all' }, byTag('GOLD'), byTag('pci')]), ['gold', 'pci']);
+  assert.equal(tagsNamed(Array.from({ length: TAGS_MOST + 5 }, (_, n) => byTag(`tag ${n}`))).length, TAGS_MOST);
 });

@@ -20,6 +20,8 @@ function mistakesIn(text: string): string[] {
 for (const [file, vms] of [
   ['reading', 12],
   ['slough', 1],
+  ['replicating-reading', 3],
+  ['replicating-slough', 2],
 ] as const) {
   test(`the example ${file}.yaml is right`, () => {
     const text = readFileSync(join(import.meta.dirname, `../../examples/${file}.yaml`), 'utf8');
@@ -91,4 +93,27 @@ faults: [{ kind: hostDys, host: h9 }, { kind: fails, operation: startVM }]
   for (const [line, pattern] of expected)
     assert.match(told, new RegExp(`^site\\.yaml:${line}:\\d+  ${pattern.source.startsWith('pool') ? '.*' : ''}${pattern.source}`, 'm'));
   assert.equal(told.split('\n').length, expected.length, told);
+});
+
+test('the examples of two sites that replicate already name each other: VMs, clouds, networks and the address', () => {
+  const read = (name: string) => readSiteFile(readFileSync(join(import.meta.dirname, `../../examples/${name}.yaml`), 'utf8'), name);
+  const [reading, slough] = [read('replicating-reading'), read('replicating-slough')];
+  const { host, port } = slough.replication.listen;
+  for (const replica of slough.vms) {
+    const primary = reading.vms.find(({ id }) => id === replica.id);
+    assert.deepEqual(primary?.replicates, {
+      as: 'primary',
+      policy: replica.replicates?.policy,
+      peer: { cloudId: replica.cloudId, address: `${host}:${port}` },
+    });
+    assert.deepEqual(replica.replicates?.peer, { cloudId: primary?.cloudId });
+    assert.equal(replica.adapters[0]?.networkId, reading.networks[0]?.id);
+    assert.equal(replica.isRunning, false);
+  }
+  assert.equal(reading.vms.at(-1)?.replicates, null);
+});
+
+test('a replica that says it replicates further is a mistake', () => {
+  const vm = `  - { name: v, cloud: Gold, cores: 1, memory: 1 GB, disks: [{ size: 1 GB, storage: Gold }], replicaOf: { site: b, cloud: c }, replicatesTo: { site: b, cloud: c, address: 'b:1' } }`;
+  assert.match(mistakesIn(siteText('a', { Gold: vm })).join(), /a replica does not replicate further/);
 });

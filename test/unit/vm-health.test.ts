@@ -1,9 +1,11 @@
 /** What is wrong with a protected VM, from promise and observation alone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { issuesOf, windowIssue } from '../../shared/domain/health.ts';
+import { issuesOf as issuesOfAll, type ObservedVm, windowIssue } from '../../shared/domain/health.ts';
 
 const sending = 'replicating';
+
+const issuesOf = (vm: Omit<ObservedVm, 'isBehind'>) => issuesOfAll({ ...vm, isBehind: false });
 
 test('two copies that run are an alarm in every phase', () => {
   for (const phase of ['protected', 'failingOver', 'failedOver', 'committed'] as const) {
@@ -36,6 +38,14 @@ test('a primary that waits to be compared is an issue where it is promised that 
   assert.deepEqual(issuesOf({ phase: 'protected', ...at }), ['outOfStep']);
   assert.deepEqual(issuesOf({ phase: 'failingOver', ...at }), []);
   assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending: null }), [], 'what is not known is no alarm');
+});
+
+test('a VM that lacks what its pairing says tells so, beside what else is wrong, but on the way in and out', () => {
+  const power = { primary: 'running', recovery: 'off' };
+  const at = { activeLocation: 'primary', power, sending: 'waitingForStartResynchronize', isBehind: true } as const;
+  assert.deepEqual(issuesOfAll({ ...at, phase: 'protected' }), ['outOfStep', 'behindPairing']);
+  assert.deepEqual(issuesOfAll({ ...at, phase: 'committed' }), ['behindPairing']);
+  for (const phase of ['enabling', 'disabling'] as const) assert.deepEqual(issuesOfAll({ ...at, phase }), []);
 });
 
 test('a failover that was to take itself back is an issue when it cannot, and for good when it lapsed', () => {

@@ -1,8 +1,9 @@
 /** Commands: pairings of clouds, their policy and their network map. */
 import type { Command } from 'commander';
+import type { z } from 'zod';
 import type { PairingAnswer } from '../../../shared/api/protection.ts';
 import { readDocument } from '../../../shared/document.ts';
-import { defaultPolicy, ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { defaultPolicy, PolicyChange, ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { SiteId } from '../../../shared/ids.ts';
 import type { Client } from '../client.ts';
@@ -18,6 +19,28 @@ interface PairOptions extends FollowOptions {
   readonly recovery: string;
   readonly map: readonly string[];
   readonly policy?: string;
+}
+
+interface DeletesOptions {
+  readonly deleteRecoveryPoints?: string;
+}
+
+interface ChangeOptions extends FollowOptions, DeletesOptions {
+  readonly policy?: string;
+  readonly map: readonly string[];
+}
+
+const DELETES = [
+  '--delete-recovery-points <reason>',
+  'fewer are kept from now on, and those beyond are deleted: why that is right',
+] as const;
+
+const deletesOf = ({ deleteRecoveryPoints: reason }: DeletesOptions) => (reason === undefined ? {} : { deleteRecoveryPoints: { reason } });
+
+interface MoveOptions extends FollowOptions {
+  readonly to: string;
+  readonly reason: string;
+  readonly force: boolean;
 }
 
 export function addPairingCommands(tree: Tree, program: Command): void {
@@ -48,7 +71,7 @@ export function addPairingCommands(tree: Tree, program: Command): void {
           .option('--policy <file>', 'protection policy (YAML); the defaults where it says nothing'),
       ),
     run: async (session, options: PairOptions) => {
-      const policy = options.policy === undefined ? defaultPolicy : readPolicy(options.policy);
+      const policy = options.policy === undefined ? defaultPolicy : readPolicyText(options.policy, ProtectionPolicy);
       const client = session.client();
       const { clouds } = await client.call('listClouds');
       const primary = pick(options.primary, clouds, 'cloud', cloudNames);
@@ -69,21 +92,34 @@ export function addPairingCommands(tree: Tree, program: Command): void {
     examples: [
       'farshore pairings change main --policy policy.yaml',
       'farshore pairings change main --map "Front=Front DR" --map "Back=Back DR"',
+      'farshore pairings change main --policy fewer.yaml --delete-recovery-points "the storage is full"',
     ],
     configure: (command) =>
       withFollow(
         command
-          .option('--policy <file>', 'the whole policy from now on (YAML); the defaults where it says nothing')
-          .option('--map <network=network>', 'the whole network map from now on; once for each', collect, []),
+          .option('--policy <file>', 'what of the policy is to be another (YAML); what it does not name stays')
+          .option('--map <network=network>', 'the whole network map from now on; once for each', collect, [])
+          .option(...DELETES),
       ),
-    run: async (session, options: FollowOptions & { policy?: string; map: readonly string[] }, name: string) => {
+    run: async (session, options: ChangeOptions, name: string) => {
       if (options.policy === undefined && options.map.length === 0)
         throw new FarshoreError('ERR_REQUEST_INVALID', 'say what is to change: --policy, --map, or both');
-      const policy = options.policy === undefined ? {} : { policy: readPolicy(options.policy) };
+      const policy = options.policy === undefined ? {} : { policy: readPolicyText(options.policy, PolicyChange) };
       const client = session.client();
       const { id, primary, recovery } = await findPairing(client, name);
       const networks = options.map.length === 0 ? {} : { networks: await networkMap(client, options.map, primary.siteId, recovery.siteId) };
-      return runOperation(session, client, { kind: 'changePairing', pairing: id, ...policy, ...networks }, options);
+      return runOperation(session, client, { kind: 'changePairing', pairing: id, ...policy, ...networks, ...deletesOf(options) }, options);
+    },
+  });
+  addLeaf(tree, pairings, {
+    usage: 'apply <pairing>',
+    about: 'set the policy and the networks of a pairing at the VMs that are behind it',
+    examples: ['farshore pairings apply main'],
+    configure: (command) => withFollow(command.option(...DELETES)),
+    run: async (session, options: FollowOptions & DeletesOptions, name: string) => {
+      const client = session.client();
+      const { id } = await findPairing(client, name);
+      return runOperation(session, client, { kind: 'changePairing', pairing: id, ...deletesOf(options) }, options);
     },
   });
   addMove(tree, pairings);
@@ -94,18 +130,28 @@ function addMove(tree: Tree, pairings: Command): void {
   addLeaf(tree, pairings, {
     usage: 'move <pairing>',
     about: 'move the VMs of a pairing to another one of the same cloud; until each has been copied there, nothing protects it',
-    examples: ['farshore pairings move main --to bath --reason "Slough is given up in March"'],
+    examples: [
+      'farshore pairings move main --to bath --reason "Slough is given up in March"',
+      'farshore pairings move main --to bath --reason "Slough burned down" --force',
+    ],
     configure: (command) =>
       withFollow(
         command
           .requiredOption('--to <pairing>', 'a pairing of the same primary cloud with another recovery cloud; make it first')
-          .requiredOption('--reason <text>', 'why; kept with the job'),
+          .requiredOption('--reason <text>', 'why; kept with the job')
+          .option('--force', 'although the old recovery site is away: the job goes on with what is left there when it is back', false),
       ),
-    run: async (session, options: FollowOptions & { to: string; reason: string }, name: string) => {
+    run: async (session, options: MoveOptions, name: string) => {
       const client = session.client();
       const [from, to] = [await findPairing(client, name), await findPairing(client, options.to)];
+      const { rules } = await client.call('listRules');
+      const moving = rules.filter(({ pairing, removedAt }) => pairing.id === from.id && removedAt === null);
+      if (moving.length > 0)
+        session.output.note(`these rules hold for ${plain(to.name)} from now on: ${moving.map(({ text }) => plain(text)).join(', ')}`);
       const wish = { kind: 'movePairing' as const, pairing: from.id, to: to.id, reason: options.reason };
-      return runOperation(session, client, wish, options);
+      // It may wait for a site that never comes back: nobody wants to sit and watch that.
+      const follow = options.follow && !options.force;
+      return runOperation(session, client, options.force ? { ...wish, forced: true } : wish, { follow });
     },
   });
 }
@@ -131,7 +177,8 @@ function addRemove(tree: Tree, pairings: Command): void {
   });
 }
 
-const readPolicy = (file: string): ProtectionPolicy => readDocument(readText(file, 'the policy'), file, ProtectionPolicy);
+const readPolicyText = <S extends z.ZodType>(file: string, schema: S): z.infer<S> =>
+  readDocument(readText(file, 'the policy'), file, schema);
 
 /** Entries as `network=network`, the primary one first. */
 async function networkMap(client: Client, entries: readonly string[], primary: SiteId, recovery: SiteId) {

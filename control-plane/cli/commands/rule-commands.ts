@@ -12,12 +12,14 @@ import { findPairing } from './pairing-commands.ts';
 interface MatchOptions {
   readonly all: boolean;
   readonly name?: string;
+  readonly tag?: string;
 }
 
 const withMatch = (command: Command) =>
   command
     .option('--all', 'every VM of the primary cloud', false)
-    .option('--name <pattern>', "VMs by name, '*' for anything and '?' for one character");
+    .option('--name <pattern>', "VMs by name, '*' for anything and '?' for one character")
+    .option('--tag <tag>', 'VMs that are tagged so at their site; a site tells of a tag only once a rule names it');
 
 export function addRuleCommands(tree: Tree, program: Command): void {
   const rules = program.command('rules').description('protection rules: VMs that fit are protected by themselves, now and later');
@@ -36,7 +38,7 @@ export function addRuleCommands(tree: Tree, program: Command): void {
   addLeaf(tree, rules, {
     usage: 'add <pairing>',
     about: 'protect every VM of the primary cloud that fits, now and whenever one appears',
-    examples: ["farshore rules add main --name 'web-*'", 'farshore rules add main --all'],
+    examples: ["farshore rules add main --name 'web-*'", 'farshore rules add main --tag gold', 'farshore rules add main --all'],
     configure: withMatch,
     run: async (session, options: MatchOptions, wanted: string) => {
       const client = session.client();
@@ -56,7 +58,7 @@ export function addRuleCommands(tree: Tree, program: Command): void {
     run: async (session, options: MatchOptions, wanted: string) => {
       const client = session.client();
       const answer = await client.call('previewRule', { body: await ruleOf(client, wanted, options) });
-      session.output.show(answer, ({ vms }) => previewTable(vms, session.output));
+      session.output.show(answer, ({ vms, isTold }) => (isTold ? previewTable(vms, session.output) : NOT_TOLD));
       return undefined;
     },
   });
@@ -115,9 +117,16 @@ function addExclusionCommands(tree: Tree, rules: Command): void {
   });
 }
 
-async function ruleOf(client: Client, pairing: string, { all, name }: MatchOptions) {
-  if (all === (name !== undefined)) throw new FarshoreError('ERR_REQUEST_INVALID', 'say either --all or --name');
-  const match: RuleMatch = name === undefined ? { by: 'all' } : { by: 'name', pattern: name };
+const NOT_TOLD = 'no rule names this tag yet, and a site tells of a tag only once one does: it cannot be said which VMs have it';
+
+async function ruleOf(client: Client, pairing: string, { all, name, tag }: MatchOptions) {
+  const matches: RuleMatch[] = [
+    ...(all ? [{ by: 'all' as const }] : []),
+    ...(name === undefined ? [] : [{ by: 'name' as const, pattern: name }]),
+    ...(tag === undefined ? [] : [{ by: 'tag' as const, tag }]),
+  ];
+  const [match, ...more] = matches;
+  if (match === undefined || more.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'say one of --all, --name and --tag');
   return { pairing: (await findPairing(client, pairing)).id, match };
 }
 

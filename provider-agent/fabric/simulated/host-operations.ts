@@ -2,6 +2,7 @@
 import type { CloudId, PairingId } from '../../../shared/ids.ts';
 import type { HostsPreparation } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
+import { joinPlanted } from './planted-replication.ts';
 import { accessDenied, cloudNotFound, cmdletClass, hostDown } from './refusals.ts';
 import type { ReplicationDoor } from './replication-door.ts';
 import type { Work } from './task-runner.ts';
@@ -31,6 +32,7 @@ export function prepareHostsWork(world: World, door: ReplicationDoor, preparatio
     },
     effect() {
       world.preparations.put(preparation);
+      joinPlanted(world.vms, preparation, world.clock.now());
       return { address };
     },
     lie: () => ({ address: door.lastAddress() ?? '127.0.0.1:1' }),

@@ -280,6 +280,11 @@ export class SimulatedSite implements Fabric {
     this.#world.addVm(definition);
   }
 
+  /** Somebody tags it while the site runs. */
+  tagVm(ref: VmRef, tags: readonly string[]): void {
+    this.#world.tag(ref, tags);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -3,6 +3,7 @@
 import { readDocument } from '../../../shared/document.ts';
 import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
+import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import type { Distribution } from './distribution.ts';
 import type { Fault, Operation } from './fault.ts';
@@ -47,7 +48,15 @@ export interface VmDefinition {
   readonly isRunning: boolean;
   /** Null: that of the site. */
   readonly guestStart: Distribution | null;
+  readonly tags: readonly string[];
+  /** Null: it does not replicate when the site begins. */
+  readonly replicates: ReplicationDefinition | null;
 }
+
+export type ReplicationDefinition = { readonly policy: ProtectionPolicy } & (
+  | { readonly as: 'primary'; readonly peer: { readonly cloudId: CloudId; readonly address: string } }
+  | { readonly as: 'replica'; readonly peer: { readonly cloudId: CloudId } }
+);
 
 export interface SiteDefinition {
   readonly name: string;
@@ -146,7 +155,8 @@ function defineVms(
     return null;
   };
 
-  const adapter = (entry: VmEntry['adapters'][number]): AdapterDefinition[] => {
+  const adapter = (entry: VmEntry['adapters'][number], replicaOf: VmEntry['replicaOf']): AdapterDefinition[] => {
+    if (replicaOf !== undefined) return [adapterAtPrimary(entry, replicaOf.site)];
     const network = networks.find(({ name }) => name === entry.network);
     const subnet = network?.subnets.find(({ name }) => name === entry.subnet) ?? network?.subnets[0];
     if (network === undefined || subnet === undefined) return [];
@@ -160,20 +170,37 @@ function defineVms(
     if (cloudId === undefined) return [];
     return [
       {
-        id: entry.id ?? VmId.parse(nameUuid(file.name, 'vm', entry.cloud, entry.name)),
+        id: entry.id ?? VmId.parse(nameUuid(entry.replicaOf?.site ?? file.name, 'vm', entry.replicaOf?.cloud ?? entry.cloud, entry.name)),
         cloudId,
         name: entry.name,
         host: entry.host ?? null,
         cores: entry.cores,
         memoryBytes: entry.memory,
         disks: entry.disks.map(({ size, storage }) => ({ sizeBytes: size, storage })),
-        adapters: entry.adapters.flatMap(adapter),
+        adapters: entry.adapters.flatMap((one) => adapter(one, entry.replicaOf)),
         changeBytesPerSecond: entry.changeRate,
-        isRunning: entry.power === 'running',
+        isRunning: entry.power === 'running' && entry.replicaOf === undefined,
         guestStart: entry.guestStart ?? null,
+        tags: entry.tags,
+        replicates: replicationOf(entry),
       },
     ];
   });
+}
+
+/** The primary has it from a pool of its own; the replica learns its address only when replication is set up anew. */
+function adapterAtPrimary({ network, subnet, address }: VmEntry['adapters'][number], site: string): AdapterDefinition {
+  const isStatic = address !== 'dhcp' && address !== 'pool';
+  return { networkId: NetworkId.parse(nameUuid(site, 'network', network)), subnet: subnet ?? '', address: isStatic ? address : null };
+}
+
+function replicationOf({ replicatesTo, replicaOf }: VmEntry): ReplicationDefinition | null {
+  const cloudIdOf = ({ site, cloud }: { site: string; cloud: string }) => CloudId.parse(nameUuid(site, 'cloud', cloud));
+  if (replicatesTo !== undefined) {
+    const { policy, address } = replicatesTo;
+    return { as: 'primary', policy, peer: { cloudId: cloudIdOf(replicatesTo), address } };
+  }
+  return replicaOf === undefined ? null : { as: 'replica', policy: replicaOf.policy, peer: { cloudId: cloudIdOf(replicaOf) } };
 }
 
 function listenAddress(text: string): { host: string; port: number } {

@@ -3,6 +3,8 @@
  * that nothing else in the file bears are told all at once, with their lines and with what is allowed.
  */
 import { z } from 'zod';
+import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
@@ -34,6 +36,13 @@ const Network = z.strictObject({
     .max(100),
 });
 
+const HostAndPort = z
+  .string()
+  .regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" });
+
+/** A cloud of another site file, by names; one that has an id of its own there cannot be named. */
+const otherEnd = { site: Name, cloud: Name, policy: ProtectionPolicy.prefault({}) };
+
 const vmFields = {
   cloud: Name,
   /** Without one the site chooses, as it does for replicas. */
@@ -59,6 +68,11 @@ const vmFields = {
   changeRate: BytesPerSecond.default(0),
   power: z.enum(['running', 'off']).default('running'),
   guestStart: DistributionEntry.optional(),
+  tags: z.array(VmTag).max(100).default([]),
+  /** It replicates already, to the VM of its name in a cloud of another site file, which says `replicaOf`. */
+  replicatesTo: z.strictObject({ ...otherEnd, address: HostAndPort }).optional(),
+  /** It is a replica already; its adapters are those of the primary, on networks of that site. */
+  replicaOf: z.strictObject(otherEnd).optional(),
 };
 
 const Vm = z.strictObject({ name: Name, id: VmId.optional(), ...vmFields });
@@ -114,10 +128,7 @@ export const SiteFile = z
     replication: z
       .strictObject({
         /** Port 0 takes a free one and keeps it. */
-        listen: z
-          .string()
-          .regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" })
-          .default('127.0.0.1:0'),
+        listen: HostAndPort.default('127.0.0.1:0'),
         bandwidth: Bandwidth.default(Number.POSITIVE_INFINITY),
         retryAfter: DurationMs.default(5000),
       })

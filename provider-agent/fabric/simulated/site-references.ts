@@ -48,7 +48,11 @@ export function reportBrokenReferences(file: unknown, context: z.core.$Refinemen
     refer(names.clouds, 'cloud', vm.cloud, [...path, 'cloud']);
     refer(names.hosts, 'host', vm.host, [...path, 'host']);
     for (const [j, disk] of objectsOf(vm.disks)) refer(names.storage, 'storage', disk.storage, [...path, 'disks', j, 'storage']);
-    for (const [j, adapter] of objectsOf(vm.adapters)) {
+    const isReplica = vm.replicaOf !== undefined;
+    if (isReplica && vm.replicatesTo !== undefined)
+      report([...path, 'replicatesTo'], 'a replica does not replicate further', 'either replicatesTo or replicaOf');
+    // Of a replica they are those of the primary, at the other site.
+    for (const [j, adapter] of isReplica ? [] : objectsOf(vm.adapters)) {
       refer(names.networks, 'network', adapter.network, [...path, 'adapters', j, 'network']);
       checkAddress(site, adapter, [...path, 'adapters', j], `${String(vm.name)}`, isGenerated, addresses, report);
     }

@@ -39,6 +39,8 @@ export interface VmRecord {
   readonly adapters: readonly Adapter[];
   readonly changeBytesPerSecond: number;
   readonly guestStart: Distribution | null;
+  /** Absent in databases that are older than tags. */
+  readonly tags?: readonly string[];
   readonly power: PowerState;
   /** Its host died while it ran: on its return the replica has to be compared. */
   readonly crashed: boolean;
@@ -117,6 +119,7 @@ export function viewOf(record: VmRecord): VmView {
     networkIds: networkIdsOf(record.adapters),
     replication: { mode, state, health, failoverType, lastPointAt, settings: policy === null ? null : settingsOf(policy) },
     epoch: record.epoch,
+    tags: record.tags ?? [],
     failover: failover && { commandId: failover.commandId, recoveryPoint: failover.recoveryPoint },
   };
 }

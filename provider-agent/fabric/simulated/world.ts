@@ -10,13 +10,14 @@ import { draw } from './distribution.ts';
 import type { Operation } from './fault.ts';
 import { FaultDesk } from './fault-desk.ts';
 import { HostStore } from './host-store.ts';
+import { plantedReplication } from './planted-replication.ts';
 import { PreparationStore } from './preparation-store.ts';
 import { RecoveryPointStore } from './recovery-points.ts';
 import { cloudNotFound, failed, hostDown, vmNotFound, wrongState } from './refusals.ts';
 import { nextReplication, type ReplicationEvent } from './replication-states.ts';
 import type { SiteDefinition, VmDefinition } from './site-definition.ts';
 import { TaskLog } from './task-log.ts';
-import { notReplicated, type ReplicationRecord, replicates, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
+import { type ReplicationRecord, replicates, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
 import { VmStore } from './vm-store.ts';
 
 export class World {
@@ -140,12 +141,23 @@ export class World {
     this.transaction(() => this.#plant(definition, this.hosts));
   }
 
+  /** In place of those it has. */
+  tag(ref: VmRef, tags: readonly string[]): void {
+    const vm = this.vms.find(ref);
+    if (vm !== null) this.vms.put({ ...vm, tags });
+  }
+
   #plant(definition: VmDefinition, hosts: HostStore): void {
     const ref = vmRef(definition.cloudId, definition.id);
     if (this.vms.find(ref) !== null || this.vms.wasRemoved(ref)) return;
     const now = this.clock.now();
     const power = definition.isRunning ? 'running' : 'off';
-    const { networkIds, host } = { networkIds: definition.adapters.map(({ networkId }) => networkId), host: definition.host };
+    const isReplica = definition.replicates?.as === 'replica';
+    const bytes = definition.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const { networkIds, host } = {
+      networkIds: isReplica ? [] : definition.adapters.map(({ networkId }) => networkId),
+      host: definition.host,
+    };
     const cloud = hosts.cloud(definition.cloudId);
     const placement = host !== null || cloud === null ? null : pickPlace(needOf(definition, networkIds), hosts.rooms(cloud));
     if (placement?.kind === 'noPlace') {
@@ -167,21 +179,26 @@ export class World {
           gateway: address === null ? null : (pool?.gateway ?? null),
           dns: address === null ? [] : (pool?.dns ?? []),
         };
-        return { connected, source: null, planned: null };
+        if (!isReplica) return { connected, source: null, planned: null };
+        return { connected: null, source: { networkId, subnet, address }, planned: null };
       }),
       changeBytesPerSecond: definition.changeBytesPerSecond,
       guestStart: definition.guestStart,
+      tags: definition.tags,
       power,
       crashed: false,
       guestAnswersAt: definition.isRunning ? now : null,
-      written: { bytes: definition.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), at: now },
+      written: { bytes, at: now },
       epoch: 0,
-      replication: notReplicated,
+      replication: plantedReplication(definition.replicates, now, bytes),
       dueAt: null,
     };
     hosts.occupy(vm, 1);
     this.vms.add(vm);
-    for (const { networkId, address } of definition.adapters) if (address !== null) this.addresses.reserve(networkId, address, ref);
+    if (vm.replication.mode === 'replica' && vm.replication.policy !== null)
+      this.points.add(ref, { id: this.random.uuid(), at: now, kind: 'crashConsistent', writtenBytes: bytes }, vm.replication.policy);
+    const own = isReplica ? [] : definition.adapters;
+    for (const { networkId, address } of own) if (address !== null) this.addresses.reserve(networkId, address, ref);
     if (definition.isRunning)
       this.tasks.notePower({ at: now, host: vm.host, change: 'on', cause: 'siteFile', commandId: null, epoch: null }, ref);
   }
