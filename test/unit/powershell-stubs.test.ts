@@ -180,3 +180,27 @@ describe('a stub cmdlet', { skip }, () => {
     assert.match(told[1] ?? '', /VirtualMachine\.Colour, which that type does not have/);
   });
 });
+
+describe('JSON in our own host', { skip: skip === false && !shell.isOurs ? 'the PowerShell of this machine has its own' : skip }, () => {
+  const script = `$deep = @{ a = @{ b = @{ c = @{ d = 1 } } } }
+ConvertTo-Json -Compress $deep
+@(7) | ConvertTo-Json -Compress
+ConvertTo-Json -Compress -InputObject @(7)
+ConvertTo-Json -Compress @{ day = [System.DayOfWeek]::Friday; at = [datetime]'2026-01-02T03:04:05Z'; text = "<a>'" }
+'[1,2]' | ConvertFrom-Json | ForEach-Object { "$($_.GetType().Name)" }
+('{"at":"2026-01-02T03:04:05Z","n":1}' | ConvertFrom-Json).PSObject.Properties.ForEach({ $_.Value.GetType().Name }) -join ' '`;
+
+  test('has the habits of Windows PowerShell 5.1, or of PowerShell 7 when told so', async () => {
+    const lines = async (edition: 'Desktop' | 'Core'): Promise<string[]> =>
+      (await shell.runText(script, '', { edition })).output.trim().split(/\r?\n/);
+    const desktop = await lines('Desktop');
+    const core = await lines('Core');
+    assert.deepEqual(desktop.slice(0, 3), ['{"a":{"b":{"c":"System.Collections.Hashtable"}}}', '7', '[7]']);
+    assert.deepEqual(core.slice(0, 3), desktop.slice(0, 3));
+    for (const part of ['"day":5', '"at":"\\/Date(1767323045000)\\/"', '"text":"\\u003ca\\u003e\\u0027"'])
+      assert.ok(desktop[3]?.includes(part), desktop[3]);
+    assert.ok(core[3]?.includes(`"text":"<a>'"`), core[3]);
+    assert.deepEqual(desktop.slice(4), ['Object[]', 'String Int32']);
+    assert.deepEqual(core.slice(4), ['Int64', 'Int64', 'DateTime Int64']);
+  });
+});

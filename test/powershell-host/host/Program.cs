@@ -1,10 +1,10 @@
 // powershell [-NoLogo -NoProfile -NonInteractive] -File <script.ps1> [arguments]   runs the script: its output, its errors, its exit code
-// powershell check <script.ps1>   names what Windows PowerShell 5.1 does not know, one line each
+// powershell inspect <references.txt> <module>...                               tells what scripts hold: JSON lines in and out
 using System.Management.Automation;
 using System.Management.Automation.Runspaces;
 using Farshore.PowerShellHost;
 
-return args[0] == "check" ? Inspection.Check(args[1]) : Run(args);
+return args[0] == "inspect" ? Inspection.Serve(args[1], args.Skip(2)) : Run(args);
 
 static int Run(string[] args)
 {

@@ -30,12 +30,13 @@ export class PowerShell {
   /** What stands before `-File`. */
   readonly program: readonly [string, ...string[]];
   readonly built: BuiltHost;
-  readonly #isOurs: boolean;
+  /** The host of this project, not a PowerShell of the machine. */
+  readonly isOurs: boolean;
 
   constructor(built: BuiltHost) {
     const found = ['pwsh', 'powershell.exe'].find((name) => spawnSync(name, ['-NoLogo', '-NoProfile', '-Command', 'exit 0']).status === 0);
     this.built = built;
-    this.#isOurs = found === undefined;
+    this.isOurs = found === undefined;
     this.program = [
       ...(found === undefined ? (['dotnet', built.host] as const) : ([found] as const)),
       '-NoLogo',
@@ -46,7 +47,7 @@ export class PowerShell {
 
   /** What a process needs for the stub cmdlets, beside the environment of the test. */
   environment({ model, edition }: PowerShellOptions): Record<string, string> {
-    const before = this.#isOurs ? '' : `${delimiter}${process.env.PSModulePath ?? ''}`;
+    const before = this.isOurs ? '' : `${delimiter}${process.env.PSModulePath ?? ''}`;
     return {
       FARSHORE_EDITION: edition ?? 'Desktop',
       ...(model === undefined ? {} : { PSModulePath: `${this.built.modules}${before}`, ...model.environment }),
@@ -59,7 +60,7 @@ export class PowerShell {
     const { prelude } = options;
     const env = { ...process.env, ...this.environment(options), ...(prelude === undefined ? {} : { FARSHORE_PRELUDE: prelude }) };
     const last =
-      prelude === undefined || this.#isOurs ? ['-File', script, ...args] : ['-Command', `. '${prelude}'; & '${script}' ${args.join(' ')}`];
+      prelude === undefined || this.isOurs ? ['-File', script, ...args] : ['-Command', `. '${prelude}'; & '${script}' ${args.join(' ')}`];
     return spawn(file, [...first, ...last], { env });
   }
 
@@ -70,11 +71,6 @@ export class PowerShell {
   /** A script of a few lines. */
   async runText(script: string, input = '', options: PowerShellOptions = {}): Promise<PowerShellRun> {
     return withFile(script, (file) => this.run(file, [], input, options));
-  }
-
-  /** What Windows PowerShell 5.1 does not know, one line each. */
-  check(script: string): Promise<PowerShellRun> {
-    return ended(spawn('dotnet', [this.built.host, 'check', script]), '');
   }
 }
 
