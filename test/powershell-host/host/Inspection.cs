@@ -39,31 +39,19 @@ internal sealed class Inspection
 
     private Facts Look(string path, string text)
     {
-        var ast = (Ast)Parser.ParseInput(text, path, out _, out var errors);
+        var ast = (Ast)Parser.ParseInput(text, path, out var tokens, out var errors);
         // What is left of a broken text says nothing.
-        if (errors.Length > 0) ast = Parser.ParseInput("", out _, out _);
+        if (errors.Length > 0) ast = Parser.ParseInput("", out tokens, out _);
         return new Facts
         {
             ["errors"] = errors.Select(error => At(error.Extent, new Facts { ["message"] = error.Message })).ToList(),
-            ["syntax"] = ast.FindAll(IsNewer, true).Select(part => At(part.Extent, new Facts { ["text"] = part.Extent.Text })).ToList(),
+            ["syntax"] = LaterSyntax.Find(ast, tokens).Select(extent => At(extent, new Facts { ["text"] = extent.Text })).ToList(),
             ["types"] = Types(ast).ToList(),
             ["members"] = Members(ast).ToList(),
             ["functions"] = All<FunctionDefinitionAst>(ast).Select(Functions.Describe).ToList(),
             ["commands"] = All<CommandAst>(ast).Select(command => Commands.Describe(command, cmdlets)).ToList(),
         };
     }
-
-    /// <summary>What a newer parser takes and Windows PowerShell 5.1 does not; texts with expressions in them are part of the tree.</summary>
-    private static bool IsNewer(Ast part) => part switch
-    {
-        TernaryExpressionAst or PipelineChainAst or PipelineAst { Background: true } => true,
-        BinaryExpressionAst binary => binary.Operator == TokenKind.QuestionQuestion,
-        AssignmentStatementAst assignment => assignment.Operator == TokenKind.QuestionQuestionEquals,
-        MemberExpressionAst member => member.NullConditional,
-        IndexExpressionAst index => index.NullConditional,
-        ScriptBlockAst block => block.CleanBlock is not null,
-        _ => false,
-    };
 
     /// <summary>Every type that is named, and whether the oldest platform has it.</summary>
     private IEnumerable<Facts> Types(Ast ast)

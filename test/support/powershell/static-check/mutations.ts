@@ -72,6 +72,17 @@ function ofParameters(contract: Contract, sites: (file: FileFacts) => Site[]): M
           ),
     },
     {
+      kind: 'parameter cut short',
+      rules: ['parameter'],
+      edits: perSite(({ command }) =>
+        command.elements.flatMap((each) =>
+          each.kind === 'parameter' && each.value === null && each.name.length > 2
+            ? [removed({ line: each.line, from: each.to - 1, to: each.to })]
+            : [],
+        ),
+      ),
+    },
+    {
       kind: 'key of a table misspelt',
       rules: ['parameter'],
       edits: perSite(({ command }, text) => command.elements.flatMap((each) => keyEdits(each, text))),
@@ -130,22 +141,33 @@ function ofParameters(contract: Contract, sites: (file: FileFacts) => Site[]): M
 }
 
 function ofPrompts(sites: (file: FileFacts) => Site[]): Mutation[] {
-  const without = (name: RegExp, of: (callable: Callable) => boolean) => (file: FileFacts) =>
+  const given = (file: FileFacts, name: RegExp, of: (callable: Callable) => boolean): CommandElement[] =>
     sites(file)
       .filter(({ callable }) => of(callable))
-      .flatMap(({ command }) =>
-        command.elements.flatMap((each) => (each.kind === 'parameter' && name.test(each.name) ? [removed(each)] : [])),
-      );
+      .flatMap(({ command }) => command.elements.filter((each) => each.kind === 'parameter' && name.test(each.name)));
+  const silenced = (file: FileFacts): CommandElement[] =>
+    given(file, /^confirm$/i, (callable) => 'confirmImpact' in callable && callable.confirmImpact === 'High');
   return [
     {
       kind: 'question not silenced',
       rules: ['confirm'],
-      edits: without(/^confirm$/i, (callable) => 'confirmImpact' in callable && callable.confirmImpact === 'High'),
+      edits: (file) => silenced(file).map(removed),
+    },
+    {
+      kind: 'question asked for',
+      rules: ['confirm'],
+      edits: (file, text) =>
+        silenced(file)
+          .map(({ line, to }) => ({ line, from: to - '$false'.length, to, text: '$true' }))
+          .filter(({ from, to }) => text.slice(from, to) === '$false'),
     },
     {
       kind: 'second question not silenced',
       rules: ['force'],
-      edits: without(/^force$/i, ({ name }) => ['Stop-VM', 'Restart-VM', 'Remove-VM', 'Set-VMReplicationServer'].includes(name)),
+      edits: (file) =>
+        given(file, /^force$/i, ({ name }) => ['Stop-VM', 'Restart-VM', 'Remove-VM', 'Set-VMReplicationServer'].includes(name)).map(
+          removed,
+        ),
     },
   ];
 }
@@ -163,6 +185,9 @@ function ofLanguage(): Mutation[] {
     { kind: 'ternary', rules: ['syntax'], edits: (file, text) => wrapped(file, text, (value) => `($true ? ${value} : $null)`) },
     { kind: 'null-coalescing', rules: ['syntax'], edits: (file, text) => wrapped(file, text, (value) => `(${value} ?? $null)`) },
     { kind: 'null-conditional', rules: ['syntax'], edits: (file, text) => wrapped(file, text, (value) => `(${value})?.Name`) },
+    { kind: 'variable of PowerShell 7', rules: ['syntax'], edits: (file, text) => wrapped(file, text, () => '$IsWindows') },
+    { kind: 'escape of PowerShell 7', rules: ['syntax'], edits: (file, text) => wrapped(file, text, () => '"`u{2192}"') },
+    { kind: 'number of PowerShell 7', rules: ['syntax'], edits: (file, text) => wrapped(file, text, () => '7u') },
     {
       kind: 'pipeline chain',
       rules: ['syntax'],
