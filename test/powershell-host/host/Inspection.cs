@@ -2,6 +2,7 @@
 using System.Management.Automation;
 using System.Management.Automation.Language;
 using System.Management.Automation.Runspaces;
+using System.Text;
 using Facts = System.Collections.Generic.Dictionary<string, object?>;
 using Json = Farshore.Stubs.Json;
 
@@ -22,6 +23,7 @@ internal sealed class Inspection
     /// <param name="modules">Whose cmdlets are known to the binder; they are never run.</param>
     public static int Serve(string references, IEnumerable<string> modules)
     {
+        (Console.InputEncoding, Console.OutputEncoding) = (new UTF8Encoding(false), new UTF8Encoding(false));
         using var runspace = Engine.Open(new SilentHost());
         Runspace.DefaultRunspace = runspace;
         using var shell = PowerShell.Create(runspace);

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { withSetupLock } from '../../../scripts/setup/setup-lock.mjs';
@@ -36,7 +36,11 @@ export async function buildHost(): Promise<BuiltHost | string> {
     ownModules: join(folder, 'modules/powershell'),
   };
   const ready = join(folder, 'ready');
-  if (existsSync(ready)) return built;
+  if (existsSync(ready)) {
+    // Old is what nobody has used for long.
+    utimesSync(folder, new Date(), new Date());
+    return built;
+  }
   mkdirSync(cache, { recursive: true });
   return withSetupLock(cache, async () => {
     if (existsSync(ready)) return built;
@@ -69,6 +73,7 @@ async function make(folder: string, stubs: StubSource): Promise<string | undefin
     for (const [name, offer] of stubs.modules) writeManifest(folder, name, offer);
     return undefined;
   }
+  rmSync(folder, { recursive: true, force: true });
   // Where all that can run has to run, an engine that is there and cannot be built is no reason to skip.
   if (process.env.CI !== undefined) throw new Error(`the PowerShell host cannot be built: ${output}`);
   return `PowerShell is NOT tested here: its host cannot be built: ${output.trim().split('\n').at(-1) ?? ''}`;
