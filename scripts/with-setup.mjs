@@ -23,6 +23,10 @@ const oxlint = ['node_modules/oxlint/bin/oxlint'];
  */
 const tasks = {
   test: { about: 'every suite that needs nothing but Node; file names choose some', steps: [['scripts/test.mjs']] },
+  'test:powershell': {
+    about: 'the suites that run PowerShell, or check it (needs the .NET SDK)',
+    steps: [['scripts/test.mjs', 'test/unit/powershell', 'test/scenario/site-scripts']],
+  },
   demo: {
     about: 'two sites, a failover and its report on this machine (--once: then end)',
     built: true,

@@ -1,0 +1,2 @@
+/** The types of setup-lock.mjs. */
+export function withSetupLock<Result>(root: string, work: () => Promise<Result>): Promise<Result>;
