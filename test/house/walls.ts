@@ -15,7 +15,19 @@ interface Room {
 }
 
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
-const agentRooms = ['channel', 'commands', 'enroll', 'fabric', 'fabric/simulated', 'local', 'observe', 'recovery', 'scripts', 'state'];
+const agentRooms = [
+  'channel',
+  'commands',
+  'enroll',
+  'fabric',
+  'fabric/qemu',
+  'fabric/simulated',
+  'local',
+  'observe',
+  'recovery',
+  'scripts',
+  'state',
+];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
 
 const agentCore: Room = { may: ['provider-agent/fabric', ...everyShared], ports: ['provider-agent/scripts', 'provider-agent/state'] };
@@ -32,6 +44,7 @@ export const rooms: Readonly<Record<string, Room>> = {
 
   'provider-agent': { may: [...agentRooms.map((room) => `provider-agent/${room}`), 'certs', ...everyShared] },
   'provider-agent/fabric': { may: everyShared },
+  'provider-agent/fabric/qemu': { may: ['provider-agent/fabric', ...everyShared] },
   'provider-agent/fabric/simulated': { may: ['provider-agent/fabric', ...everyShared] },
   'provider-agent/scripts': { may: everyShared },
   'provider-agent/state': { may: everyShared },
