@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { sendIncrement } from '../../provider-agent/fabric/qemu/increment.ts';
 import { Layers } from '../../provider-agent/fabric/qemu/layers.ts';
 import { ReplicaDisks } from '../../provider-agent/fabric/qemu/replica-disks.ts';
-import { pause } from '../../shared/ports.ts';
 import { systemClock as clock } from '../../shared/system-ports.ts';
 import { readGuestDisk, whyNoQemu } from '../support/qemu-guest.ts';
 import { cycle, disks, makeQemuPair, type QemuPair, type QemuSide, sendRest } from '../support/qemu-pair.ts';
@@ -20,13 +19,12 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     ({ reading, slough } = pair);
   });
   afterEach(() => pair.close());
-  const run = (ms: number) => pause(clock, ms);
   const pointsAt = ({ replica }: QemuSide) => (replica?.points ?? []).map((point) => readGuestDisk(replica?.fileAt(point, 'd0') ?? ''));
   const diskOf = async ({ layers }: QemuSide) => readGuestDisk(layers.fileOf('d0', (await layers.of('d0')).at(-1) ?? 0));
 
   it('every point holds what was written before it, and production goes on', async () => {
     for (let cycles = 0; cycles < 4; cycles++) {
-      await run(400);
+      await reading.records(6);
       await cycle(reading, slough);
     }
     const points = pointsAt(slough);
@@ -41,10 +39,10 @@ describe('a machine is replicated by QEMU', { skip }, () => {
 
   it('the machine is killed: the disk goes on from its layers, and the next increment carries the rest', async () => {
     await cycle(reading, slough);
-    await run(300);
+    await reading.records(5);
     await reading.kill();
     await reading.start();
-    await run(600);
+    await reading.records(10);
     await cycle(reading, slough);
     const [first, last] = pointsAt(slough);
     assert.deepEqual([last?.missing, last?.starts], [[], 2]);
@@ -52,10 +50,10 @@ describe('a machine is replicated by QEMU', { skip }, () => {
   });
 
   it('the other end dies before an increment is sealed: the guest does not feel it, and the next one carries both', async () => {
-    await run(300);
+    await reading.records(5);
     await cycle(reading, slough);
     let died = 0;
-    await run(300);
+    await reading.records(5);
     const dying = cycle(reading, slough, async (exports) => {
       for (const one of exports.values()) await one.kill();
       died++;
@@ -63,7 +61,7 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     await assert.rejects(dying, { code: 'ERR_FABRIC_FAILED' });
     assert.equal(died, 1);
     assert.equal((await slough.reopenReplica()).points.length, 1, 'what was not sealed is no point');
-    await run(300);
+    await reading.records(5);
     await cycle(reading, slough);
     const last = pointsAt(slough).at(-1);
     assert.deepEqual([last?.missing, last?.starts], [[], 1]);
@@ -71,13 +69,13 @@ describe('a machine is replicated by QEMU', { skip }, () => {
 
   it('old points are merged, and those that are left hold what they held', async () => {
     for (let cycles = 0; cycles < 4; cycles++) {
-      await run(250);
+      await reading.records(4);
       await cycle(reading, slough);
     }
     const before = pointsAt(slough);
     await slough.replica?.prune(2);
     assert.deepEqual(pointsAt(slough), before.slice(-2));
-    await run(250);
+    await reading.records(4);
     await cycle(reading, slough);
     await slough.reopenReplica();
     const after = pointsAt(slough);
@@ -98,16 +96,16 @@ describe('a machine is replicated by QEMU', { skip }, () => {
   });
 
   it('a failover that was planned loses nothing, and nor does the way back; what goes over the line is what changed', async () => {
-    await run(300);
+    await reading.records(5);
     await cycle(reading, slough);
-    await run(300);
+    await reading.records(5);
     await reading.stop();
     const source = await diskOf(reading);
     const point = await sendRest(reading, slough);
     slough.layers = (await slough.replica?.failOver(point)) ?? slough.layers;
     assert.equal((await diskOf(slough)).last, source.last);
     await slough.start();
-    await run(500);
+    await slough.records(8);
     await slough.replica?.commit();
 
     slough.replica = null;
@@ -115,23 +113,23 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     reading.layers = new Layers(reading.folder, ['d0']);
     await cycle(slough, reading);
     assert.equal(reading.replica.points.length, 2, 'the former primary takes increments, and no full copy');
-    await run(300);
+    await slough.records(5);
     await slough.stop();
     const there = await diskOf(slough);
     const back = await sendRest(slough, reading);
     reading.layers = await reading.replica.failOver(back);
     assert.equal((await diskOf(reading)).last, there.last);
     await reading.start();
-    await run(400);
+    await reading.records(6);
     await reading.stop();
     const end = await diskOf(reading);
     assert.deepEqual([end.missing, end.starts], [[], 3]);
   });
 
   it('the site of the primary is killed: what had not left it is dropped when it is back, and it takes increments', async () => {
-    await run(300);
+    await reading.records(5);
     const point = await cycle(reading, slough);
-    await run(400);
+    await reading.records(6);
     await reading.kill();
     const lost = await diskOf(reading);
     slough.layers = (await slough.replica?.failOver(point)) ?? slough.layers;
@@ -139,7 +137,7 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     assert.deepEqual(found.missing, []);
     assert.ok(found.last < lost.last, 'what was written after the point is not there');
     await slough.start();
-    await run(500);
+    await slough.records(8);
     await slough.replica?.commit();
 
     slough.replica = null;
@@ -151,7 +149,7 @@ describe('a machine is replicated by QEMU', { skip }, () => {
 
   it('a failover to an older point is taken back, and another point is taken', async () => {
     for (let cycles = 0; cycles < 3; cycles++) {
-      await run(300);
+      await reading.records(5);
       await cycle(reading, slough);
     }
     const { replica } = slough;
@@ -160,7 +158,7 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     const [first, , last] = pointsAt(slough);
     slough.layers = await replica.failOver(oldest);
     await slough.start();
-    await run(300);
+    await slough.records(5);
     await slough.stop();
     assert.ok((await diskOf(slough)).last > (first?.last ?? 0));
     await replica.takeBack();

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { subjectOf, writeCredentials } from '../../provider-agent/fabric/qemu/credentials.ts';
 import { type ExportAddress, sendIncrement } from '../../provider-agent/fabric/qemu/increment.ts';
 import { Layers } from '../../provider-agent/fabric/qemu/layers.ts';
@@ -18,10 +19,13 @@ import { systemClock as clock, systemRandom as random } from '../../shared/syste
 import { type GuestSettings, writeGuestDisk } from './qemu-guest.ts';
 import { makeVaultCertificates } from './replication-certificates.ts';
 import { uuidOf } from './simulated-sites.ts';
+import { until } from './until.ts';
 
 const certificates = makeVaultCertificates();
 const DISK_BYTES = 16 * 1024 * 1024;
 export const disks = [{ name: 'd0', sizeBytes: DISK_BYTES }];
+
+const BlockStatistics = z.array(z.looseObject({ stats: z.looseObject({ wr_operations: z.int() }) }));
 
 type Hurt = (exports: ReadonlyMap<string, NbdExport>) => Promise<void>;
 
@@ -57,6 +61,18 @@ export class QemuSide {
     const definition = { accelerator: 'tcg', memoryMib: 4, bus: 'ide', address: '203.0.113.10/24', more: [] } as const;
     this.machine = await Machine.start(this.folder, this.layers, definition, clock);
     return this.machine;
+  }
+
+  /** Resolves when the guest has written so many records more, each of which is two writes to its disk. */
+  async records(count: number): Promise<void> {
+    const { machine } = this;
+    if (machine === null) throw new Error('nothing runs there');
+    const writes = async () => {
+      const [device] = BlockStatistics.parse(await machine.qmp.run('query-blockstats'));
+      return device?.stats.wr_operations ?? 0;
+    };
+    const enough = (await writes()) + 2 * count;
+    await until('the guest writes', async () => (await writes()) >= enough, 60_000);
   }
 
   /** As if the host lost its power. */

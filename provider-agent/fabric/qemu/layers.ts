@@ -72,19 +72,20 @@ export class Layers {
     for (const disk of this.disks) await this.#create(disk, below, layer);
   }
 
-  /** Of a VM that does not run: what the layers up to that one hold goes into the base, and they are gone. */
+  /** Of a VM that does not run: what the layers up to that one hold goes into the base, one by one, and they are gone. Repeating it after a crash is right. */
   async mergeAtRest(upTo: number): Promise<void> {
     for (const disk of this.disks) {
       const layers = await this.of(disk);
-      const merged = layers.filter((layer) => layer <= upTo);
-      const top = merged.at(-1);
-      if (top === undefined) continue;
-      // Repeating it after a crash writes the same again: nothing below the top is dropped before its data is in the base.
-      await runProgram('qemu-img', ['commit', '-q', '-d', '-b', this.fileOf(disk, 0), this.fileOf(disk, top)]);
-      await syncFile(this.fileOf(disk, 0));
-      const next = layers.find((layer) => layer > upTo);
-      if (next !== undefined) await runProgram('qemu-img', ['rebase', '-q', '-u', '-F', 'qcow2', '-b', BASE, this.fileOf(disk, next)]);
-      await this.forget(disk, merged);
+      for (const [index, layer] of layers.entries()) {
+        if (layer > upTo) break;
+        const next = layers[index + 1];
+        // A merge while it ran may have been cut off, and what it names as below it be gone.
+        await this.#standOnBase(disk, layer);
+        await runProgram('qemu-img', ['commit', '-q', '-d', this.fileOf(disk, layer)]);
+        await syncFile(this.fileOf(disk, 0));
+        if (next !== undefined) await this.#standOnBase(disk, next);
+        await this.forget(disk, [layer]);
+      }
     }
   }
 
@@ -101,6 +102,10 @@ export class Layers {
       const backing = below === undefined ? null : nodeOf(disk, below);
       return layerNodes(disk, layer, this.fileOf(disk, layer), backing, isWritten && index === chain.length - 1);
     });
+  }
+
+  async #standOnBase(disk: string, layer: number): Promise<void> {
+    await runProgram('qemu-img', ['rebase', '-q', '-u', '-F', 'qcow2', '-b', BASE, this.fileOf(disk, layer)]);
   }
 
   async #create(disk: string, below: number, layer: number): Promise<void> {
