@@ -10,7 +10,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 const root = path.resolve(import.meta.dirname, '..');
-const pattern = 'test/{house,unit,contract,scenario,simulation,fault}/**/*.test.ts';
+const pattern = 'test/{house,unit,contract,scenario,simulation,fault,qemu}/**/*.test.ts';
 /** For one test; the longest kill real processes dozens of times. */
 const testLimitMs = 300_000;
 

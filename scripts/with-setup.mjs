@@ -22,11 +22,12 @@ const oxlint = ['node_modules/oxlint/bin/oxlint'];
  * @type {Record<string, { about: string, built?: boolean, atHome?: boolean, steps?: string[][], tasks?: string[] }>}
  */
 const tasks = {
-  test: { about: 'every suite that needs nothing but Node; file names choose some', steps: [['scripts/test.mjs']] },
+  test: { about: 'every suite that this machine can run; file names choose some', steps: [['scripts/test.mjs']] },
   'test:powershell': {
     about: 'the suites that run PowerShell, or check it (needs the .NET SDK)',
     steps: [['scripts/test.mjs', 'test/unit/powershell', 'test/scenario/site-scripts']],
   },
+  'test:qemu': { about: 'real machines with real disks (needs QEMU)', atHome: true, steps: [['scripts/test.mjs', 'test/qemu']] },
   demo: {
     about: 'two sites, a failover and its report on this machine (--once: then end)',
     built: true,

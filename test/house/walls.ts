@@ -15,7 +15,20 @@ interface Room {
 }
 
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
-const agentRooms = ['channel', 'commands', 'enroll', 'fabric', 'fabric/simulated', 'local', 'observe', 'recovery', 'scripts', 'state'];
+const agentRooms = [
+  'channel',
+  'commands',
+  'enroll',
+  'fabric',
+  'fabric/peer',
+  'fabric/qemu',
+  'fabric/simulated',
+  'local',
+  'observe',
+  'recovery',
+  'scripts',
+  'state',
+];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
 
 const agentCore: Room = { may: ['provider-agent/fabric', ...everyShared], ports: ['provider-agent/scripts', 'provider-agent/state'] };
@@ -32,7 +45,9 @@ export const rooms: Readonly<Record<string, Room>> = {
 
   'provider-agent': { may: [...agentRooms.map((room) => `provider-agent/${room}`), 'certs', ...everyShared] },
   'provider-agent/fabric': { may: everyShared },
-  'provider-agent/fabric/simulated': { may: ['provider-agent/fabric', ...everyShared] },
+  'provider-agent/fabric/peer': { may: ['provider-agent/fabric', ...everyShared] },
+  'provider-agent/fabric/qemu': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
+  'provider-agent/fabric/simulated': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
   'provider-agent/scripts': { may: everyShared },
   'provider-agent/state': { may: everyShared },
   'provider-agent/commands': agentCore,

@@ -14,7 +14,7 @@ import {
   waitsForAPerson,
 } from './operation-faults.ts';
 import type { FaultCase } from './operation-runs.ts';
-import type { ScenarioName } from './planted-bugs.ts';
+import type { ScenarioName } from './planted-bug.ts';
 import { digest } from './test-scripts.ts';
 import { World, type WorldOptions } from './world.ts';
 import { siteIdOf } from './world-core.ts';

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TlsTransport } from '../../provider-agent/fabric/peer/tls-transport.ts';
 import { keptPoints } from '../../provider-agent/fabric/simulated/recovery-points.ts';
+import { ReplicationAnswer, ReplicationRequest } from '../../provider-agent/fabric/simulated/replication-frames.ts';
 import { replicationTransitions } from '../../provider-agent/fabric/simulated/replication-states.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
-import { TlsReplicationTransport } from '../../provider-agent/fabric/simulated/tls-transport.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { SiteId } from '../../shared/ids.ts';
@@ -144,7 +145,7 @@ test('over TLS a site takes replicas from its authorised peer only, and a primar
   assert.ok(address);
 
   const ask = async (from: typeof vault, as: SiteId, meant: SiteId, pairing = pairingId) => {
-    const transport = new TlsReplicationTransport(systemClock);
+    const transport = new TlsTransport(systemClock, { request: ReplicationRequest, answer: ReplicationAnswer });
     const certificates = await (await from.siteIssuer(as))([{ host: `host-of-${as}`, dnsNames: ['host.example'] }]);
     transport.usePreparations([{ ...base, pairingId: pairing, certificates, rootPem: vault.rootPem }]);
     const vm = { vmId: uuidOf('vm'), name: 'vm', cores: 1, memoryBytes: 1, disks: [], adapters: [], changeBytesPerSecond: 0 } as never;

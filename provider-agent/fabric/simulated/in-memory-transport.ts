@@ -1,11 +1,12 @@
 /** Sites in one process, without sockets: the same frames as over TLS, written and read as text, answered on the next microtask. */
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { SiteId } from '../../../shared/ids.ts';
-import { AnswerFrame, parseFrame, RequestFrame } from './replication-frames.ts';
-import type { ReceiveReplication, ReplicationTransport } from './replication-transport.ts';
+import { parseFrame } from '../peer/frames.ts';
+import { AnswerFrame, RequestFrame } from './replication-frames.ts';
+import type { ReplicationTransport } from './replication-transport.ts';
 
 export class InMemoryReplicationNetwork {
-  readonly #listening = new Map<string, { siteId: SiteId; receive: ReceiveReplication }>();
+  readonly #listening = new Map<string, { siteId: SiteId; receive: Parameters<ReplicationTransport['listen']>[1] }>();
 
   /** The end of one site. Certificates are not opened here: the site is whom it joined as. */
   join(siteId: SiteId): ReplicationTransport {
@@ -30,9 +31,8 @@ export class InMemoryReplicationNetwork {
         if (other.siteId !== peer.siteId || !pairings.has(peer.pairingId))
           throw new FarshoreError('ERR_NOT_PREPARED', `${peer.address} is not the site it should be`);
         const frame = parseFrame(RequestFrame, sent);
-        const answered = JSON.stringify({ id: 0, answer: other.receive({ siteId, pairingId: frame.pairingId }, frame.request) });
-        await Promise.resolve();
-        return parseFrame(AnswerFrame, answered).answer;
+        const answer = await other.receive({ siteId, pairingId: frame.pairingId }, frame.request);
+        return parseFrame(AnswerFrame, JSON.stringify({ id: 0, answer })).answer;
       },
     };
   }

@@ -4,11 +4,10 @@
  */
 import { z } from 'zod';
 import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import { ERROR_CODES, FarshoreError } from '../../../shared/errors.ts';
-import { CloudId, NetworkId, PairingId, VmId } from '../../../shared/ids.ts';
+import { ERROR_CODES } from '../../../shared/errors.ts';
+import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { answerFrame, requestFrame } from '../peer/frames.ts';
 
-/** Bytes of one frame. */
-export const MAX_FRAME_BYTES = 1024 * 1024;
 export const MAX_POINTS_PER_FRAME = 500;
 
 const Count = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -79,19 +78,6 @@ export const ReplicationAnswer = z.discriminatedUnion('type', [
 ]);
 export type ReplicationAnswer = z.infer<typeof ReplicationAnswer>;
 
-/** A request on the wire carries a number that its answer repeats. */
-export const RequestFrame = z.strictObject({ id: z.int().min(0), pairingId: PairingId, request: ReplicationRequest });
-export const AnswerFrame = z.strictObject({ id: z.int().min(0), answer: ReplicationAnswer });
-
-export function parseFrame<S extends z.ZodType>(schema: S, text: string): z.infer<S> {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch (thrown) {
-    throw new FarshoreError('ERR_MESSAGE_INVALID', 'a replication frame is no JSON', { cause: thrown });
-  }
-  const parsed = schema.safeParse(raw);
-  if (!parsed.success)
-    throw new FarshoreError('ERR_MESSAGE_INVALID', 'a replication frame does not fit its schema', { cause: parsed.error });
-  return parsed.data;
-}
+/** As they go over the line, also where there is none. */
+export const RequestFrame = requestFrame(ReplicationRequest);
+export const AnswerFrame = answerFrame(ReplicationAnswer);

@@ -20,6 +20,7 @@ import type {
   TestCopyView,
   VmView,
 } from '../fabric.ts';
+import { TlsTransport } from '../peer/tls-transport.ts';
 import { openDatabase, type SqliteDatabase } from './database.ts';
 import { drillNetworks, makeDrillNetworkWork, networkExposure, removeDrillNetworkWork } from './drill-networks.ts';
 import { connectTestCopyWork, startTestFailoverWork, startTestVmWork, stopTestFailoverWork, testCopyView } from './drill-operations.ts';
@@ -29,6 +30,7 @@ import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
 import type { SimulatedPoint } from './recovery-points.ts';
 import { cloudNotFound } from './refusals.ts';
 import { type ListenAt, ReplicationDoor } from './replication-door.ts';
+import { ReplicationAnswer, ReplicationRequest } from './replication-frames.ts';
 import {
   configureReplicaWork,
   enableReplicationWork,
@@ -43,7 +45,6 @@ import { becomeReplicaWork, resynchronizeWork, reverseReplicationWork } from './
 import type { SiteDefinition, VmDefinition } from './site-definition.ts';
 import type { PowerChange, TaskEntry } from './task-log.ts';
 import { TaskRunner } from './task-runner.ts';
-import { TlsReplicationTransport } from './tls-transport.ts';
 import { deleteVmWork, startVmWork, stopVmWork, writeEpochWork } from './vm-operations.ts';
 import { type Adapter, type VmRecord, viewOf, writtenBytesAt } from './vm-record.ts';
 import { World } from './world.ts';
@@ -79,7 +80,7 @@ export class SimulatedSite implements Fabric {
 
   private constructor({ definition, databaseFile, clock, random, replicationListen, transport: given }: SimulatedSiteOptions) {
     this.#database = openDatabase(databaseFile);
-    const transport = given ?? new TlsReplicationTransport(clock);
+    const transport = given ?? new TlsTransport(clock, { request: ReplicationRequest, answer: ReplicationAnswer });
     let isReady = false;
     this.#world = new World(this.#database, definition, clock, random, () => {
       if (isReady) this.#settleFaults();

@@ -6,14 +6,15 @@
 import { constants } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import type { z } from 'zod';
 import { type ErrorCode, FarshoreError } from '../../../shared/errors.ts';
 import { PairingId } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import type { HostsPreparation } from '../fabric.ts';
 import { readFrames, writeFrame } from './frame-stream.ts';
-import { AnswerFrame, parseFrame, type ReplicationAnswer, type ReplicationRequest, RequestFrame } from './replication-frames.ts';
-import { openIdentity, provenSite } from './replication-identity.ts';
-import type { ReceiveReplication, ReplicationPeer, ReplicationTransport } from './replication-transport.ts';
+import { answerFrame, parseFrame, requestFrame } from './frames.ts';
+import { openIdentity, provenSite } from './host-identity.ts';
+import type { Peer, PeerTransport, ReceiveFromPeer } from './peer-transport.ts';
 
 const CONNECT_MS = 5_000;
 const ANSWER_MS = 15_000;
@@ -21,25 +22,26 @@ const MAX_CONNECTIONS = 256;
 const MAX_WAITING = 10_000;
 const NAME_SUFFIX = '.pairing.farshore.internal';
 
-interface Connection {
+interface Connection<Answer> {
   readonly socket: TLSSocket;
-  readonly waiting: Map<
-    number,
-    { resolve: (answer: ReplicationAnswer) => void; reject: (reason: unknown) => void; cancelTimer: () => void }
-  >;
+  readonly waiting: Map<number, { resolve: (answer: Answer) => void; reject: (reason: unknown) => void; cancelTimer: () => void }>;
   nextId: number;
 }
 
-export class TlsReplicationTransport implements ReplicationTransport {
+export class TlsTransport<Request, Answer> implements PeerTransport<Request, Answer> {
   readonly #clock: Clock;
+  readonly #requestFrame;
+  readonly #answerFrame;
   #identities = new Map<PairingId, SecureContext>();
   #server: Server | null = null;
   readonly #incoming = new Set<TLSSocket>();
-  readonly #outgoing = new Map<string, Promise<Connection>>();
+  readonly #outgoing = new Map<string, Promise<Connection<Answer>>>();
   readonly #sockets = new Set<TLSSocket>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, schemas: { readonly request: z.ZodType<Request>; readonly answer: z.ZodType<Answer> }) {
     this.#clock = clock;
+    this.#requestFrame = requestFrame(schemas.request);
+    this.#answerFrame = answerFrame(schemas.answer);
   }
 
   usePreparations(preparations: readonly HostsPreparation[]): void {
@@ -50,7 +52,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
     for (const socket of [...this.#incoming, ...this.#sockets]) socket.destroy();
   }
 
-  async listen(at: { host: string; port: number }, receive: ReceiveReplication): Promise<string> {
+  async listen(at: { host: string; port: number }, receive: ReceiveFromPeer<Request, Answer>): Promise<string> {
     if (this.#server !== null) return addressOf(this.#server, at.host);
     const server = createServer({
       requestCert: true,
@@ -85,7 +87,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
     if (server !== null) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
-  async request(peer: ReplicationPeer, request: ReplicationRequest): Promise<ReplicationAnswer> {
+  async request(peer: Peer, request: Request): Promise<Answer> {
     const connection = await this.#connectionTo(peer);
     if (connection.waiting.size >= MAX_WAITING)
       throw new FarshoreError('ERR_PEER_UNREACHABLE', 'too many replication requests wait for an answer');
@@ -104,7 +106,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
     return pairingId.success ? this.#identities.get(pairingId.data) : undefined;
   }
 
-  #serve(socket: TLSSocket, receive: ReceiveReplication): void {
+  #serve(socket: TLSSocket, receive: ReceiveFromPeer<Request, Answer>): void {
     this.#incoming.add(socket);
     socket.on('close', () => this.#incoming.delete(socket));
     socket.on('error', () => socket.destroy());
@@ -113,14 +115,17 @@ export class TlsReplicationTransport implements ReplicationTransport {
     const siteId = provenSite(socket.getPeerX509Certificate());
     if (siteId === null || !pairingId.success || !socket.authorized) return void socket.destroy();
     readFrames(socket, (text) => {
-      const frame = parseFrame(RequestFrame, text);
+      const frame = parseFrame(this.#requestFrame, text);
       if (frame.pairingId !== pairingId.data)
         throw new FarshoreError('ERR_MESSAGE_INVALID', 'the frame is for another pairing than its connection');
-      writeFrame(socket, JSON.stringify({ id: frame.id, answer: receive({ siteId, pairingId: pairingId.data }, frame.request) }));
+      Promise.resolve(receive({ siteId, pairingId: pairingId.data }, frame.request)).then(
+        (answer) => void (socket.destroyed || writeFrame(socket, JSON.stringify({ id: frame.id, answer }))),
+        (error: unknown) => socket.destroy(error instanceof Error ? error : new Error(String(error))),
+      );
     });
   }
 
-  #connectionTo(peer: ReplicationPeer): Promise<Connection> {
+  #connectionTo(peer: Peer): Promise<Connection<Answer>> {
     const key = `${peer.pairingId} ${peer.siteId} ${peer.address}`;
     const open = this.#outgoing.get(key);
     if (open !== undefined) return open;
@@ -129,7 +134,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
     return opening;
   }
 
-  #connect(peer: ReplicationPeer, onClosed: () => void): Promise<Connection> {
+  #connect(peer: Peer, onClosed: () => void): Promise<Connection<Answer>> {
     return new Promise((resolve, reject) => {
       const fail = (code: ErrorCode, message: string, cause?: unknown) => {
         onClosed();
@@ -149,7 +154,7 @@ export class TlsReplicationTransport implements ReplicationTransport {
         checkServerIdentity: () => undefined,
       });
       this.#sockets.add(socket);
-      const connection: Connection = { socket, waiting: new Map(), nextId: 0 };
+      const connection: Connection<Answer> = { socket, waiting: new Map(), nextId: 0 };
       const cancelTimer = this.#clock.after(CONNECT_MS, () => socket.destroy(new Error(`no handshake within ${CONNECT_MS} ms`)));
       let failure: Error | undefined;
       let isConnected = false;
@@ -174,15 +179,14 @@ export class TlsReplicationTransport implements ReplicationTransport {
         if (provenSite(socket.getPeerX509Certificate()) !== peer.siteId) {
           return void socket.destroy(Object.assign(new Error('the certificate is not that of the site'), { code: 'ERR_TLS_WRONG_SITE' }));
         }
-        readFrames(socket, (text) => settle(connection, text));
+        readFrames(socket, (text) => settle(connection, parseFrame(this.#answerFrame, text)));
         resolve(connection);
       });
     });
   }
 }
 
-function settle(connection: Connection, text: string): void {
-  const { id, answer } = parseFrame(AnswerFrame, text);
+function settle<Answer>(connection: Connection<Answer>, { id, answer }: { id: number; answer: Answer }): void {
   const waiting = connection.waiting.get(id);
   connection.waiting.delete(id);
   waiting?.cancelTimer();

@@ -7,17 +7,17 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { siteIdOfHost } from '../../../shared/certificate-names.ts';
 import type { SiteId } from '../../../shared/ids.ts';
 import type { HostsPreparation } from '../fabric.ts';
-import { accessDenied } from './refusals.ts';
+import { FabricError } from '../fabric-error.ts';
 
 /** The simulated hosts of a cloud send and receive as one, with the certificate of the first. */
 export function openIdentity({ certificates, rootPem, pairingId }: HostsPreparation): SecureContext {
   const [first] = certificates;
-  if (first === undefined) throw accessDenied('prepareHosts', `No certificate came for the hosts of the pairing ${pairingId}.`);
+  if (first === undefined) throw refused(`No certificate came for the hosts of the pairing ${pairingId}.`);
   try {
     for (const { pfx, passphrase } of certificates.slice(1)) createSecureContext({ pfx: Buffer.from(pfx), passphrase });
     return createSecureContext({ pfx: Buffer.from(first.pfx), passphrase: first.passphrase, ca: rootPem, minVersion: 'TLSv1.3' });
   } catch (cause) {
-    throw accessDenied('prepareHosts', `A certificate for the hosts of the pairing ${pairingId} cannot be opened.`, cause);
+    throw refused(`A certificate for the hosts of the pairing ${pairingId} cannot be opened.`, cause);
   }
 }
 
@@ -28,4 +28,8 @@ export function openIdentity({ certificates, rootPem, pairingId }: HostsPreparat
 export function provenSite(certificate: X509Certificate | undefined): SiteId | null {
   if (certificate === undefined) return null;
   return siteIdOfHost(certificate.subjectAltName, /^CN=([^\n]*)$/.exec(certificate.issuer)?.[1]);
+}
+
+function refused(message: string, cause?: unknown): FabricError {
+  return new FabricError('ERR_NOT_PREPARED', 'AccessDenied', 'SetReplicationServerCommand', message, { cause });
 }

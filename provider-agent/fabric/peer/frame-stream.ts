@@ -1,6 +1,6 @@
 /** Frames on a byte stream: four bytes of length, then that much UTF-8. A frame past the limit ends the stream. */
 import type { Duplex } from 'node:stream';
-import { MAX_FRAME_BYTES } from './replication-frames.ts';
+import { MAX_FRAME_BYTES } from './frames.ts';
 
 const HEADER_BYTES = 4;
 
