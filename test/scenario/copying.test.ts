@@ -47,7 +47,7 @@ test('the recovery site dies under the first copy: giving it up takes the protec
   await world.clock.advance(LONG_MS);
   assert.equal(await stateOf(world, job), 'inProgress');
   await assert.rejects(world.giveUp(job, 'reading'), { code: 'ERR_OPERATION_NOT_ALLOWED' }, 'its agent is there');
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'failed');
   assert.deepEqual(await failuresOf(world, job), ['ERR_SITE_GIVEN_UP']);
@@ -62,7 +62,7 @@ test('or it is cancelled: what the dead site would have to undo is given up, and
   await world.clock.advance(LONG_MS);
   await world.cancel(job);
   await world.until('the primary is clean', async () => (await viewOf(world, 'reading', 'vm-1')) === 'running none/disabled');
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'cancelled');
   assert.deepEqual(await promises(world), []);
@@ -73,7 +73,7 @@ test('the primary site dies under the first copy and is given up: protecting ane
   const { world, job } = await seeding();
   world.goesDark('reading');
   await world.clock.advance(1_000);
-  await world.giveUp(job, 'reading');
+  await world.givesUp(job, 'reading');
   await world.settles(job);
   assert.equal(await viewOf(world, 'slough', 'vm-1'), 'none');
   world.returns('reading');
@@ -95,7 +95,7 @@ test('the former primary dies while what differs is sent to it: the wait is canc
   const end = await forced(world);
   await world.until('the VM is clean where it runs', async () => (await viewOf(world, 'slough', 'vm-1')) === 'running none/disabled');
   assert.deepEqual(await promises(world), []);
-  await world.giveUp(end, 'reading');
+  await world.givesUp(end, 'reading');
   await world.settles(end);
   assert.equal(await stateOf(world, end), 'parked', 'what is left at the dead site');
   await world.finishes();
@@ -103,7 +103,7 @@ test('the former primary dies while what differs is sent to it: the wait is canc
 
 test('or it is given up first: the job then waits for a person, whose cancel ends it', async () => {
   const { world, job } = await reversing();
-  await world.giveUp(job, 'reading');
+  await world.givesUp(job, 'reading');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'parked');
   await world.cancel(job);

@@ -113,7 +113,7 @@ test('a side that never comes back is given up and the step skipped: the pairing
   await world.clock.advance(15_000);
   const job = await forced(world);
   await world.clock.advance(60_000);
-  await world.giveUp(job, 'slough');
+  await world.givesUp(job, 'slough');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'parked');
   await world.decide(job, 'release/recovery', 'skip');
