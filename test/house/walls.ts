@@ -15,7 +15,7 @@ interface Room {
 }
 
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
-const agentRooms = ['channel', 'commands', 'enroll', 'fabric', 'fabric/simulated', 'local', 'observe', 'recovery', 'scripts', 'state'];
+const agentRooms = ['channel', 'commands', 'enroll', 'fabric', 'fabric/hyperv', 'fabric/simulated', 'local', 'observe', 'process', 'recovery', 'scripts', 'state'];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
 
 const agentCore: Room = { may: ['provider-agent/fabric', ...everyShared], ports: ['provider-agent/scripts', 'provider-agent/state'] };
@@ -33,7 +33,9 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent': { may: [...agentRooms.map((room) => `provider-agent/${room}`), 'certs', ...everyShared] },
   'provider-agent/fabric': { may: everyShared },
   'provider-agent/fabric/simulated': { may: ['provider-agent/fabric', ...everyShared] },
-  'provider-agent/scripts': { may: everyShared },
+  'provider-agent/fabric/hyperv': { may: ['provider-agent/fabric', 'provider-agent/process', 'certs', ...everyShared] },
+  'provider-agent/process': { may: everyShared },
+  'provider-agent/scripts': { may: ['provider-agent/process', ...everyShared] },
   'provider-agent/state': { may: everyShared },
   'provider-agent/commands': agentCore,
   'provider-agent/observe': agentCore,
