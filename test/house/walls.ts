@@ -15,7 +15,20 @@ interface Room {
 }
 
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
-const agentRooms = ['channel', 'commands', 'enroll', 'fabric', 'fabric/hyperv', 'fabric/simulated', 'local', 'observe', 'process', 'recovery', 'scripts', 'state'];
+const agentRooms = [
+  'channel',
+  'commands',
+  'enroll',
+  'fabric',
+  'fabric/hyperv',
+  'fabric/simulated',
+  'local',
+  'observe',
+  'process',
+  'recovery',
+  'scripts',
+  'state',
+];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
 
 const agentCore: Room = { may: ['provider-agent/fabric', ...everyShared], ports: ['provider-agent/scripts', 'provider-agent/state'] };
