@@ -25,7 +25,7 @@ const tasks = {
   test: { about: 'every suite that this machine can run; file names choose some', steps: [['scripts/test.mjs']] },
   'test:powershell': {
     about: 'the suites that run PowerShell, or check it (needs the .NET SDK)',
-    steps: [['scripts/test.mjs', 'test/unit/powershell', 'test/scenario/site-scripts']],
+    steps: [['scripts/test.mjs', 'test/unit/powershell', 'test/scenario/site-scripts', 'hyperv']],
   },
   'test:qemu': { about: 'real machines with real disks (needs QEMU)', atHome: true, steps: [['scripts/test.mjs', 'test/qemu']] },
   demo: {

@@ -1,0 +1,121 @@
+/**
+ * The Hyper-V fabric over the real module in the real PowerShell, with an emulated Hyper-V behind the cmdlets. Processes are started once
+ * and asked by one test after the other: what stands behind them is changed.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HyperVConfig } from '../../../provider-agent/fabric/hyperv/hyperv-config.ts';
+import { HyperVFabric } from '../../../provider-agent/fabric/hyperv/hyperv-fabric.ts';
+import { hostArguments } from '../../../provider-agent/fabric/hyperv/open-hyperv.ts';
+import { PowerShellHost } from '../../../provider-agent/fabric/hyperv/powershell-host.ts';
+import type { Preparation, Preparations } from '../../../provider-agent/fabric/hyperv/preparations.ts';
+import { systemClock, systemRandom } from '../../../shared/system-ports.ts';
+import { startModelServer } from '../powershell/model-server.ts';
+import type { PowerShell } from '../powershell/powershell.ts';
+import type { EmulatedHyperV } from './emulated-hyperv.ts';
+import { EmulatedHosts, type EmulatedSite } from './hosts.ts';
+
+/** There is no other computer to go to: what would run there runs here. */
+const prelude = `function global:Invoke-Command {
+  param([string[]]$ComputerName, [scriptblock]$ScriptBlock, [object[]]$ArgumentList)
+  & $ScriptBlock @ArgumentList
+}
+`;
+
+export interface EmulatedPowerShell {
+  readonly host: PowerShellHost;
+  /** As `powershell` of an agent's configuration, with the environment for it; null where this system has no such thing. */
+  readonly program: string | null;
+  readonly environment: NodeJS.ProcessEnv;
+  /** What answers the cmdlets from now on. */
+  use(hyperV: EmulatedHyperV): void;
+  close(): Promise<void>;
+}
+
+export interface EmulatedOptions {
+  /** Whose habits with JSON it has. */
+  readonly edition?: 'Desktop' | 'Core';
+  /** In place of ours. */
+  readonly module?: string;
+}
+
+export async function startEmulatedPowerShell(
+  powerShell: PowerShell,
+  { edition = 'Desktop', module = hostArguments()[3] ?? '' }: EmulatedOptions = {},
+): Promise<EmulatedPowerShell> {
+  let current: EmulatedHyperV | null = null;
+  const model = await startModelServer((call) => {
+    if (current === null) throw new Error('no Hyper-V is emulated yet');
+    return current.answer(call);
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
+  const environment = { ...process.env, ...powerShell.environment({ model, edition }) };
+  const command = [...powerShell.program, '-File', writeHostScript(folder, module)] as const;
+  const [file, ...args] = command;
+  const host = new PowerShellHost({
+    program: { file, args, environment },
+    limits: { startMs: 60_000, answerBytes: 16 * 1024 * 1024, noiseBytes: 1024 * 1024 },
+    atOnce: 2,
+    clock: systemClock,
+    random: systemRandom,
+  });
+  return {
+    host,
+    program: process.platform === 'win32' ? null : writeProgram(folder, command),
+    environment,
+    use: (hyperV) => {
+      current = hyperV;
+    },
+    close: async () => {
+      host.close();
+      await model.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The host script with what stands in for other computers before it. */
+function writeHostScript(folder: string, module: string): string {
+  const [, script = ''] = hostArguments();
+  const file = join(folder, 'host.ps1');
+  writeFileSync(file, `${prelude}. '${script}' -ModulePath '${module}'\n`);
+  return file;
+}
+
+/** A program that runs the emulated host whatever arguments an agent gives to its PowerShell. */
+function writeProgram(folder: string, command: readonly string[]): string {
+  const file = join(folder, 'powershell');
+  writeFileSync(file, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o700 });
+  return file;
+}
+
+/** The agent's configuration for an emulated site; `senders` are the sites whose hosts may send to it. */
+export function configOf(
+  { definition }: EmulatedSite,
+  senders: readonly EmulatedSite[],
+  networks: HyperVConfig['networks'] = [],
+): HyperVConfig {
+  const hostsOf = (cloud: { readonly hosts: readonly string[] }) => cloud.hosts.map((host) => EmulatedHosts.fullName(definition, host));
+  return HyperVConfig.parse({
+    kind: 'hyperv',
+    name: definition.name,
+    networks,
+    clouds: definition.clouds.map((cloud) => ({ id: cloud.id, name: cloud.name, hosts: hostsOf(cloud), replicaStorage: 'D:\\Replicas' })),
+    senders: senders.map((sender) => ({ site: sender.siteId, hosts: [`*.${sender.definition.name}.example`] })),
+  });
+}
+
+export function fabricOf(config: HyperVConfig, host: PowerShellHost, callLimitMs = 60_000): HyperVFabric {
+  return new HyperVFabric({ config, host, preparations: keptInMemory(), instanceId: systemRandom.uuid(), callLimitMs });
+}
+
+function keptInMemory(): Preparations {
+  let kept: readonly Preparation[] = [];
+  return {
+    all: () => kept,
+    replace: async (preparations) => {
+      kept = preparations;
+    },
+  };
+}
