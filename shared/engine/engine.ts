@@ -102,7 +102,9 @@ export class Engine<Work> {
 
   /** Nothing new starts; what has not passed its pivot is undone. What only looks is not waited for. */
   async cancel(by: string, reason: string): Promise<void> {
-    const looks = [...this.state.views()].flatMap((view) => this.#endOfLook(view, by, reason));
+    const goesOn = this.state.goesOn();
+    const isNeeded = ({ scope }: StepView<Work>) => goesOn.has(scope) && !scope.isPastPivot;
+    const looks = [...this.state.views()].flatMap((view) => (isNeeded(view) ? [] : this.#endOfLook(view, by, reason)));
     await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }, ...looks]);
   }
 

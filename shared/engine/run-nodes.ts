@@ -4,6 +4,12 @@ import type { StepId } from '../ids.ts';
 import type { StepError } from './facts.ts';
 import { isGate, type Step } from './graph.ts';
 
+/** A person's word that an executor will not answer. */
+export interface GivenUp {
+  readonly by: string;
+  readonly reason: string;
+}
+
 /** `blocked`: it never starts, because its scope failed before it could. */
 export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
 
@@ -101,6 +107,11 @@ export function runningOn<Work>(scopes: Iterable<Scope<Work>>, nodes: ReadonlyMa
 /** It does something that is not beside the point: a job of which only the rest was done has failed. */
 export function isOfTheMatter(scope: Scope<unknown>): boolean {
   return scope.nodes.some(({ step }) => !isGate(step) && step.aside === undefined);
+}
+
+/** Before its pivot a scope is unwound; past it, it waits for a person. */
+export function fallen({ isPastPivot }: Scope<unknown>): 'stuck' | 'unwinding' {
+  return isPastPivot ? 'stuck' : 'unwinding';
 }
 
 /** It has work left that it may still do. */

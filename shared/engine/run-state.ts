@@ -8,6 +8,8 @@ import type { Fact, JobEnd, JobState, StepError } from './facts.ts';
 import { type Graph, isGate, type Step } from './graph.ts';
 import { NextSteps } from './next-steps.ts';
 import {
+  fallen,
+  type GivenUp,
   hasWork,
   isAsked,
   isOfTheMatter,
@@ -20,12 +22,6 @@ import {
   type StepStatus,
   type StepView,
 } from './run-nodes.ts';
-
-/** A person's word that an executor will not answer. */
-export interface GivenUp {
-  readonly by: string;
-  readonly reason: string;
-}
 
 export class RunState<Work> {
   readonly #nodes = new Map<StepId, Node<Work>>();
@@ -99,6 +95,11 @@ export class RunState<Work> {
     if (!node) return false;
     if (node.status === 'failed') return node.scope.status === 'stuck' && !isPassedOver(node);
     return isAsked(node) || (node.status === 'undoFailed' && node.scope.status === 'undoStuck');
+  }
+
+  /** Scopes that run to their end although the others fall. */
+  goesOn(): ReadonlySet<StepView<Work>['scope']> {
+    return runningOn(this.#scopes.values(), this.#nodes);
   }
 
   /** Who decided that the executor will not answer, and why; undefined while it is waited for. */
@@ -250,7 +251,7 @@ export class RunState<Work> {
 
   /** What is past its pivot runs to its end, and gates keep the order among that. */
   #failAll(): void {
-    const goesOn = runningOn(this.#scopes.values(), this.#nodes);
+    const goesOn = this.goesOn();
     this.#together = false;
     for (const scope of this.#scopes.values()) {
       if (mayFall(scope) && !goesOn.has(scope)) this.#failScope(scope, 'unwinding');
@@ -392,9 +393,4 @@ export class RunState<Work> {
       queue.push(...node.followers, ...node.neededBy);
     }
   }
-}
-
-/** Before its pivot a scope is unwound; past it, it waits for a person. */
-function fallen({ isPastPivot }: Scope<unknown>): 'stuck' | 'unwinding' {
-  return isPastPivot ? 'stuck' : 'unwinding';
 }
