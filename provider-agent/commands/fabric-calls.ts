@@ -5,7 +5,7 @@
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Clock } from '../../shared/ports.ts';
 import type { Act, Fabric } from '../fabric/fabric.ts';
-import { Slots } from './lanes.ts';
+import { Slots } from '../../shared/lanes.ts';
 import type { Lifeline } from './lifeline.ts';
 
 export interface FabricCallPorts {

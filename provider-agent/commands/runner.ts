@@ -27,7 +27,7 @@ import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
 import { hostsHandlers } from './hosts.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes } from '../../shared/lanes.ts';
 import type { NetworkLooks } from './network-looks.ts';
 import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';

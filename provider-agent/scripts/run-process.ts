@@ -6,9 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Clock } from '../../shared/ports.ts';
+import { endTree } from '../process/end-tree.ts';
 import type { Interpreter } from './script-name.ts';
 
 export interface ProcessOrder extends Interpreter {
@@ -27,11 +27,10 @@ const DEAD_WITHIN_MS = 10_000;
 
 /** Exit code, or null when it was ended at the limit. Throws ERR_SCRIPT_FAILED when it could not be started. */
 export async function runProcess(order: ProcessOrder, clock: Clock): Promise<number | null> {
-  const isWindows = process.platform === 'win32';
   const child = spawn(order.file, [...order.args], {
     cwd: order.folder,
     env: order.environment,
-    detached: !isWindows,
+    detached: process.platform !== 'win32',
     windowsHide: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -40,7 +39,7 @@ export async function runProcess(order: ProcessOrder, clock: Clock): Promise<num
   child.stdin.on('error', () => {});
   child.stdin.end(order.input);
   try {
-    return await endOf(child, order.limitMs, clock, () => endTree(child, isWindows));
+    return await endOf(child, order.limitMs, clock, () => endTree(child));
   } catch (cause) {
     throw new FarshoreError('ERR_SCRIPT_FAILED', `${order.file} could not be started`, { cause });
   } finally {
@@ -90,18 +89,4 @@ function keepOutput(child: ChildProcess, file: string): void {
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
   child.once('close', () => kept.end());
-}
-
-function endTree({ pid }: ChildProcess, isWindows: boolean): void {
-  if (pid === undefined) return;
-  if (isWindows) {
-    const taskkill = join(process.env.SystemRoot ?? 'C:\\Windows', 'System32', 'taskkill.exe');
-    spawn(taskkill, ['/PID', String(pid), '/T', '/F'], { windowsHide: true, stdio: 'ignore' }).on('error', () => {});
-    return;
-  }
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself this moment.
-  }
 }

@@ -1,6 +1,6 @@
 /** Which names a script may have, and by what it is run: a name is never a path, and its ending alone decides. */
-import { join } from 'node:path';
 import { FarshoreError } from '../../shared/errors.ts';
+import { powerShell } from '../process/powershell.ts';
 
 /** Names that Windows takes for devices, whatever their ending. */
 const device = /^(con|prn|aux|nul|com\d|lpt\d)\./i;
@@ -18,10 +18,4 @@ export function interpreterOf(name: string, path: string, platform: NodeJS.Platf
   if (name.endsWith('.ps1')) return { file: powerShell(platform, environment), args: ['-NoProfile', '-NonInteractive', '-File', path] };
   if (platform !== 'win32') return { file: '/bin/sh', args: [path] };
   throw new FarshoreError('ERR_SCRIPT_FAILED', `${name} cannot be run on Windows; scripts there end in .ps1`);
-}
-
-/** On Windows by its full path: whatever else is on the path of the service is not run. */
-export function powerShell(platform: NodeJS.Platform, environment: NodeJS.ProcessEnv): string {
-  if (platform !== 'win32') return 'pwsh';
-  return join(environment.SystemRoot ?? 'C:\\Windows', 'System32', 'WindowsPowerShell', 'v1.0', 'powershell.exe');
 }

@@ -9,7 +9,7 @@ import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { FarshoreError } from '../../shared/errors.ts';
-import { powerShell } from './script-name.ts';
+import { powerShell } from '../process/powershell.ts';
 import { strangersIn } from './windows-acl.ts';
 
 const OTHERS_WRITE = 0o022;

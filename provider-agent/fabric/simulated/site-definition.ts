@@ -7,7 +7,7 @@ import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import type { Distribution } from './distribution.ts';
 import type { Fault, Operation } from './fault.ts';
-import { nameUuid } from './name-uuid.ts';
+import { nameUuid } from '../name-uuid.ts';
 import { SiteFile } from './site-file.ts';
 
 export interface CloudDefinition {
