@@ -1,0 +1,146 @@
+/** What the module answers, checked, and what it means in the words of the port. */
+import { z } from 'zod';
+import { VmId } from '../../../shared/ids.ts';
+import type { PowerState, RecoveryPoint, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
+import type { HyperVCloud } from './hyperv-config.ts';
+
+const lowerFirst = (text: string) => `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+
+const states = [
+  'disabled',
+  'readyForInitialReplication',
+  'initialReplicationInProgress',
+  'waitingForInitialReplication',
+  'replicating',
+  'preparedForFailover',
+  'failedOverWaitingCompletion',
+  'failedOver',
+  'suspended',
+  'waitingForStartResynchronize',
+  'resynchronizing',
+] as const satisfies readonly ReplicationState[];
+
+/** States that the port does not know are an error for it: nothing may be begun in them. */
+const State = z.string().transform((text): ReplicationState => {
+  const name = lowerFirst(text);
+  return states.find((state) => state === name) ?? (name === 'resynchronizeSuspended' ? 'suspended' : 'error');
+});
+
+const modes: Readonly<Record<string, ReplicationMode>> = {
+  None: 'none',
+  Primary: 'primary',
+  Replica: 'replica',
+  ExtendedReplica: 'replica',
+  TestReplica: 'testReplica',
+};
+
+const Health = z.enum(['NotApplicable', 'Normal', 'Warning', 'Critical']).transform((text) => lowerFirst(text) as ReplicationHealth);
+
+const powers: Readonly<Record<string, PowerState>> = {
+  Running: 'running',
+  Off: 'off',
+  Starting: 'starting',
+  Resuming: 'starting',
+  Reset: 'starting',
+  ForceReboot: 'starting',
+  Stopping: 'stopping',
+  ForceShutdown: 'stopping',
+  Saving: 'stopping',
+  FastSaving: 'stopping',
+  Pausing: 'paused',
+  Paused: 'paused',
+  Saved: 'saved',
+  FastSaved: 'saved',
+  Hibernated: 'saved',
+};
+/** `OffCritical` and its like, and what nobody has named yet. */
+const Power = z.string().transform((text): PowerState => powers[text] ?? 'critical');
+
+const Moment = z.int().nullable();
+
+const Machine = z.object({
+  id: VmId,
+  name: z.string(),
+  host: z.string(),
+  power: Power,
+  mode: z.string().transform((text, context): ReplicationMode => {
+    const mode = modes[text];
+    if (mode === undefined) context.addIssue({ code: 'custom', message: `there is no replication mode ${text}` });
+    return mode ?? 'none';
+  }),
+  state: State,
+  health: Health,
+  /** The switch of each adapter; empty where it is not connected. */
+  switches: z.array(z.string()),
+  /** `key=value` */
+  notes: z.array(z.string()),
+  replication: z
+    .object({
+      copyFrequencySeconds: z.int(),
+      recoveryHistory: z.int(),
+      vssHours: z.int().nullable(),
+      compression: z.boolean(),
+      authentication: z.enum(['Certificate', 'Kerberos']),
+      lastReplicationAt: Moment,
+      failoverType: z.string(),
+    })
+    .nullable(),
+});
+export type Machine = z.infer<typeof Machine>;
+
+const Point = z.object({ id: z.string(), at: z.int(), kind: z.enum(['crashConsistent', 'applicationConsistent']) });
+const SwitchType = z.enum(['Private', 'Internal', 'External']);
+
+export const answers = {
+  /** Whatever a cmdlet let slip: a change is judged by the look after it. */
+  nothing: z.unknown(),
+  machine: Machine.nullable(),
+  inventory: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType })), vms: z.array(Machine) }),
+  points: z.object({ points: z.array(Point) }),
+  switches: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType, vms: z.int() })) }),
+  copy: z
+    .object({ id: VmId, name: z.string(), power: Power, switches: z.array(z.string()), recoveryPoint: Point })
+    .nullable(),
+  guest: z.boolean(),
+  addresses: z.object({ addresses: z.array(z.string()) }),
+};
+
+/** What Farshore wrote under that key into the notes of the VM. */
+export function noteOf({ notes }: Machine, key: string): string | null {
+  return notes.find((note) => note.startsWith(`${key}=`))?.slice(key.length + 1) ?? null;
+}
+
+export const connectedIn = (switches: readonly string[]): string[] => [...new Set(switches.filter((name) => name !== ''))];
+
+export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId: (name: string) => VmView['networkIds'][number]): VmView {
+  const { replication, mode, state, health } = machine;
+  return {
+    ref: { cloudId, vmId: machine.id },
+    name: machine.name,
+    power: machine.power,
+    networkIds: connectedIn(machine.switches).map(networkId),
+    replication: {
+      mode,
+      state,
+      health,
+      failoverType: failoverTypeOf(machine),
+      lastPointAt: replication?.lastReplicationAt ?? null,
+      settings: replication && {
+        copyFrequencySeconds: replication.copyFrequencySeconds,
+        additionalRecoveryPoints: replication.recoveryHistory,
+        applicationConsistentHours: replication.vssHours,
+        compression: replication.compression,
+        authentication: replication.authentication === 'Certificate' ? 'certificate' : 'kerberos',
+      },
+    },
+    epoch: Number(noteOf(machine, `epoch/${cloudId}`) ?? 0),
+  };
+}
+
+/** One of which Hyper-V does not say that it was planned was not: roles must not be swapped then. */
+function failoverTypeOf({ mode, state, replication }: Machine): VmView['replication']['failoverType'] {
+  if (mode !== 'replica' || (state !== 'failedOver' && state !== 'failedOverWaitingCompletion')) return 'none';
+  return replication?.failoverType === 'Planned' ? 'planned' : 'unplanned';
+}
+
+export const newestFirst = (points: readonly RecoveryPoint[]): RecoveryPoint[] => points.toSorted((a, b) => b.at - a.at);

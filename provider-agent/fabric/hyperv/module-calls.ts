@@ -1,0 +1,114 @@
+/**
+ * Calls of the module: the closed list of its functions with the form of each answer, the hosts that a VM may stand on, and the
+ * lanes that a call runs in.
+ */
+import type { z } from 'zod';
+import type { CloudId, VmRef } from '../../../shared/ids.ts';
+import { FabricError } from '../fabric-error.ts';
+import { answers } from './hyperv-answers.ts';
+import type { HyperVCloud } from './hyperv-config.ts';
+import type { PowerShellHost } from './powershell-host.ts';
+
+const functions = {
+  'Get-FarshoreInventory': answers.inventory,
+  'Get-FarshoreVM': answers.machine,
+  'Get-FarshoreRecoveryPoint': answers.points,
+  'Get-FarshoreSwitch': answers.switches,
+  'Get-FarshoreTestCopy': answers.copy,
+  'Get-FarshoreAddress': answers.addresses,
+  'Test-FarshoreGuest': answers.guest,
+  'Initialize-FarshoreHost': answers.nothing,
+  'Clear-FarshoreHost': answers.nothing,
+  'Enable-FarshoreReplication': answers.nothing,
+  'Start-FarshoreInitialReplication': answers.nothing,
+  'Set-FarshoreReplicaNetwork': answers.nothing,
+  'Set-FarshoreReplicationPolicy': answers.nothing,
+  'Remove-FarshoreReplication': answers.nothing,
+  'Remove-FarshoreVM': answers.nothing,
+  'Initialize-FarshoreFailover': answers.nothing,
+  'Start-FarshoreFailover': answers.nothing,
+  'Stop-FarshoreFailover': answers.nothing,
+  'Complete-FarshoreFailover': answers.nothing,
+  'Set-FarshoreAsReplica': answers.nothing,
+  'Switch-FarshoreReplication': answers.nothing,
+  'Sync-FarshoreReplication': answers.nothing,
+  'Start-FarshoreTestFailover': answers.nothing,
+  'Connect-FarshoreTestCopy': answers.nothing,
+  'Start-FarshoreTestVM': answers.nothing,
+  'Stop-FarshoreTestFailover': answers.nothing,
+  'Stop-FarshoreVM': answers.nothing,
+  'Start-FarshoreVM': answers.nothing,
+  'Set-FarshoreEpoch': answers.nothing,
+} as const;
+export type ModuleFunction = keyof typeof functions;
+type AnswerOf<F extends ModuleFunction> = z.infer<(typeof functions)[F]>;
+
+export const moduleFunctions = Object.keys(functions) as ModuleFunction[];
+
+export interface CallLimits {
+  readonly limitMs: number;
+  readonly perHost: number;
+  readonly perCluster: number;
+}
+
+export class ModuleCalls {
+  readonly #host: PowerShellHost;
+  readonly #clouds: readonly HyperVCloud[];
+  readonly #limits: CallLimits;
+  /** Where a VM stood last: it is looked for there first. */
+  readonly #lastHost = new Map<string, string>();
+
+  constructor(host: PowerShellHost, clouds: readonly HyperVCloud[], limits: CallLimits) {
+    this.#host = host;
+    this.#clouds = clouds;
+    this.#limits = limits;
+  }
+
+  /** Throws ERR_CLOUD_NOT_FOUND. */
+  cloud(id: CloudId): HyperVCloud {
+    const cloud = this.#clouds.find((each) => each.id === id);
+    if (cloud === undefined) throw new FabricError('ERR_CLOUD_NOT_FOUND', 'ObjectNotFound', 'GetVM', `agent.yaml names no cloud ${id}`);
+    return cloud;
+  }
+
+  noteHost({ cloudId, vmId }: VmRef, host: string): void {
+    this.#lastHost.set(`${cloudId}/${vmId}`, host);
+  }
+
+  /** About a VM of the cloud: on whichever of its hosts it stands. */
+  ofVm<F extends ModuleFunction>(name: F, ref: VmRef, given: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal): Promise<AnswerOf<F>> {
+    const cloud = this.cloud(ref.cloudId);
+    const last = this.#lastHost.get(`${ref.cloudId}/${ref.vmId}`);
+    const hosts = last === undefined ? cloud.hosts : [last, ...cloud.hosts.filter((host) => host !== last)];
+    return this.#call(name, cloud, hosts[0] ?? '', { HostName: hosts, VMId: ref.vmId, ...given }, signal);
+  }
+
+  ofHost<F extends ModuleFunction>(
+    name: F,
+    cloud: HyperVCloud,
+    host: string,
+    given: Readonly<Record<string, unknown>> = {},
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<F>> {
+    return this.#call(name, cloud, host, { HostName: host, ...given }, signal);
+  }
+
+  async #call<F extends ModuleFunction>(
+    name: F,
+    { cluster }: HyperVCloud,
+    host: string,
+    given: Readonly<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): Promise<AnswerOf<F>> {
+    const { limitMs, perHost, perCluster } = this.#limits;
+    const lanes = [
+      { key: `host ${host}`, atOnce: perHost },
+      ...(cluster === null ? [] : [{ key: `cluster ${cluster}`, atOnce: perCluster }]),
+    ];
+    const value = await this.#host.call({ function: name, arguments: given, limitMs, lanes, signal });
+    const read = functions[name].safeParse(value);
+    if (!read.success)
+      throw new FabricError('ERR_FABRIC_FAILED', 'OperationFailed', name, `${name} answered in a form that is not known: ${read.error.message}`);
+    return read.data as AnswerOf<F>;
+  }
+}
