@@ -8,11 +8,14 @@ import { z } from 'zod';
 import { decodeText } from '../shared/decode-text.ts';
 import { readDocument } from '../shared/document.ts';
 import { FarshoreError } from '../shared/errors.ts';
+import { HyperVConfig } from './fabric/hyperv/hyperv-config.ts';
 
 const ConfigFile = z.strictObject({
   fabric: z.discriminatedUnion('kind', [
     /** A site that lives in a database beside this file, described by a site file. */
     z.strictObject({ kind: z.literal('simulated'), site: z.string().min(1) }),
+    /** Plain Hyper-V hosts, driven by PowerShell. */
+    HyperVConfig,
   ]),
   /** `http://[user:password@]host:port`, 'none' for a direct way; left out: as the environment says. */
   proxy: z.union([z.literal('none'), z.url({ protocol: /^https?$/ })]).optional(),
@@ -42,6 +45,8 @@ export function agentPaths(dataDir: string) {
     config: join(folder, 'agent.yaml'),
     journal: join(folder, 'agent.db'),
     site: join(folder, 'site.db'),
+    /** Which pairings the hosts of a Hyper-V site are prepared for. */
+    preparations: join(folder, 'hyperv-preparations.json'),
     egress: join(folder, 'egress'),
     /** What scripts said, and copies of those that run. */
     scripts: join(folder, 'scripts-work'),

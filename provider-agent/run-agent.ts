@@ -20,6 +20,7 @@ import { parseProxy } from './enroll/proxy.ts';
 import { Renewal } from './enroll/renewal.ts';
 import { SiteAuthority } from './enroll/site-authority.ts';
 import type { Fabric } from './fabric/fabric.ts';
+import type { HyperVConfig } from './fabric/hyperv/hyperv-config.ts';
 import { writeStatus } from './local/status-file.ts';
 import { ScriptFolder } from './scripts/script-folder.ts';
 import { lockDataFolder } from './state/data-lock.ts';
@@ -179,12 +180,26 @@ async function openLog(config: AgentConfig, { paths }: Surroundings): Promise<Lo
   return pino({ level }, pino.destination({ dest, mkdir: true, sync: true }));
 }
 
-async function openFabric({ fabric }: AgentConfig, { paths, clock, random }: Surroundings): Promise<Fabric> {
+function openFabric(config: AgentConfig, surroundings: Surroundings): Promise<Fabric> {
+  const { fabric } = config;
+  return fabric.kind === 'simulated' ? openSimulated(fabric.site, surroundings) : openHyperV(fabric, config, surroundings);
+}
+
+async function openSimulated(site: string, { paths, clock, random }: Surroundings): Promise<Fabric> {
   const { SimulatedSite } = await import('./fabric/simulated/simulated-site.ts');
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
-  const file = resolve(paths.folder, fabric.site);
+  const file = resolve(paths.folder, site);
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new FarshoreError('ERR_NOT_FOUND', `the site file that agent.yaml names cannot be read: ${file}`, { cause });
   });
   return SimulatedSite.open({ definition: readSiteFile(decodeText(bytes), file), databaseFile: paths.site, clock, random });
+}
+
+async function openHyperV(
+  config: HyperVConfig,
+  { fabricCallSeconds }: AgentConfig,
+  { paths, clock, random }: Surroundings,
+): Promise<Fabric> {
+  const { openHyperVFabric } = await import('./fabric/hyperv/open-hyperv.ts');
+  return openHyperVFabric({ config, preparationsFile: paths.preparations, callLimitMs: fabricCallSeconds * 1000, clock, random });
 }

@@ -3,9 +3,9 @@
  * agent. The limit is on calls, not on commands, so a command that waits for hours holds nobody up.
  */
 import { FarshoreError } from '../../shared/errors.ts';
+import { Slots } from '../../shared/lanes.ts';
 import type { Clock } from '../../shared/ports.ts';
 import type { Act, Fabric } from '../fabric/fabric.ts';
-import { Slots } from '../../shared/lanes.ts';
 import type { Lifeline } from './lifeline.ts';
 
 export interface FabricCallPorts {

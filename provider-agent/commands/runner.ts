@@ -13,6 +13,7 @@
 import { createHash } from 'node:crypto';
 import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, VaultId, VmRef } from '../../shared/ids.ts';
+import { Lanes } from '../../shared/lanes.ts';
 import { type Clock, type Log, pause, type Random } from '../../shared/ports.ts';
 import { type Command, commands, type Stage } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
@@ -27,7 +28,6 @@ import type { FabricCalls } from './fabric-calls.ts';
 import { failoverHandlers } from './failover.ts';
 import type { HandlerContext, Handlers, HostCertificates } from './handlers.ts';
 import { hostsHandlers } from './hosts.ts';
-import { Lanes } from '../../shared/lanes.ts';
 import type { NetworkLooks } from './network-looks.ts';
 import { plannedFailoverHandlers } from './planned-failover.ts';
 import { replicationHandlers } from './replication.ts';

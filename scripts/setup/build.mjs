@@ -3,11 +3,13 @@
  * must not run on.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Refusal } from './refusal.mjs';
 
 const sayAfterMs = 1_000;
+/** What programs read beside themselves and the compiler does not know. */
+const assets = ['provider-agent/fabric/hyperv/module'];
 
 /** Compiles every project that tsconfig.json refers to; the compiler's own words go to the terminal. */
 export async function build(root, node) {
@@ -16,6 +18,7 @@ export async function build(root, node) {
   const { code, output } = await tsc(root, node).finally(() => clearTimeout(saying));
   if (output) process.stderr.write(output);
   if (code !== 0) throw new Refusal('the build failed: see the errors above');
+  for (const folder of assets.filter((each) => existsSync(path.join(root, each)))) cpSync(path.join(root, folder), path.join(root, 'dist', folder), { recursive: true });
 }
 
 /** A room that leans on a broken one is left out: its errors would only be echoes. */

@@ -4,99 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type {
-  Act,
-  Fabric,
-  HostCertificate,
-  HostsPreparation,
-  ReplicaTarget,
-  ReplicationHost,
-  VmView,
-} from '../../provider-agent/fabric/fabric.ts';
-import { defaultPolicy, settingsOf } from '../../shared/domain/policy.ts';
-import { type CloudId, CommandId, JobId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
-
-export interface ContractSide {
-  readonly fabric: Fabric;
-  readonly siteId: SiteId;
-  readonly cloudId: CloudId;
-  readonly networkId: NetworkId;
-  issue(hosts: readonly ReplicationHost[]): Promise<readonly HostCertificate[]>;
-}
-
-export interface ContractPair {
-  /** Carries the VMs. */
-  readonly primary: ContractSide;
-  readonly recovery: ContractSide;
-  /** Two running VMs of the primary cloud, each with an adapter on the primary network. */
-  readonly vms: readonly [VmRef, VmRef];
-  /** A network of the recovery side that leads nowhere. */
-  readonly isolatedId: NetworkId;
-  readonly rootPem: string;
-  /** Waits until it is true, in the time of the pair, with a limit. */
-  until(condition: () => Promise<boolean>): Promise<void>;
-  close(): Promise<void>;
-}
-
-const policy = { ...defaultPolicy, copyFrequencySeconds: 30 as const };
-const pairingId = PairingId.parse('4c8d34c1-0a3e-4f0c-8c46-9ac2dfb4d6a0');
+import { settingsOf } from '../../shared/domain/policy.ts';
+import { JobId, type NetworkId, type VmRef } from '../../shared/ids.ts';
+import { type ContractPair, pairingId, policy, walkOf } from './contract-walk.ts';
+import { describeReversalContract } from './fabric-contract-reversal.ts';
 
 export function describeFabricContract(name: string, makePair: () => Promise<ContractPair>): void {
   describe(`the fabric port, ${name}`, () => {
     let pair: ContractPair;
-    let acts = 0;
-    const act = (): Act => ({ commandId: CommandId.parse(`job/step/${++acts}`), epoch: 1 });
-    const atRecovery = (ref: VmRef): VmRef => ({ cloudId: pair.recovery.cloudId, vmId: ref.vmId });
-    const viewOf = async (side: ContractSide, ref: VmRef): Promise<VmView> => {
-      const view = await side.fabric.findVm(ref);
-      assert.ok(view, 'the VM is there');
-      return view;
-    };
+    const { act, atRecovery, viewOf, prepare, enable, replicate, unchangedBy } = walkOf(() => pair);
 
     beforeEach(async () => {
       pair = await makePair();
     });
     afterEach(() => pair.close());
-
-    async function preparationOf(side: ContractSide, other: ContractSide): Promise<HostsPreparation> {
-      const certificates = await side.issue(await side.fabric.replicationHosts(side.cloudId));
-      return {
-        pairingId,
-        cloudId: side.cloudId,
-        authentication: 'certificate',
-        port: null,
-        certificates,
-        rootPem: pair.rootPem,
-        peer: { siteId: other.siteId, cloudId: other.cloudId },
-      };
-    }
-
-    async function prepare(): Promise<ReplicaTarget> {
-      const { primary, recovery } = pair;
-      await primary.fabric.prepareHosts(await preparationOf(primary, recovery), act());
-      const { address } = await recovery.fabric.prepareHosts(await preparationOf(recovery, primary), act());
-      assert.ok(address, 'the recovery side says where it receives replicas');
-      return { siteId: recovery.siteId, cloudId: recovery.cloudId, address };
-    }
-
-    async function enable(ref: VmRef): Promise<VmRef> {
-      await pair.primary.fabric.enableReplication(ref, await prepare(), policy, act());
-      return atRecovery(ref);
-    }
-
-    async function replicate(ref: VmRef): Promise<VmRef> {
-      const replica = await enable(ref);
-      await pair.recovery.fabric.configureReplica(replica, [{ from: pair.primary.networkId, to: pair.recovery.networkId }], act());
-      await pair.primary.fabric.startInitialReplication(ref, act());
-      await pair.until(async () => (await viewOf(pair.primary, ref)).replication.state === 'replicating');
-      return replica;
-    }
-
-    async function unchangedBy(side: ContractSide, ref: VmRef, call: () => Promise<unknown>, code: string): Promise<void> {
-      const before = await side.fabric.findVm(ref);
-      await assert.rejects(call, { code });
-      assert.deepEqual(await side.fabric.findVm(ref), before, 'a refused call changes nothing');
-    }
 
     it('reads everything first and then only what changed', async () => {
       const first = await pair.primary.fabric.readInventory(null);
@@ -393,4 +314,5 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       await assert.rejects(fabric.deleteVm(replica, act()), { code: 'ERR_VM_NOT_FOUND' });
     });
   });
+  describeReversalContract(name, makePair);
 }

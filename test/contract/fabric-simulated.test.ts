@@ -12,7 +12,9 @@ import { SeededRandom } from '../support/seeded-random.ts';
 import { definition, generated, uuidOf } from '../support/simulated-sites.ts';
 import { until } from '../support/until.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
-import { type ContractPair, type ContractSide, describeFabricContract } from './fabric-contract.ts';
+import type { ContractPair, ContractSide } from './contract-walk.ts';
+import { describeFabricContract } from './fabric-contract.ts';
+import { describeOlderPointContract } from './fabric-contract-reversal.ts';
 
 const readingId = SiteId.parse(uuidOf('reading'));
 const sloughId = SiteId.parse(uuidOf('slough'));
@@ -87,7 +89,7 @@ describeFabricContract('simulated, two sites over TLS', () =>
   pairOf(systemClock, systemRandom, issueByVault, (condition) => until('the pair gets there', condition)),
 );
 
-describeFabricContract('simulated, two sites in memory', () => {
+const pairInMemory = () => {
   const clock = new VirtualClock();
   const network = new InMemoryReplicationNetwork();
   return pairOf(
@@ -97,7 +99,10 @@ describeFabricContract('simulated, two sites in memory', () => {
     (condition) => clock.advanceUntil(condition),
     (siteId) => network.join(siteId),
   );
-});
+};
+
+describeFabricContract('simulated, two sites in memory', pairInMemory);
+describeOlderPointContract('simulated, two sites in memory', pairInMemory);
 
 describeFabricContract('simulated, two clouds of one site over TLS', async () => {
   const made = definition('both', { Gold: generated('Gold', 2), Silver: '' });

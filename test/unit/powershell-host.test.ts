@@ -113,7 +113,9 @@ describe('the PowerShell host', () => {
     const hanging = host.call({ function: 'hang', arguments: {}, limitMs: 60_000, signal: given.signal });
     setTimeout(() => given.abort(), 50);
     await assert.rejects(hanging, { code: 'ERR_FABRIC_TIMEOUT' });
-    await assert.rejects(host.call({ function: 'answer', arguments: {}, limitMs: 60_000, signal: given.signal }), { code: 'ERR_FABRIC_TIMEOUT' });
+    await assert.rejects(host.call({ function: 'answer', arguments: {}, limitMs: 60_000, signal: given.signal }), {
+      code: 'ERR_FABRIC_TIMEOUT',
+    });
   });
 
   it('does not let a hanging call hold another up, and lets one lane have no more than its own', async () => {

@@ -29,7 +29,10 @@ export class HostPreparation {
     const { pairingId, cloudId, peer, port, rootPem } = preparation;
     const cloud = this.#calls.cloud(cloudId);
     if (preparation.authentication !== 'certificate')
-      throw refusal('InvalidParameter', 'hosts are prepared for certificates only so far: choose authentication "certificate" in the policy');
+      throw refusal(
+        'InvalidParameter',
+        'hosts are prepared for certificates only so far: choose authentication "certificate" in the policy',
+      );
     const senders = this.#senders.find(({ site }) => site === peer.siteId)?.hosts;
     if (senders === undefined)
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
@@ -73,7 +76,12 @@ export class HostPreparation {
       .all()
       .some((each) => each.cloudId === cloudId && each.peer.siteId === siteId && each.peer.cloudId === peerCloudId);
     if (!isPrepared)
-      throw new FabricError('ERR_NOT_PREPARED', 'AccessDenied', 'EnableVMReplication', `the hosts of the cloud are not prepared to send to ${siteId}`);
+      throw new FabricError(
+        'ERR_NOT_PREPARED',
+        'AccessDenied',
+        'EnableVMReplication',
+        `the hosts of the cloud are not prepared to send to ${siteId}`,
+      );
   }
 
   #others(pairingId: PairingId, cloudId: CloudId) {

@@ -98,9 +98,7 @@ export const answers = {
   inventory: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType })), vms: z.array(Machine) }),
   points: z.object({ points: z.array(Point) }),
   switches: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType, vms: z.int() })) }),
-  copy: z
-    .object({ id: VmId, name: z.string(), power: Power, switches: z.array(z.string()), recoveryPoint: Point })
-    .nullable(),
+  copy: z.object({ id: VmId, name: z.string(), power: Power, switches: z.array(z.string()), recoveryPoint: Point }).nullable(),
   guest: z.boolean(),
   addresses: z.object({ addresses: z.array(z.string()) }),
 };

@@ -2,9 +2,10 @@
  * The fabric port over plain Hyper-V hosts: each call is one function of the PowerShell module, which looks, acts and looks again. The
  * clouds are those of `agent.yaml`, networks are the switches by name, the epoch stands in the notes of the VM (ADR 0026).
  */
-import { FarshoreError } from '../../../shared/errors.ts';
+
 import { mappedNetwork } from '../../../shared/domain/network-map.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
+import { FarshoreError } from '../../../shared/errors.ts';
 import type { CloudId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type {
   Act,
@@ -73,7 +74,13 @@ export class HyperVFabric implements Fabric {
     const copy = await this.#calls.ofVm('Get-FarshoreTestCopy', replica);
     if (copy === null) return null;
     const { id, name, power, switches, recoveryPoint } = copy;
-    return { ref: { cloudId: replica.cloudId, vmId: id }, name, power, networkIds: connectedIn(switches).map(this.#networkId), recoveryPoint };
+    return {
+      ref: { cloudId: replica.cloudId, vmId: id },
+      name,
+      power,
+      networkIds: connectedIn(switches).map(this.#networkId),
+      recoveryPoint,
+    };
   }
 
   networkExposure(networkId: NetworkId): Promise<NetworkExposure | null> {

@@ -37,7 +37,7 @@ export class Inventory {
     const next = before + 1;
     const present = new Set(seen.map(({ view }) => keyOf(view.ref)));
     for (const one of seen) this.#put(keyOf(one.view.ref), one, next);
-    for (const [key, { value }] of [...this.#vms]) {
+    for (const [key, { value }] of this.#vms) {
       if (present.has(key)) continue;
       if (silent.has(value.host)) {
         this.#put(key, { ...value, view: silentView(value.view) }, next);

@@ -76,7 +76,12 @@ export class ModuleCalls {
   }
 
   /** About a VM of the cloud: on whichever of its hosts it stands. */
-  ofVm<F extends ModuleFunction>(name: F, ref: VmRef, given: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal): Promise<AnswerOf<F>> {
+  ofVm<F extends ModuleFunction>(
+    name: F,
+    ref: VmRef,
+    given: Readonly<Record<string, unknown>> = {},
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<F>> {
     const cloud = this.cloud(ref.cloudId);
     const last = this.#lastHost.get(`${ref.cloudId}/${ref.vmId}`);
     const hosts = last === undefined ? cloud.hosts : [last, ...cloud.hosts.filter((host) => host !== last)];
@@ -108,7 +113,12 @@ export class ModuleCalls {
     const value = await this.#host.call({ function: name, arguments: given, limitMs, lanes, signal });
     const read = functions[name].safeParse(value);
     if (!read.success)
-      throw new FabricError('ERR_FABRIC_FAILED', 'OperationFailed', name, `${name} answered in a form that is not known: ${read.error.message}`);
+      throw new FabricError(
+        'ERR_FABRIC_FAILED',
+        'OperationFailed',
+        name,
+        `${name} answered in a form that is not known: ${read.error.message}`,
+      );
     return read.data as AnswerOf<F>;
   }
 }

@@ -47,5 +47,10 @@ export function fabricErrorOf({ id, message }: ToldError, functionName: string):
   const ours = ERROR_CODES.find((code) => code === first);
   if (ours !== undefined) return new FabricError(ours, byCode[ours] ?? 'OperationFailed', functionName, message);
   const { errorId, code } = byErrorId[first] ?? { errorId: 'OperationFailed', code: 'ERR_FABRIC_FAILED' };
-  return new FabricError(code, errorId, rest.startsWith(CLASS_PREFIX) ? rest.slice(CLASS_PREFIX.length) : functionName, `${message} (${id})`);
+  return new FabricError(
+    code,
+    errorId,
+    rest.startsWith(CLASS_PREFIX) ? rest.slice(CLASS_PREFIX.length) : functionName,
+    `${message} (${id})`,
+  );
 }

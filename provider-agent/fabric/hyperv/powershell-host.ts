@@ -6,7 +6,7 @@
 import { Slots } from '../../../shared/lanes.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import { FabricError } from '../fabric-error.ts';
-import { type HostProgram, type ProcessLimits, PowerShellProcess } from './powershell-process.ts';
+import { type HostProgram, PowerShellProcess, type ProcessLimits } from './powershell-process.ts';
 
 export interface PowerShellHostOptions {
   readonly program: HostProgram;
@@ -59,7 +59,9 @@ export class PowerShellHost {
 
   async #ask({ function: name, arguments: given, limitMs, signal }: PowerShellCall): Promise<unknown> {
     if (this.#isClosed || signal?.aborted)
-      throw new FabricError('ERR_FABRIC_TIMEOUT', 'OperationTimeout', name, `${name} was given up before it was begun`, { cause: signal?.reason });
+      throw new FabricError('ERR_FABRIC_TIMEOUT', 'OperationTimeout', name, `${name} was given up before it was begun`, {
+        cause: signal?.reason,
+      });
     const one = this.#idle.find((each) => !each.isEnded) ?? this.#start();
     this.#drop(one);
     this.#busy.add(one);

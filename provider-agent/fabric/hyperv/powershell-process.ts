@@ -116,7 +116,8 @@ export class PowerShellProcess {
     child.stderr?.on('data', (chunk: Buffer) => this.#note(chunk.toString('utf8')));
     child.once('error', (cause) => this.#fail('ERR_FABRIC_FAILED', `PowerShell could not be started: ${cause.message}`));
     child.once('exit', (code, signal) => {
-      const fail = () => this.#fail('ERR_FABRIC_FAILED', `the PowerShell process ended by itself (${code ?? signal}) before it had answered`);
+      const fail = () =>
+        this.#fail('ERR_FABRIC_FAILED', `the PowerShell process ended by itself (${code ?? signal}) before it had answered`);
       // Its last answer may still be on the way; what it started may hold the pipe for ever.
       child.once('close', fail);
       this.#clock.after(LAST_WORDS_MS, fail);

@@ -276,6 +276,12 @@ export class SimulatedSite implements Fabric {
     return this.#runner.run(writeEpochWork(this.#world, ref, epoch), act);
   }
 
+  /** Whether a host of the site answers. */
+  isUp(host: string): boolean {
+    this.#settleFaults();
+    return this.#world.hosts.isUp(host);
+  }
+
   /** Somebody makes a VM at the site while it runs. */
   addVm(definition: VmDefinition): void {
     this.#world.addVm(definition);

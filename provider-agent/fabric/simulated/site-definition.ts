@@ -5,9 +5,9 @@ import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { nameUuid } from '../name-uuid.ts';
 import type { Distribution } from './distribution.ts';
 import type { Fault, Operation } from './fault.ts';
-import { nameUuid } from '../name-uuid.ts';
 import { SiteFile } from './site-file.ts';
 
 export interface CloudDefinition {

@@ -110,13 +110,13 @@ function Set-Note {
     #>
     param([object]$Found, [string]$Key, [string]$Value = '')
     $vm = (Get-Machine -HostName $Found.HostName -VMId $Found.VM.Id).VM
-    if ([string](Get-Note -VM $vm -Key $Key) -ceq $Value) { return }
+    if ("$(Get-Note -VM $vm -Key $Key)" -ceq $Value) { return }
     $start = "[farshore] $Key="
     $kept = @(@(([string]$vm.Notes) -split "`r?`n").Where({ $_ -ne '' -and -not $_.StartsWith($start, [System.StringComparison]::Ordinal) }))
     if ($Value -ne '') { $kept += "$start$Value" }
     Hyper-V\Set-VM -VM $vm -Notes ($kept -join "`r`n") -Confirm:$false
     $vm = (Get-Machine -HostName $Found.HostName -VMId $Found.VM.Id).VM
-    if ([string](Get-Note -VM $vm -Key $Key) -cne $Value) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "The notes of '$($vm.Name)' did not take '$Key'." -Target $vm.Name) }
+    if ("$(Get-Note -VM $vm -Key $Key)" -cne $Value) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "The notes of '$($vm.Name)' did not take '$Key'." -Target $vm.Name) }
 }
 
 function ConvertTo-NameList {

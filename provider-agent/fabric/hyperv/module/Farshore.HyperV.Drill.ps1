@@ -102,6 +102,7 @@ function Start-FarshoreTestFailover {
     Set-Note -Found $found -Key 'copyPoint' -Value $noted
     if ($null -eq $point.snapshot) { $made = Hyper-V\Start-VMFailover -VM $found.VM -AsTest -Passthru -Confirm:$false }
     else { $made = Hyper-V\Start-VMFailover -VMRecoverySnapshot $point.snapshot -AsTest -Passthru -Confirm:$false }
+    if ($null -eq $made) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "Start-VMFailover -AsTest ended without an error, and gave no copy of '$($found.VM.Name)'." -Target $found.VM.Name) }
     $copy = [pscustomobject]@{ VM = @($made)[0]; HostName = $found.HostName }
     Set-Note -Found $copy -Key 'copyOf' -Value ([string]$VMId)
     Set-Note -Found $copy -Key 'copyPoint' -Value $noted

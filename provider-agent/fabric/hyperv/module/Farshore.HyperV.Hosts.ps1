@@ -31,7 +31,7 @@ function Import-ReplicationCertificate {
         Enable-NetFirewallRule -DisplayName $Rule -ErrorAction Stop
         foreach ($certificate in @($imported)) { if ($certificate.HasPrivateKey) { return $certificate.Thumbprint } }
     }
-    [string](Invoke-Command -ComputerName $HostName -ScriptBlock $work -ArgumentList $Pfx, $Passphrase, $RootPem, $Rule)
+    "$(Invoke-Command -ComputerName $HostName -ScriptBlock $work -ArgumentList $Pfx, $Passphrase, $RootPem, $Rule)"
 }
 
 function Initialize-FarshoreHost {

@@ -95,13 +95,13 @@ function Get-PointOfReplica {
     #>
     param([object]$VM)
     if ([string]$VM.ReplicationMode -ne 'Replica' -or [string]$VM.ReplicationState -eq 'FailedOver') { return }
-    $newest = -1
+    [long]$newest = -1
     foreach ($each in @(Hyper-V\Get-VMSnapshot -VM $VM)) {
         if ([string]$each.SnapshotType -notin 'Replica', 'AppConsistentReplica', 'SyncedReplica') { continue }
         $kind = 'crashConsistent'
         if ([string]$each.SnapshotType -eq 'AppConsistentReplica') { $kind = 'applicationConsistent' }
         $at = ConvertTo-Moment -Time $each.CreationTime
-        $newest = [System.Math]::Max($newest, $at)
+        if ($at -gt $newest) { $newest = $at }
         [pscustomobject]@{ id = [string]$each.Id; at = $at; kind = $kind; snapshot = $each }
     }
     $last = ConvertTo-Moment -Time (Get-Replication -VM $VM).LastReplicationTime

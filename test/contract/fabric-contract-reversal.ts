@@ -1,0 +1,130 @@
+/** The contract of the fabric port, second part: another policy, replication that is turned round, older points. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { settingsOf } from '../../shared/domain/policy.ts';
+import type { VmRef } from '../../shared/ids.ts';
+import { type ContractPair, policy, walkOf } from './contract-walk.ts';
+
+export function describeReversalContract(name: string, makePair: () => Promise<ContractPair>): void {
+  describe(`the fabric port turned round, ${name}`, () => {
+    let pair: ContractPair;
+    const { act, viewOf, targets, replicate, later, unchangedBy } = walkOf(() => pair);
+
+    beforeEach(async () => {
+      pair = await makePair();
+    });
+    afterEach(() => pair.close());
+
+    const phaseOf = async (side: 'primary' | 'recovery', ref: VmRef) => {
+      const { mode, state } = (await viewOf(pair[side], ref)).replication;
+      return [mode, state];
+    };
+
+    async function failOverPlanned(ref: VmRef, replica: VmRef): Promise<void> {
+      await later();
+      await pair.primary.fabric.stopVm(ref, act());
+      await pair.primary.fabric.prepareFailover(ref, act());
+      await pair.recovery.fabric.startFailover(replica, null, act());
+      await pair.recovery.fabric.startVm(replica, act());
+    }
+
+    it('replicates by another policy at both ends, twice like once, and refuses it where nothing is sent', async () => {
+      const [ref, other] = pair.vms;
+      const replica = await replicate(ref);
+      const { fabric } = pair.primary;
+      const changed = {
+        ...policy,
+        copyFrequencySeconds: 900 as const,
+        additionalRecoveryPoints: 5,
+        applicationConsistentHours: 2,
+        compression: false,
+      };
+      for (let i = 0; i < 2; i++) await fabric.setReplicationPolicy(ref, changed, act());
+      assert.deepEqual((await viewOf(pair.primary, ref)).replication.settings, settingsOf(changed));
+      assert.deepEqual((await viewOf(pair.recovery, replica)).replication.settings, settingsOf(changed));
+      await fabric.setReplicationPolicy(ref, policy, act());
+      assert.deepEqual((await viewOf(pair.primary, ref)).replication.settings, settingsOf(policy), 'what was switched on is off again');
+      await unchangedBy(pair.primary, other, () => fabric.setReplicationPolicy(other, changed, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(
+        pair.recovery,
+        replica,
+        () => pair.recovery.fabric.setReplicationPolicy(replica, changed, act()),
+        'ERR_WRONG_STATE',
+      );
+    });
+
+    it('tells a planned failover from another', async () => {
+      const [ref, other] = pair.vms;
+      const [replica, otherReplica] = [await replicate(ref), await replicate(other)];
+      assert.equal((await viewOf(pair.recovery, replica)).replication.failoverType, 'none');
+      await failOverPlanned(ref, replica);
+      await pair.recovery.fabric.startFailover(otherReplica, null, act());
+      assert.equal((await viewOf(pair.recovery, replica)).replication.failoverType, 'planned');
+      assert.equal((await viewOf(pair.recovery, otherReplica)).replication.failoverType, 'unplanned');
+    });
+
+    it('swaps the roles after a planned failover, and takes it no more back', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const { back } = await targets();
+      const { fabric } = pair.recovery;
+      await unchangedBy(pair.recovery, replica, () => fabric.reverseReplication(replica, back, policy, act()), 'ERR_WRONG_STATE');
+      await failOverPlanned(ref, replica);
+      await fabric.reverseReplication(replica, back, policy, act());
+      assert.deepEqual(await phaseOf('recovery', replica), ['primary', 'replicating']);
+      assert.deepEqual(await phaseOf('primary', ref), ['replica', 'replicating']);
+      assert.equal((await viewOf(pair.recovery, replica)).power, 'running');
+      await unchangedBy(pair.recovery, replica, () => fabric.stopFailover(replica, act()), 'ERR_WRONG_STATE');
+    });
+
+    it('makes a former primary that is off the replica, sends what differs, and fails it back to where it stood', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const { back } = await targets();
+      const [primary, recovery] = [pair.primary.fabric, pair.recovery.fabric];
+      await recovery.startFailover(replica, null, act());
+      await recovery.startVm(replica, act());
+      await unchangedBy(pair.primary, ref, () => primary.becomeReplica(ref, act()), 'ERR_WRONG_STATE');
+      await primary.stopVm(ref, act());
+      await primary.becomeReplica(ref, act());
+      assert.deepEqual(await phaseOf('primary', ref), ['replica', 'waitingForInitialReplication']);
+      assert.deepEqual((await viewOf(pair.primary, ref)).networkIds, []);
+      await recovery.reverseReplication(replica, back, policy, act());
+      assert.deepEqual(await phaseOf('recovery', replica), ['primary', 'readyForInitialReplication']);
+      await primary.configureReplica(ref, [], act());
+      await recovery.startInitialReplication(replica, act());
+      await pair.until(async () => (await phaseOf('primary', ref))[1] === 'replicating');
+      await primary.startFailover(ref, null, act());
+      assert.deepEqual((await viewOf(pair.primary, ref)).networkIds, [pair.primary.networkId]);
+    });
+  });
+}
+
+/** For a pair in whose time a quarter of an hour can be waited for. */
+export function describeOlderPointContract(name: string, makePair: () => Promise<ContractPair>): void {
+  describe(`older points of the fabric port, ${name}`, () => {
+    let pair: ContractPair;
+    const { act, viewOf, replicate } = walkOf(() => pair);
+
+    beforeEach(async () => {
+      pair = await makePair();
+    });
+    afterEach(() => pair.close());
+
+    it('fails over to an older point that it keeps, and takes that back for another', async () => {
+      const [ref] = pair.vms;
+      const replica = await replicate(ref);
+      const { fabric } = pair.recovery;
+      await pair.primary.fabric.setReplicationPolicy(ref, { ...policy, copyFrequencySeconds: 900, additionalRecoveryPoints: 4 }, act());
+      await pair.until(async () => (await fabric.recoveryPoints(replica)).length > 1);
+      const points = await fabric.recoveryPoints(replica);
+      const older = points.at(-1);
+      assert.ok(older !== undefined && points.length > 1 && older.at < (points[0]?.at ?? 0));
+      await fabric.startFailover(replica, older.id, act());
+      assert.equal((await viewOf(pair.recovery, replica)).replication.state, 'failedOverWaitingCompletion');
+      await fabric.stopFailover(replica, act());
+      await fabric.startTestFailover(replica, older.id, act());
+      assert.deepEqual((await fabric.findTestCopy(replica))?.recoveryPoint, older);
+    });
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * An emulated Hyper-V: the stub cmdlets of the PowerShell engine hand their bound parameters to it, and it answers out of simulated
+ * sites (ADR 0027). It has no states of its own: section 3 of the facts is written once, in `provider-agent/fabric/simulated`.
+ */
+import { FabricError } from '../../../provider-agent/fabric/fabric-error.ts';
+import { CommandId } from '../../../shared/ids.ts';
+import type { CmdletAnswer, CmdletCall, CmdletError } from '../powershell/model-server.ts';
+import { changes, makers } from './changes.ts';
+import { EmulatedHosts, type EmulatedSite } from './hosts.ts';
+import { reads } from './reads.ts';
+import { ReplicaServers } from './replica-servers.ts';
+import { StubRefusal } from './stub-call.ts';
+
+/** Where the category is not told by a source it is ours. */
+const categories: Readonly<Record<string, string>> = {
+  InvalidOperation: 'InvalidOperation',
+  ObjectNotFound: 'ObjectNotFound',
+  AccessDenied: 'PermissionDenied',
+  InvalidParameter: 'InvalidArgument',
+  OperationTimeout: 'OperationTimeout',
+};
+
+/** What a cmdlet does the next time it is called, in place of what it should. */
+export type CmdletFault = 'lies' | 'failsBefore' | 'failsAfter' | 'hangs';
+
+export class EmulatedHyperV {
+  readonly hosts: EmulatedHosts;
+  /** Every call, in order. */
+  readonly calls: CmdletCall[] = [];
+  /** Cmdlets that did what was ordered. */
+  readonly fired: string[] = [];
+  readonly #faults = new Map<string, CmdletFault>();
+  readonly #servers: ReplicaServers;
+  #acts = 0;
+
+  constructor(sites: readonly EmulatedSite[]) {
+    this.hosts = new EmulatedHosts(sites);
+    this.#servers = new ReplicaServers(this.hosts);
+  }
+
+  order(cmdlet: string, fault: CmdletFault): void {
+    this.#faults.set(cmdlet, fault);
+  }
+
+  /** Calls of cmdlets that change something. */
+  get changes(): CmdletCall[] {
+    return this.calls.filter(({ cmdlet }) => reads[cmdlet] === undefined);
+  }
+
+  async answer(call: CmdletCall): Promise<CmdletAnswer> {
+    this.calls.push(call);
+    const fault = this.#faults.get(call.cmdlet);
+    this.#faults.delete(call.cmdlet);
+    if (fault === undefined) return this.#perform(call);
+    this.fired.push(call.cmdlet);
+    if (fault === 'lies') return {};
+    if (fault === 'hangs') return new Promise(() => {});
+    if (fault === 'failsAfter') await this.#perform(call);
+    return { error: { id: 'OperationFailed', category: 'NotSpecified', message: `${call.cmdlet} was ordered to fail.` } };
+  }
+
+  async #perform(call: CmdletCall): Promise<CmdletAnswer> {
+    try {
+      const read = reads[call.cmdlet];
+      if (read !== undefined) return await read(call, this.hosts);
+      const ports = {
+        hosts: this.hosts,
+        servers: this.#servers,
+        act: { commandId: CommandId.parse(`emulated/${++this.#acts}`), epoch: 1 },
+      };
+      const maker = makers[call.cmdlet];
+      if (maker !== undefined) return await maker(call, ports);
+      const change = changes[call.cmdlet];
+      if (change === undefined) throw new Error(`the emulated Hyper-V does not know ${call.cmdlet}`);
+      await change(call, ports);
+      return {};
+    } catch (thrown) {
+      return { error: recordOf(thrown) };
+    }
+  }
+}
+
+function recordOf(thrown: unknown): CmdletError {
+  if (thrown instanceof StubRefusal) return thrown.error;
+  if (!(thrown instanceof FabricError)) return { id: 'ModelFault', category: 'NotSpecified', message: String(thrown) };
+  const { errorId: id, message } = thrown;
+  return { id, category: categories[id] ?? 'NotSpecified', message, exception: 'VirtualizationOperationFailedException' };
+}

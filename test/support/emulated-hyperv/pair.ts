@@ -1,0 +1,64 @@
+/** Two sites of emulated Hyper-V hosts, each with its fabric, in virtual time. */
+import type { HyperVConfig } from '../../../provider-agent/fabric/hyperv/hyperv-config.ts';
+import { networkIdOf } from '../../../provider-agent/fabric/hyperv/hyperv-config.ts';
+import { InMemoryReplicationNetwork } from '../../../provider-agent/fabric/simulated/in-memory-transport.ts';
+import { SimulatedSite } from '../../../provider-agent/fabric/simulated/simulated-site.ts';
+import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
+import { SiteId } from '../../../shared/ids.ts';
+import type { ContractPair, ContractSide } from '../../contract/contract-walk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { definition, generated, uuidOf } from '../simulated-sites.ts';
+import { VirtualClock } from '../virtual-clock.ts';
+import { EmulatedHyperV } from './emulated-hyperv.ts';
+import type { EmulatedSite } from './hosts.ts';
+import { configOf, type EmulatedPowerShell, fabricOf } from './powershell-fabric.ts';
+
+export interface EmulatedPair extends ContractPair {
+  readonly hyperV: EmulatedHyperV;
+  readonly clock: VirtualClock;
+  readonly sites: { readonly primary: EmulatedSite; readonly recovery: EmulatedSite };
+}
+
+async function emulated(
+  name: string,
+  made: SiteDefinition,
+  clock: VirtualClock,
+  network: InMemoryReplicationNetwork,
+  seed: number,
+): Promise<EmulatedSite> {
+  const siteId = SiteId.parse(uuidOf(name));
+  const options = { definition: made, databaseFile: ':memory:', clock, random: new SeededRandom(seed), transport: network.join(siteId) };
+  return { siteId, definition: made, site: await SimulatedSite.open(options) };
+}
+
+export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<EmulatedPair> {
+  const clock = new VirtualClock();
+  const network = new InMemoryReplicationNetwork();
+  const reading = await emulated('reading', definition('reading', { Gold: generated('Gold', 2) }), clock, network, 1);
+  const slough = await emulated('slough', definition('slough', { Silver: '' }), clock, network, 2);
+  const hyperV = new EmulatedHyperV([reading, slough]);
+  powerShell.use(hyperV);
+  const sideOf = ({ siteId, definition: { clouds } }: EmulatedSite, config: HyperVConfig): ContractSide => ({
+    fabric: fabricOf(config, powerShell.host),
+    siteId,
+    cloudId: clouds[0]?.id as ContractSide['cloudId'],
+    networkId: networkIdOf(config.name, 'LAN'),
+    issue: async (hosts) => hosts.map(({ host }) => ({ host, pfx: new Uint8Array([1]), passphrase: 'unopened' })),
+  });
+  const vms = reading.definition.vms.map(({ cloudId, id }) => ({ cloudId, vmId: id }));
+  return {
+    hyperV,
+    clock,
+    sites: { primary: reading, recovery: slough },
+    primary: sideOf(reading, configOf(reading, [slough])),
+    recovery: sideOf(slough, configOf(slough, [reading])),
+    vms: vms as unknown as ContractPair['vms'],
+    isolatedId: networkIdOf(slough.definition.name, 'Bubble'),
+    rootPem: 'unopened',
+    until: (condition) => clock.advanceUntil(condition),
+    close: async () => {
+      await reading.site.close();
+      await slough.site.close();
+    },
+  };
+}
