@@ -18,7 +18,8 @@ export async function build(root, node) {
   const { code, output } = await tsc(root, node).finally(() => clearTimeout(saying));
   if (output) process.stderr.write(output);
   if (code !== 0) throw new Refusal('the build failed: see the errors above');
-  for (const folder of assets.filter((each) => existsSync(path.join(root, each)))) cpSync(path.join(root, folder), path.join(root, 'dist', folder), { recursive: true });
+  for (const folder of assets.filter((each) => existsSync(path.join(root, each))))
+    cpSync(path.join(root, folder), path.join(root, 'dist', folder), { recursive: true });
 }
 
 /** A room that leans on a broken one is left out: its errors would only be echoes. */
