@@ -23,6 +23,7 @@ interface Site {
 }
 interface Named {
   readonly id: string;
+  readonly name: string;
   readonly siteName: string;
 }
 export interface JobSeen {
@@ -41,22 +42,49 @@ const LIMIT_MS = 60_000;
 export class RealPair {
   readonly folder: string;
   readonly #ports: { api: number; agents: number };
+  readonly #environment: NodeJS.ProcessEnv;
   readonly #children = new Map<Part, ChildProcess>();
   #api: AxiosInstance | null = null;
 
-  private constructor(folder: string, ports: { api: number; agents: number }) {
+  private constructor(folder: string, ports: { api: number; agents: number }, environment: NodeJS.ProcessEnv) {
+    this.#environment = environment;
     this.folder = folder;
     this.#ports = ports;
   }
 
-  /** Sites described by the texts, registered and connected; nothing is paired yet. */
-  static async make(sites: { reading: string; slough: string }): Promise<RealPair> {
+  /** Simulated sites described by the texts, registered and connected; nothing is paired yet. */
+  static make(sites: { reading: string; slough: string }): Promise<RealPair> {
+    return RealPair.#make(async (part, data) => {
+      await writeFile(path.join(data, 'site.yaml'), sites[part]);
+      return 'fabric: { kind: simulated, site: site.yaml }\n';
+    });
+  }
+
+  /** Sites with any fabric: what it answers stands in their `agent.yaml`. */
+  static makeWith(
+    fabricOf: (part: 'reading' | 'slough', siteIds: ReadonlyMap<string, string>) => string,
+    environment: NodeJS.ProcessEnv,
+  ): Promise<RealPair> {
+    return RealPair.#make(async (part, _data, siteIds) => fabricOf(part, siteIds), environment);
+  }
+
+  static async #make(
+    fabricOf: (part: 'reading' | 'slough', data: string, siteIds: ReadonlyMap<string, string>) => Promise<string>,
+    environment = process.env,
+  ): Promise<RealPair> {
     const folder = await mkdtemp(path.join(tmpdir(), 'farshore-pair-'));
-    const pair = new RealPair(folder, { api: await freePort(), agents: await freePort() });
+    const pair = new RealPair(folder, { api: await freePort(), agents: await freePort() }, environment);
     try {
       await pair.#setUp();
-      await pair.#register('reading', sites.reading);
-      await pair.#register('slough', sites.slough);
+      const parts = ['reading', 'slough'] as const;
+      const siteIds = new Map<string, string>();
+      for (const part of parts) siteIds.set(part, (await pair.post<{ id: string }>('/sites', { name: part })).id);
+      for (const part of parts) {
+        const data = path.join(folder, part);
+        await mkdir(data);
+        await writeFile(path.join(data, 'agent.yaml'), `${await fabricOf(part, data, siteIds)}inventoryEverySeconds: 1\n`);
+        await pair.#register(part, siteIds.get(part) ?? '');
+      }
       return pair;
     } catch (error) {
       await pair.close();
@@ -68,7 +96,7 @@ export class RealPair {
   async copy(): Promise<RealPair> {
     const folder = await mkdtemp(path.join(tmpdir(), 'farshore-pair-'));
     await cp(this.folder, folder, { recursive: true });
-    const copy = new RealPair(folder, this.#ports);
+    const copy = new RealPair(folder, this.#ports, this.#environment);
     copy.#api = this.#api;
     return copy;
   }
@@ -79,7 +107,10 @@ export class RealPair {
 
   async start(part: Part): Promise<void> {
     const program = part === 'control-plane' ? serverProgram : agentProgram;
-    const child = spawn(process.execPath, [program, 'run', '--data', path.join(this.folder, part)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [program, 'run', '--data', path.join(this.folder, part)], {
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#children.set(part, child);
     const errors = readAll(child.stderr);
     child.stdout.resume();
@@ -137,7 +168,7 @@ export class RealPair {
     );
   }
 
-  /** Pairs the first cloud of each site, with the first network of each, and protects every VM there. */
+  /** Pairs the first cloud of each site, with the network LAN of each, and protects every VM there. */
   async protectAll(): Promise<void> {
     await until(
       'both sites have reported',
@@ -152,7 +183,8 @@ export class RealPair {
     const { networks } = await this.get<{ networks: Named[] }>('/networks');
     const first = (list: readonly Named[], siteName: string) => list.find((each) => each.siteName === siteName)?.id;
     const end = (siteName: string) => ({ siteId: sites.find(({ name }) => name === siteName)?.id, cloudId: first(clouds, siteName) });
-    const map = [{ from: first(networks, 'reading'), to: first(networks, 'slough') }];
+    const lans = networks.filter(({ name }) => name === 'LAN');
+    const map = [{ from: first(lans, 'reading'), to: first(lans, 'slough') }];
     const policy = { copyFrequencySeconds: 30 };
     await this.run({ kind: 'pair', name: 'pair', primary: end('reading'), recovery: end('slough'), policy, networks: map });
     const { pairings } = await this.get<{ pairings: { id: string }[] }>('/pairings');
@@ -215,13 +247,9 @@ export class RealPair {
     });
   }
 
-  async #register(part: 'reading' | 'slough', siteText: string): Promise<void> {
+  async #register(part: 'reading' | 'slough', siteId: string): Promise<void> {
     const data = path.join(this.folder, part);
-    await mkdir(data);
-    await writeFile(path.join(data, 'site.yaml'), siteText);
-    await writeFile(path.join(data, 'agent.yaml'), 'fabric: { kind: simulated, site: site.yaml }\ninventoryEverySeconds: 1\n');
-    const site = await this.post<{ id: string }>('/sites', { name: part });
-    const { key } = await this.post<{ key: string }>(`/sites/${site.id}/registration-keys`, {});
+    const { key } = await this.post<{ key: string }>(`/sites/${siteId}/registration-keys`, {});
     const child = spawn(process.execPath, [agentProgram, 'register', '--key-file', 'stdin', '--data', data], {
       stdio: ['pipe', 'ignore', 'pipe'],
     });

@@ -5,6 +5,7 @@ import { InMemoryReplicationNetwork } from '../../../provider-agent/fabric/simul
 import { SimulatedSite } from '../../../provider-agent/fabric/simulated/simulated-site.ts';
 import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
 import { SiteId } from '../../../shared/ids.ts';
+import type { Clock, Random } from '../../../shared/ports.ts';
 import type { ContractPair, ContractSide } from '../../contract/contract-walk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { definition, generated, uuidOf } from '../simulated-sites.ts';
@@ -19,23 +20,29 @@ export interface EmulatedPair extends ContractPair {
   readonly sites: { readonly primary: EmulatedSite; readonly recovery: EmulatedSite };
 }
 
-async function emulated(
+export async function openEmulatedSite(
   name: string,
   made: SiteDefinition,
-  clock: VirtualClock,
+  clock: Clock,
+  random: Random,
   network: InMemoryReplicationNetwork,
-  seed: number,
 ): Promise<EmulatedSite> {
   const siteId = SiteId.parse(uuidOf(name));
-  const options = { definition: made, databaseFile: ':memory:', clock, random: new SeededRandom(seed), transport: network.join(siteId) };
+  const options = { definition: made, databaseFile: ':memory:', clock, random, transport: network.join(siteId) };
   return { siteId, definition: made, site: await SimulatedSite.open(options) };
 }
 
 export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<EmulatedPair> {
   const clock = new VirtualClock();
   const network = new InMemoryReplicationNetwork();
-  const reading = await emulated('reading', definition('reading', { Gold: generated('Gold', 2) }), clock, network, 1);
-  const slough = await emulated('slough', definition('slough', { Silver: '' }), clock, network, 2);
+  const reading = await openEmulatedSite(
+    'reading',
+    definition('reading', { Gold: generated('Gold', 2) }),
+    clock,
+    new SeededRandom(1),
+    network,
+  );
+  const slough = await openEmulatedSite('slough', definition('slough', { Silver: '' }), clock, new SeededRandom(2), network);
   const hyperV = new EmulatedHyperV([reading, slough]);
   powerShell.use(hyperV);
   const sideOf = ({ siteId, definition: { clouds } }: EmulatedSite, config: HyperVConfig): ContractSide => ({

@@ -25,27 +25,29 @@ const prelude = `function global:Invoke-Command {
 
 export interface EmulatedPowerShell {
   readonly host: PowerShellHost;
+  /** As `powershell` of an agent's configuration, with the environment for it; null where this system has no such thing. */
+  readonly program: string | null;
+  readonly environment: NodeJS.ProcessEnv;
   /** What answers the cmdlets from now on. */
   use(hyperV: EmulatedHyperV): void;
   close(): Promise<void>;
 }
 
-export async function startEmulatedPowerShell(powerShell: PowerShell): Promise<EmulatedPowerShell> {
+export async function startEmulatedPowerShell(
+  powerShell: PowerShell,
+  edition: 'Desktop' | 'Core' = 'Desktop',
+): Promise<EmulatedPowerShell> {
   let current: EmulatedHyperV | null = null;
   const model = await startModelServer((call) => {
     if (current === null) throw new Error('no Hyper-V is emulated yet');
     return current.answer(call);
   });
-  const folder = mkdtempSync(join(tmpdir(), 'farshore-prelude-'));
-  const file = join(folder, 'prelude.ps1');
-  writeFileSync(file, prelude);
-  const [program, ...first] = powerShell.program;
+  const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
+  const environment = { ...process.env, ...powerShell.environment({ model, edition }) };
+  const command = [...powerShell.program, '-File', writeHostScript(folder)] as const;
+  const [file, ...args] = command;
   const host = new PowerShellHost({
-    program: {
-      file: program,
-      args: [...first, ...hostArguments()],
-      environment: { ...process.env, ...powerShell.environment({ model }), FARSHORE_PRELUDE: file },
-    },
+    program: { file, args, environment },
     limits: { startMs: 60_000, answerBytes: 16 * 1024 * 1024, noiseBytes: 1024 * 1024 },
     atOnce: 2,
     clock: systemClock,
@@ -53,6 +55,8 @@ export async function startEmulatedPowerShell(powerShell: PowerShell): Promise<E
   });
   return {
     host,
+    program: process.platform === 'win32' ? null : writeProgram(folder, command),
+    environment,
     use: (hyperV) => {
       current = hyperV;
     },
@@ -62,6 +66,21 @@ export async function startEmulatedPowerShell(powerShell: PowerShell): Promise<E
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The host script with what stands in for other computers before it. */
+function writeHostScript(folder: string): string {
+  const [, script = '', , module = ''] = hostArguments();
+  const file = join(folder, 'host.ps1');
+  writeFileSync(file, `${prelude}. '${script}' -ModulePath '${module}'\n`);
+  return file;
+}
+
+/** A program that runs the emulated host whatever arguments an agent gives to its PowerShell. */
+function writeProgram(folder: string, command: readonly string[]): string {
+  const file = join(folder, 'powershell');
+  writeFileSync(file, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o700 });
+  return file;
 }
 
 /** The agent's configuration for an emulated site; `senders` are the sites whose hosts may send to it. */
