@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-What all operations share: errors of ours, finding a VM, its state before and after, notes, moments.
-#>
+# What all operations share: errors of ours, finding a VM, its state before and after, notes, moments.
 
 function New-OwnError {
     <#

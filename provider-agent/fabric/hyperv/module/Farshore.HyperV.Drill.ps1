@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-The test copy of a replica: made, connected, started, removed. The replica goes on replicating.
-#>
+# The test copy of a replica: made, connected, started, removed. The replica goes on replicating.
 
 function Find-TestCopy {
     <#

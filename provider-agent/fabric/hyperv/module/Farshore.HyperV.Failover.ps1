@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back.
-#>
+# Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back.
 
 function Initialize-FarshoreFailover {
     <#

@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-Hosts made ready to replicate with another site, and released.
-#>
+# Hosts made ready to replicate with another site, and released.
 
 function Import-ReplicationCertificate {
     <#

@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-Reading: what stands on a host, one VM, its recovery points, its test copy, who is on a switch.
-#>
+# Reading: what stands on a host, one VM, its recovery points, its test copy, who is on a switch.
 
 function ConvertTo-View {
     <#

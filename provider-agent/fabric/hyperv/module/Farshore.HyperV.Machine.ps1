@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-What is done to a VM itself: shut down, started, deleted, its epoch written; whether its guest answers and under which addresses.
-#>
+# What is done to a VM itself: shut down, started, deleted, its epoch written; whether its guest answers and under which addresses.
 
 function Stop-FarshoreVM {
     <#

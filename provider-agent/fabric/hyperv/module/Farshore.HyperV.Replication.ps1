@@ -1,7 +1,4 @@
-<#
-.SYNOPSIS
-Setting replication up, changing it, taking it away, turning it round, bringing two copies into step.
-#>
+# Setting replication up, changing it, taking it away, turning it round, bringing two copies into step.
 
 function Get-SenderSetting {
     <#

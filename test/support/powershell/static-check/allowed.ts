@@ -11,6 +11,11 @@ const dnsServer = 'module DnsServer; a site script that is an example, its cmdle
 const sqlServer = 'module SqlServer; a site script that is an example, its cmdlets are not in the contract';
 
 export const allowed: readonly Allowed[] = [
+  {
+    rule: 'text',
+    subject: '$operation',
+    reason: 'the host calls one of the functions that the module exports, looked up in that list by its name',
+  },
   { rule: 'command', subject: 'Get-DnsServerResourceRecord', reason: dnsServer },
   { rule: 'command', subject: 'Add-DnsServerResourceRecordA', reason: dnsServer },
   { rule: 'command', subject: 'Remove-DnsServerResourceRecord', reason: dnsServer },
