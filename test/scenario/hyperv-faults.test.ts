@@ -20,7 +20,7 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
   const recovery = () => pair.recovery.fabric;
 
   before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found, 'Core');
+    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found, { edition: 'Core' });
   });
   after(() => powerShell.close());
   beforeEach(async () => {

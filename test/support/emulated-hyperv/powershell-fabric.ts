@@ -33,9 +33,16 @@ export interface EmulatedPowerShell {
   close(): Promise<void>;
 }
 
+export interface EmulatedOptions {
+  /** Whose habits with JSON it has. */
+  readonly edition?: 'Desktop' | 'Core';
+  /** In place of ours. */
+  readonly module?: string;
+}
+
 export async function startEmulatedPowerShell(
   powerShell: PowerShell,
-  edition: 'Desktop' | 'Core' = 'Desktop',
+  { edition = 'Desktop', module = hostArguments()[3] ?? '' }: EmulatedOptions = {},
 ): Promise<EmulatedPowerShell> {
   let current: EmulatedHyperV | null = null;
   const model = await startModelServer((call) => {
@@ -44,7 +51,7 @@ export async function startEmulatedPowerShell(
   });
   const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
   const environment = { ...process.env, ...powerShell.environment({ model, edition }) };
-  const command = [...powerShell.program, '-File', writeHostScript(folder)] as const;
+  const command = [...powerShell.program, '-File', writeHostScript(folder, module)] as const;
   const [file, ...args] = command;
   const host = new PowerShellHost({
     program: { file, args, environment },
@@ -69,8 +76,8 @@ export async function startEmulatedPowerShell(
 }
 
 /** The host script with what stands in for other computers before it. */
-function writeHostScript(folder: string): string {
-  const [, script = '', , module = ''] = hostArguments();
+function writeHostScript(folder: string, module: string): string {
+  const [, script = ''] = hostArguments();
   const file = join(folder, 'host.ps1');
   writeFileSync(file, `${prelude}. '${script}' -ModulePath '${module}'\n`);
   return file;
