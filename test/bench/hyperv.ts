@@ -29,6 +29,7 @@ function machine(index: number, power: string) {
     state: 'Replicating',
     health: 'Normal',
     switches: ['LAN', 'Backup'],
+    addresses: [[`10.0.${index % 250}.7`], []],
     notes: [`epoch/${uuidOf('cloud')}=3`],
     replication: {
       copyFrequencySeconds: 300,
@@ -48,6 +49,7 @@ function measureInventory(): void {
     kind: 'hyperv',
     name: 'bench',
     clouds: [{ name: 'Gold', hosts: ['hv1.bench.example'], replicaStorage: 'D:' }],
+    networks: [],
     senders: [],
     callsAtOnce: 1,
     callsPerHost: 1,

@@ -72,6 +72,8 @@ const Machine = z.object({
   health: Health,
   /** The switch of each adapter; empty where it is not connected. */
   switches: z.array(z.string()),
+  /** The addresses of each adapter, as far as its guest tells. */
+  addresses: z.array(z.array(z.string())),
   /** `key=value` */
   notes: z.array(z.string()),
   replication: z

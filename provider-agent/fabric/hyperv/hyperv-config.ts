@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { CloudId, NetworkId, SiteId } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
+import { subnetsOf } from '../subnet.ts';
 
 /** A full name, so that it can stand in a certificate. */
 const HostName = z.string().regex(/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/i, 'must be a full name: hv1.example.org');
@@ -27,6 +28,8 @@ export const HyperVConfig = z
     /** The site's own name; ids of clouds and networks are made from it, so it stays as it is. */
     name: z.string().min(1).max(256),
     clouds: z.array(Cloud).min(1),
+    /** Networks in which a failover gives fixed addresses, by the names of their switches; in others a guest keeps what it has. */
+    networks: z.array(z.strictObject({ name: z.string().min(1), subnets: subnetsOf(z.string().min(1)) })).default([]),
     /** Hosts of other sites that may send replicas here, by full name or `*.` and a domain. */
     senders: z
       .array(z.strictObject({ site: SiteId, hosts: z.array(z.string().regex(/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$/i)).min(1) }))

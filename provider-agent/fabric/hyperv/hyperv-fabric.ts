@@ -3,9 +3,7 @@
  * clouds are those of `agent.yaml`, networks are the switches by name, the epoch stands in the notes of the VM (ADR 0026).
  */
 
-import { mappedNetwork } from '../../../shared/domain/network-map.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import { FarshoreError } from '../../../shared/errors.ts';
 import type { CloudId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type {
   Act,
@@ -26,6 +24,7 @@ import { connectedIn, type Machine, newestFirst, noteOf, viewOf } from './hyperv
 import { cloudsOf, type HyperVConfig, networkIdOf } from './hyperv-config.ts';
 import { InventoryReader } from './inventory-reader.ts';
 import { ModuleCalls, type ModuleFunction } from './module-calls.ts';
+import { type AdapterPlan, NetworkPlan } from './network-plan.ts';
 import type { PowerShellHost } from './powershell-host.ts';
 import type { Preparations } from './preparations.ts';
 
@@ -38,14 +37,12 @@ export interface HyperVFabricOptions {
   readonly callLimitMs: number;
 }
 
-/** In the list of networks that travels in the notes: an adapter that is connected to none. */
-const UNCONNECTED = '-';
-
 export class HyperVFabric implements Fabric {
   readonly #calls: ModuleCalls;
   readonly #host: PowerShellHost;
   readonly #inventory: InventoryReader;
   readonly #hosts: HostPreparation;
+  readonly #plan: NetworkPlan;
   readonly #networkId: (switchName: string) => NetworkId;
 
   constructor({ config, host, preparations, instanceId, callLimitMs }: HyperVFabricOptions) {
@@ -54,6 +51,7 @@ export class HyperVFabric implements Fabric {
     this.#networkId = (name) => networkIdOf(config.name, name);
     this.#calls = new ModuleCalls(host, clouds, { limitMs: callLimitMs, perHost: config.callsPerHost, perCluster: config.callsPerCluster });
     this.#inventory = new InventoryReader({ calls: this.#calls, clouds, networkId: this.#networkId, instanceId });
+    this.#plan = new NetworkPlan(config);
     this.#hosts = new HostPreparation(this.#calls, config.senders, preparations);
   }
 
@@ -111,8 +109,12 @@ export class HyperVFabric implements Fabric {
     const machine = await this.#need(ref);
     // One that was the primary keeps the place it had: it stands there still, or its own plan is noted.
     const keepsOwn = noteOf(machine, 'ownPlan') !== null || machine.switches.some((name) => name !== '');
-    const names = keepsOwn || machine.mode !== 'replica' ? [] : await this.#switchesFor(ref, machine, networks);
-    await this.#do('Set-FarshoreReplicaNetwork', ref, act, { SwitchName: names, Keep: keepsOwn });
+    const plans = keepsOwn || machine.mode !== 'replica' ? [] : await this.#plansFor(ref, machine, networks);
+    await this.#do('Set-FarshoreReplicaNetwork', ref, act, {
+      SwitchName: plans.map(({ switchName }) => switchName),
+      Address: plans.map(({ address }) => address),
+      Keep: keepsOwn,
+    });
   }
 
   setReplicationPolicy(ref: VmRef, policy: ProtectionPolicy, act: Act): Promise<void> {
@@ -225,7 +227,7 @@ export class HyperVFabric implements Fabric {
     act: Act,
   ): Promise<void> {
     this.#hosts.refuseUnlessPrepared(ref.cloudId, target);
-    const { switches } = await this.#need(ref);
+    const machine = await this.#need(ref);
     const at = target.address.lastIndexOf(':');
     await this.#do(name, ref, act, {
       Target: {
@@ -234,21 +236,19 @@ export class HyperVFabric implements Fabric {
         authentication: policy.authentication === 'certificate' ? 'Certificate' : 'Kerberos',
       },
       Policy: policyOf(policy),
-      Adapters: switches.map((each) => (each === '' ? UNCONNECTED : this.#networkId(each))).join(',') || UNCONNECTED,
+      Adapters: this.#plan.sourcesOf(machine),
     });
   }
 
-  /** The switch of each adapter after a failover, by where it stood at the primary. */
-  async #switchesFor(ref: VmRef, machine: Machine, networks: readonly NetworkMapping[]): Promise<string[]> {
-    const sources = noteOf(machine, 'adapters');
-    if (sources === null)
-      throw new FarshoreError('ERR_FABRIC_FAILED', `the notes of '${machine.name}' do not say which networks its primary stands on`);
-    const names: string[] = [];
-    for (const source of sources.split(',')) {
-      const to = source === UNCONNECTED ? null : mappedNetwork(networks, source as NetworkId);
-      names.push(to === null ? '' : await this.#switchNamed(ref, to));
-    }
-    return names;
+  async #plansFor(ref: VmRef, machine: Machine, networks: readonly NetworkMapping[]): Promise<AdapterPlan[]> {
+    const { switches } = await this.#calls.ofHost('Get-FarshoreSwitch', this.#calls.cloud(ref.cloudId), machine.host);
+    const taken = this.#plan.hasPools ? await this.#inventory.takenAddresses() : [];
+    return this.#plan.plansFor(
+      machine,
+      networks,
+      switches.map(({ name }) => name),
+      taken,
+    );
   }
 
   /** Throws ERR_NETWORK_NOT_FOUND where the host of the VM has no such switch. */

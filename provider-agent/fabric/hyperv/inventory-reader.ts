@@ -7,6 +7,7 @@ import { viewOf } from './hyperv-answers.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 import { Inventory, type SeenVm } from './inventory.ts';
 import type { ModuleCalls } from './module-calls.ts';
+import { type TakenAddress, takenBy } from './network-plan.ts';
 
 export interface InventoryReaderPorts {
   readonly calls: ModuleCalls;
@@ -20,6 +21,8 @@ export class InventoryReader {
   readonly #inventory: Inventory;
   /** Hosts that have answered once: what stands on them is known. */
   readonly #known = new Set<string>();
+  /** Of the VMs of each host, when it answered last. */
+  readonly #taken = new Map<string, readonly TakenAddress[]>();
 
   constructor(ports: InventoryReaderPorts) {
     this.#ports = ports;
@@ -44,6 +47,7 @@ export class InventoryReader {
           seen.push({ view, host });
         }
         this.#known.add(host);
+        this.#taken.set(host, vms.flatMap(takenBy));
       } catch (thrown) {
         if (!this.#known.has(host)) throw unreadable(host, thrown);
         silent.add(host);
@@ -51,6 +55,12 @@ export class InventoryReader {
     });
     this.#inventory.take(seen, [...networks.values()], silent);
     return this.#inventory.since(cursor);
+  }
+
+  /** Addresses that VMs of the site have or get, as far as it was read; throws as `read` where it never was. */
+  async takenAddresses(): Promise<readonly TakenAddress[]> {
+    if (this.#taken.size === 0) await this.read(null);
+    return [...this.#taken.values()].flat();
   }
 
   /** A private switch leads to nothing but the VMs on it; where a host does not answer it cannot be told. */

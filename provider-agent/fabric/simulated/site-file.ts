@@ -7,6 +7,7 @@ import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { subnetsOf } from '../subnet.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
 import { FaultEntry, OPERATIONS } from './fault.ts';
 import { reportBrokenReferences } from './site-references.ts';
@@ -18,22 +19,12 @@ const Name = z
   .regex(/^\S(.*\S)?$/, { error: 'has spaces at an end' });
 const Names = z.array(Name).min(1).max(1000);
 
-const Pool = z.strictObject({
-  from: z.ipv4(),
-  to: z.ipv4(),
-  gateway: z.ipv4().nullable().default(null),
-  dns: z.array(z.ipv4()).max(8).default([]),
-});
-
 const Network = z.strictObject({
   name: Name,
   id: NetworkId.optional(),
   /** It leads nowhere: test copies may be connected to it. */
   isolated: z.boolean().default(false),
-  subnets: z
-    .array(z.strictObject({ name: Name, cidr: z.cidrv4(), pool: Pool.nullable().default(null) }))
-    .min(1)
-    .max(100),
+  subnets: subnetsOf(Name),
 });
 
 const HostAndPort = z

@@ -54,6 +54,12 @@ export const changes: Readonly<Record<string, Change>> = {
     await plug(call, ports, '');
   },
 
+  async 'Set-VMNetworkAdapterFailoverConfiguration'(call, { hosts }) {
+    const { VMNetworkAdapter: _adapter, ClearFailoverIPv4Settings: isCleared, Confirm: _confirm, ...settings } = call.parameters;
+    for (const reference of referencesIn(call, 'VMNetworkAdapter'))
+      hosts.failoverSettings.set(reference, isCleared === true ? {} : { ...hosts.failoverSettings.get(reference), ...settings });
+  },
+
   async 'Enable-VMReplication'(call, ports) {
     const vm = await vmOf(call, ports);
     const target = ports.servers.target(textIn(call, 'ReplicaServerName'), Number(textIn(call, 'ReplicaServerPort')));

@@ -39,6 +39,8 @@ export class EmulatedHosts {
   readonly #notes = new Map<string, string>();
   readonly #adapters = new Map<string, string[]>();
   readonly #servers = new Map<string, ReplicaServer>();
+  /** By the reference to the adapter. */
+  readonly failoverSettings = new Map<string, Readonly<Record<string, unknown>>>();
 
   constructor(sites: readonly EmulatedSite[]) {
     this.sites = sites;

@@ -91,11 +91,16 @@ function writeProgram(folder: string, command: readonly string[]): string {
 }
 
 /** The agent's configuration for an emulated site; `senders` are the sites whose hosts may send to it. */
-export function configOf({ definition }: EmulatedSite, senders: readonly EmulatedSite[]): HyperVConfig {
+export function configOf(
+  { definition }: EmulatedSite,
+  senders: readonly EmulatedSite[],
+  networks: HyperVConfig['networks'] = [],
+): HyperVConfig {
   const hostsOf = (cloud: { readonly hosts: readonly string[] }) => cloud.hosts.map((host) => EmulatedHosts.fullName(definition, host));
   return HyperVConfig.parse({
     kind: 'hyperv',
     name: definition.name,
+    networks,
     clouds: definition.clouds.map((cloud) => ({ id: cloud.id, name: cloud.name, hosts: hostsOf(cloud), replicaStorage: 'D:\\Replicas' })),
     senders: senders.map((sender) => ({ site: sender.siteId, hosts: [`*.${sender.definition.name}.example`] })),
   });

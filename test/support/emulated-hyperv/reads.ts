@@ -1,7 +1,7 @@
 /** The cmdlets that read. */
 import type { RecoveryPoint } from '../../../provider-agent/fabric/fabric.ts';
 import type { CmdletAnswer, CmdletCall } from '../powershell/model-server.ts';
-import type { EmulatedHosts, EmulatedVm } from './hosts.ts';
+import { type EmulatedHosts, type EmulatedVm, referenceTo } from './hosts.ts';
 import {
   adapterObjects,
   entryObjects,
@@ -54,8 +54,11 @@ export const reads: Readonly<Record<string, Read>> = {
   },
 
   async 'Get-VMNetworkAdapterFailoverConfiguration'(call, hosts) {
-    const none = { $type: 'Microsoft.HyperV.PowerShell.VMNetworkAdapterFailoverSetting', $ref: 'none' };
-    return { objects: (await asked(call, hosts)).flatMap((vm) => hosts.adapters(vm).map(() => none)) };
+    const given = referencesIn(call, 'VMNetworkAdapter');
+    const ofVms = async () => (await asked(call, hosts)).flatMap((vm) => hosts.adapters(vm).map((_name, i) => `${referenceTo(vm)}/${i}`));
+    const adapters = given.length > 0 ? given : await ofVms();
+    const $type = 'Microsoft.HyperV.PowerShell.VMNetworkAdapterFailoverSetting';
+    return { objects: adapters.map(($ref) => ({ $type, $ref, ...hosts.failoverSettings.get($ref) })) };
   },
 
   async 'Get-VMReplicationServer'(call, hosts) {

@@ -29,6 +29,7 @@ function ConvertTo-View {
         state = [string]$VM.ReplicationState
         health = [string]$VM.ReplicationHealth
         switches = [object[]]@(@($VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
+        addresses = [object[]]@(@($VM.NetworkAdapters).ForEach({ , [object[]]@($_.IPAddresses) }))
         notes = [object[]]@(Get-Note -VM $VM)
         replication = $settings
     }

@@ -74,6 +74,36 @@ function Start-FarshoreInitialReplication {
     Confirm-Phase -Found $found -Phase 'Primary/InitialReplicationInProgress', 'Primary/Replicating' -After 'Start-VMInitialReplication'
 }
 
+function Set-FailoverAddress {
+    <#
+    .SYNOPSIS
+    The addresses that a failover, also one for a test, puts into the guest; an adapter without one keeps what the guest has.
+    #>
+    param([object]$Found, [object[]]$Address)
+    $adapters = @(Hyper-V\Get-VMNetworkAdapter -VM $Found.VM)
+    $noted = @()
+    for ($i = 0; $i -lt $adapters.Count; $i++) {
+        $wanted = $null
+        if ($i -lt $Address.Count) { $wanted = $Address[$i] }
+        $now = [string]@(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i])[0].IPv4Address
+        if ($null -eq $wanted) {
+            $noted += ''
+            if ($now -ne '') { Hyper-V\Set-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i] -ClearFailoverIPv4Settings -Confirm:$false }
+            continue
+        }
+        $noted += [string]$wanted.address
+        $setting = @{ VMNetworkAdapter = $adapters[$i]; IPv4Address = [string]$wanted.address; IPv4SubnetMask = [string]$wanted.mask }
+        if ($null -ne $wanted.gateway) { $setting.IPv4DefaultGateway = [string]$wanted.gateway }
+        $servers = @($wanted.dns)
+        if ($servers.Count -gt 0) { $setting.IPv4PreferredDNSServer = [string]$servers[0] }
+        if ($servers.Count -gt 1) { $setting.IPv4AlternateDNSServer = [string]$servers[1] }
+        Hyper-V\Set-VMNetworkAdapterFailoverConfiguration @setting -Confirm:$false
+        $set = [string]@(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i])[0].IPv4Address
+        if ($set -ne $setting.IPv4Address) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "An adapter of '$($Found.VM.Name)' did not take its failover address." -Target $Found.VM.Name) }
+    }
+    if ($noted.Count -gt 0) { Set-Note -Found $Found -Key 'addresses' -Value (ConvertTo-NameList -Name $noted) }
+}
+
 function Set-FarshoreReplicaNetwork {
     <#
     .SYNOPSIS
@@ -84,6 +114,8 @@ function Set-FarshoreReplicaNetwork {
     Its id.
     .PARAMETER SwitchName
     One for each adapter, empty where it stays unconnected.
+    .PARAMETER Address
+    One for each adapter, nothing where it gets none: { address, mask, gateway, dns }
     .PARAMETER Keep
     It was the primary, and goes back to where it stood: nothing is written down.
     #>
@@ -92,11 +124,13 @@ function Set-FarshoreReplicaNetwork {
         [Parameter(Mandatory = $true)][string[]]$HostName,
         [Parameter(Mandatory = $true)][guid]$VMId,
         [Parameter(Mandatory = $true)][AllowEmptyCollection()][AllowEmptyString()][string[]]$SwitchName,
+        [object[]]$Address = @(),
         [switch]$Keep
     )
     $found = Get-Machine -HostName $HostName -VMId $VMId
     Assert-Phase -VM $found.VM -Needed 'a replica that is not failed over' -Phase 'Replica/WaitingForInitialReplication', 'Replica/Replicating', 'Replica/Suspended', 'Replica/Error', 'Replica/WaitingForStartResynchronize', 'Replica/Resynchronizing'
     if ($Keep -or $SwitchName.Count -eq 0) { return }
+    Set-FailoverAddress -Found $found -Address $Address
     Set-Note -Found $found -Key 'plan' -Value (ConvertTo-NameList -Name $SwitchName)
 }
 
@@ -147,7 +181,7 @@ function Remove-FarshoreReplication {
     if ([string]$found.VM.ReplicationMode -notin 'Primary', 'Replica', 'ExtendedReplica') { Assert-Phase -VM $found.VM -Phase @() -Needed 'a VM that replicates' }
     Hyper-V\Remove-VMReplication -VM $found.VM -Confirm:$false
     Confirm-Phase -Found $found -Phase 'None/Disabled' -After 'Remove-VMReplication'
-    foreach ($key in 'plan', 'ownPlan', 'adapters', 'copyPoint') { Set-Note -Found $found -Key $key }
+    foreach ($key in 'plan', 'addresses', 'ownPlan', 'adapters', 'copyPoint') { Set-Note -Found $found -Key $key }
 }
 
 function Set-FarshoreAsReplica {
