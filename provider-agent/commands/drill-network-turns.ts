@@ -3,7 +3,7 @@
  * has just made is not taken away then, and what another has just taken away is made anew.
  */
 import type { JobId } from '../../shared/ids.ts';
-import { Slots } from './lanes.ts';
+import { Slots } from '../../shared/lanes.ts';
 
 export class DrillNetworkTurns {
   readonly #turn = new Slots(1);

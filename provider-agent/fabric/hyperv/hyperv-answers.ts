@@ -1,6 +1,6 @@
 /** What the module answers, checked, and what it means in the words of the port. */
 import { z } from 'zod';
-import { VmId } from '../../../shared/ids.ts';
+import { CommandId, VmId } from '../../../shared/ids.ts';
 import type { PowerState, RecoveryPoint, ReplicationHealth, ReplicationMode, ReplicationState, VmView } from '../fabric.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 
@@ -99,7 +99,7 @@ export const answers = {
   machine: Machine.nullable(),
   inventory: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType })), vms: z.array(Machine) }),
   points: z.object({ points: z.array(Point) }),
-  switches: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType, vms: z.int() })) }),
+  switches: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType, vms: z.int(), copies: z.int() })) }),
   copy: z.object({ id: VmId, name: z.string(), power: Power, switches: z.array(z.string()), recoveryPoint: Point }).nullable(),
   guest: z.boolean(),
   addresses: z.object({ addresses: z.array(z.string()) }),
@@ -134,13 +134,27 @@ export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId
       },
     },
     epoch: Number(noteOf(machine, `epoch/${cloudId}`) ?? 0),
+    failover: failoverNoteOf(machine),
   };
 }
 
+const isFailedOver = ({ mode, state }: Machine) =>
+  mode === 'replica' && (state === 'failedOver' || state === 'failedOverWaitingCompletion');
+
+/** As the module wrote it before the failover; one that was made by hand has none. */
+function failoverNoteOf(machine: Machine): VmView['failover'] {
+  const [id = '', at, kind, ...command] = noteOf(machine, 'failover')?.split('|') ?? [];
+  const read = z.object({ commandId: CommandId, recoveryPoint: Point }).safeParse({
+    commandId: command.join('|'),
+    recoveryPoint: { id, at: Number(at), kind },
+  });
+  return isFailedOver(machine) && read.success ? read.data : null;
+}
+
 /** One of which Hyper-V does not say that it was planned was not: roles must not be swapped then. */
-function failoverTypeOf({ mode, state, replication }: Machine): VmView['replication']['failoverType'] {
-  if (mode !== 'replica' || (state !== 'failedOver' && state !== 'failedOverWaitingCompletion')) return 'none';
-  return replication?.failoverType === 'Planned' ? 'planned' : 'unplanned';
+function failoverTypeOf(machine: Machine): VmView['replication']['failoverType'] {
+  if (!isFailedOver(machine)) return 'none';
+  return machine.replication?.failoverType === 'Planned' ? 'planned' : 'unplanned';
 }
 
 export const newestFirst = (points: readonly RecoveryPoint[]): RecoveryPoint[] => points.toSorted((a, b) => b.at - a.at);

@@ -4,9 +4,10 @@
  */
 
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
-import type { CloudId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
+import type { CloudId, JobId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type {
   Act,
+  DrillNetworkView,
   Fabric,
   HostsPreparation,
   InventoryChanges,
@@ -19,6 +20,7 @@ import type {
   VmView,
 } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
+import { DrillNetworks } from './drill-networks.ts';
 import { HostPreparation } from './host-preparation.ts';
 import { connectedIn, type Machine, newestFirst, noteOf, viewOf } from './hyperv-answers.ts';
 import { cloudsOf, type HyperVConfig, networkIdOf } from './hyperv-config.ts';
@@ -43,6 +45,7 @@ export class HyperVFabric implements Fabric {
   readonly #inventory: InventoryReader;
   readonly #hosts: HostPreparation;
   readonly #plan: NetworkPlan;
+  readonly #drills: DrillNetworks;
   readonly #networkId: (switchName: string) => NetworkId;
 
   constructor({ config, host, preparations, instanceId, callLimitMs }: HyperVFabricOptions) {
@@ -52,6 +55,7 @@ export class HyperVFabric implements Fabric {
     this.#calls = new ModuleCalls(host, clouds, { limitMs: callLimitMs, perHost: config.callsPerHost, perCluster: config.callsPerCluster });
     this.#inventory = new InventoryReader({ calls: this.#calls, clouds, networkId: this.#networkId, instanceId });
     this.#plan = new NetworkPlan(config);
+    this.#drills = new DrillNetworks(this.#calls, clouds, this.#networkId);
     this.#hosts = new HostPreparation(this.#calls, config.senders, preparations);
   }
 
@@ -83,6 +87,18 @@ export class HyperVFabric implements Fabric {
 
   networkExposure(networkId: NetworkId): Promise<NetworkExposure | null> {
     return this.#inventory.exposure(networkId);
+  }
+
+  drillNetworks(): Promise<readonly DrillNetworkView[]> {
+    return this.#drills.all();
+  }
+
+  makeDrillNetwork(drill: JobId, like: NetworkId, act: Act): Promise<void> {
+    return this.#drills.make(drill, like, act);
+  }
+
+  removeDrillNetwork(drill: JobId, act: Act): Promise<void> {
+    return this.#drills.remove(drill, act);
   }
 
   async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
@@ -134,7 +150,7 @@ export class HyperVFabric implements Fabric {
   }
 
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void> {
-    return this.#do('Start-FarshoreFailover', ref, act, { PointId: recoveryPointId ?? '' });
+    return this.#do('Start-FarshoreFailover', ref, act, { PointId: recoveryPointId ?? '', Command: act.commandId });
   }
 
   stopFailover(ref: VmRef, act: Act): Promise<void> {
@@ -162,7 +178,7 @@ export class HyperVFabric implements Fabric {
   }
 
   async connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void> {
-    const SwitchName = await this.#switchNamed(replica, networkId);
+    const SwitchName = await this.#switchNamed(replica, networkId, act);
     await this.#do('Connect-FarshoreTestCopy', replica, act, { SwitchName });
   }
 
@@ -251,14 +267,16 @@ export class HyperVFabric implements Fabric {
     );
   }
 
-  /** Throws ERR_NETWORK_NOT_FOUND where the host of the VM has no such switch. */
-  async #switchNamed(ref: VmRef, networkId: NetworkId): Promise<string> {
+  /** Throws ERR_NETWORK_NOT_FOUND where the host of the VM has no such switch, and it is none of a drill. */
+  async #switchNamed(ref: VmRef, networkId: NetworkId, { signal }: Act): Promise<string> {
     const { host } = await this.#need(ref);
-    const { switches } = await this.#calls.ofHost('Get-FarshoreSwitch', this.#calls.cloud(ref.cloudId), host);
-    const found = switches.find(({ name }) => this.#networkId(name) === networkId);
-    if (found === undefined)
+    const cloud = this.#calls.cloud(ref.cloudId);
+    const { switches } = await this.#calls.ofHost('Get-FarshoreSwitch', cloud, host);
+    const found = switches.find(({ name }) => this.#networkId(name) === networkId)?.name;
+    const name = found ?? (await this.#drills.extendTo(cloud, host, networkId, signal));
+    if (name === null)
       throw new FabricError('ERR_NETWORK_NOT_FOUND', 'ObjectNotFound', 'GetVMSwitch', `${host} has no switch of the network ${networkId}`);
-    return found.name;
+    return name;
   }
 }
 

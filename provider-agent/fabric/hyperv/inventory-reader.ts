@@ -3,6 +3,7 @@ import { FarshoreError } from '../../../shared/errors.ts';
 import type { NetworkId } from '../../../shared/ids.ts';
 import type { InventoryChanges, NetworkExposure } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
+import { drillOf } from './drill-networks.ts';
 import { viewOf } from './hyperv-answers.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 import { Inventory, type SeenVm } from './inventory.ts';
@@ -40,7 +41,7 @@ export class InventoryReader {
     await this.#onEach(async (cloud, host) => {
       try {
         const { switches, vms } = await this.#ports.calls.ofHost('Get-FarshoreInventory', cloud, host);
-        for (const { name } of switches) networks.set(name, { id: this.#ports.networkId(name), name });
+        for (const { name } of switches) if (drillOf(name) === null) networks.set(name, { id: this.#ports.networkId(name), name });
         for (const machine of vms) {
           const view = viewOf(machine, cloud, this.#ports.networkId);
           this.#ports.calls.noteHost(view.ref, host);

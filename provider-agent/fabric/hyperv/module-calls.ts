@@ -17,6 +17,8 @@ const functions = {
   'Get-FarshoreTestCopy': answers.copy,
   'Get-FarshoreAddress': answers.addresses,
   'Test-FarshoreGuest': answers.guest,
+  'New-FarshoreDrillSwitch': answers.nothing,
+  'Remove-FarshoreDrillSwitch': answers.nothing,
   'Initialize-FarshoreHost': answers.nothing,
   'Clear-FarshoreHost': answers.nothing,
   'Enable-FarshoreReplication': answers.nothing,

@@ -54,6 +54,17 @@ export const changes: Readonly<Record<string, Change>> = {
     await plug(call, ports, '');
   },
 
+  async 'New-VMSwitch'(call, { hosts }) {
+    for (const host of textsIn(call, 'ComputerName')) {
+      const made = hosts.madeSwitches.get(host) ?? new Set();
+      hosts.madeSwitches.set(host, made.add(textIn(call, 'Name')));
+    }
+  },
+
+  async 'Remove-VMSwitch'(call, { hosts }) {
+    for (const host of textsIn(call, 'ComputerName')) hosts.madeSwitches.get(host)?.delete(textIn(call, 'Name'));
+  },
+
   async 'Set-VMNetworkAdapterFailoverConfiguration'(call, { hosts }) {
     const { VMNetworkAdapter: _adapter, ClearFailoverIPv4Settings: isCleared, Confirm: _confirm, ...settings } = call.parameters;
     for (const reference of referencesIn(call, 'VMNetworkAdapter'))

@@ -39,6 +39,8 @@ export class EmulatedHosts {
   readonly #notes = new Map<string, string>();
   readonly #adapters = new Map<string, string[]>();
   readonly #servers = new Map<string, ReplicaServer>();
+  /** Private switches that were made on a host. */
+  readonly madeSwitches = new Map<string, Set<string>>();
   /** By the reference to the adapter. */
   readonly failoverSettings = new Map<string, Readonly<Record<string, unknown>>>();
 

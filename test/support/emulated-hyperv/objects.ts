@@ -114,16 +114,15 @@ export function snapshotObject(vm: EmulatedVm, { id, at, kind }: RecoveryPoint):
 export function switchObjects(hosts: EmulatedHosts, fullName: string): Made[] {
   const { at, host } = hosts.named(fullName);
   const reached = at.definition.hosts.find(({ name }) => name === host)?.networkIds ?? [];
-  return at.definition.networks
-    .filter(({ id }) => reached.includes(id))
-    .map(({ id, name, isIsolated }) => ({
-      $type: `${TYPES}.VMSwitch`,
-      $ref: `${fullName}/${id}`,
-      Name: name,
-      Id: id,
-      SwitchType: isIsolated ? 'Private' : 'External',
-      ComputerName: fullName,
-    }));
+  const own = at.definition.networks.filter(({ id }) => reached.includes(id)).map(({ name, isIsolated }) => ({ name, isIsolated }));
+  const made = [...(hosts.madeSwitches.get(fullName) ?? [])].map((name) => ({ name, isIsolated: true }));
+  return [...own, ...made].map(({ name, isIsolated }) => ({
+    $type: `${TYPES}.VMSwitch`,
+    $ref: `${fullName}/${name}`,
+    Name: name,
+    SwitchType: isIsolated ? 'Private' : 'External',
+    ComputerName: fullName,
+  }));
 }
 
 export function serverObject(hosts: EmulatedHosts, fullName: string): Made {

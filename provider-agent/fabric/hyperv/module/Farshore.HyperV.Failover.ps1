@@ -42,18 +42,22 @@ function Start-FarshoreFailover {
     Its id.
     .PARAMETER PointId
     The recovery point; empty for the latest.
+    .PARAMETER Command
+    Whose work it is: noted with the point before anything is done.
     #>
     [CmdletBinding()]
     param(
         [Parameter(Mandatory = $true)][string[]]$HostName,
         [Parameter(Mandatory = $true)][guid]$VMId,
-        [Parameter(Mandatory = $true)][AllowEmptyString()][string]$PointId
+        [Parameter(Mandatory = $true)][AllowEmptyString()][string]$PointId,
+        [Parameter(Mandatory = $true)][string]$Command
     )
     $found = Get-Machine -HostName $HostName -VMId $VMId
     Assert-Phase -VM $found.VM -Phase 'Replica/Replicating' -Needed 'a replica that is replicating'
     $snapshot = $null
     $point = Get-PointToUse -VM $found.VM -PointId $PointId
     if ($PointId -ne '') { $snapshot = $point.snapshot }
+    Set-Note -Found $found -Key 'failover' -Value "$($point.id)|$($point.at)|$($point.kind)|$Command"
     $switches = @(Get-PlannedSwitch -VM $found.VM)
     if ($switches.Count -gt 0) { Connect-Adapter -Found $found -SwitchName $switches }
     if ($null -eq $snapshot) { Hyper-V\Start-VMFailover -VM $found.VM -Confirm:$false }
@@ -83,6 +87,7 @@ function Stop-FarshoreFailover {
     Hyper-V\Stop-VMFailover -VM $found.VM -Confirm:$false
     if (-not $isReplica) { return Confirm-Phase -Found $found -Phase 'Primary/Replicating' -After 'Stop-VMFailover' }
     Confirm-Phase -Found $found -Phase 'Replica/Replicating' -Power 'Off' -After 'Stop-VMFailover'
+    Set-Note -Found $found -Key 'failover'
     if (@(Get-PlannedSwitch -VM $found.VM).Count -gt 0) { Connect-Adapter -Found $found -SwitchName @() }
 }
 

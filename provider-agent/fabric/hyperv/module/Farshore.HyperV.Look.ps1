@@ -137,22 +137,3 @@ function Get-FarshoreRecoveryPoint {
     if ($null -ne $found) { $points = @(@(Get-PointOfReplica -VM $found.VM).ForEach({ [pscustomobject]@{ id = $_.id; at = $_.at; kind = $_.kind } })) }
     [pscustomobject]@{ points = [object[]]$points }
 }
-
-function Get-FarshoreSwitch {
-    <#
-    .SYNOPSIS
-    The switches of a host, and how many VMs other than test copies are connected to each.
-    .PARAMETER HostName
-    The host.
-    #>
-    [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$HostName)
-    $counts = @{}
-    foreach ($vm in @(Hyper-V\Get-VM -ComputerName $HostName).Where({ [string]$_.ReplicationMode -ne 'TestReplica' })) {
-        $names = @{}
-        foreach ($adapter in @($vm.NetworkAdapters)) { $names[[string]$adapter.SwitchName] = $true }
-        foreach ($name in $names.Keys) { $counts[$name] = 1 + [int]$counts[$name] }
-    }
-    $switches = @(Hyper-V\Get-VMSwitch -ComputerName $HostName).ForEach({ [pscustomobject]@{ name = $_.Name; type = [string]$_.SwitchType; vms = [int]$counts[$_.Name] } })
-    [pscustomobject]@{ switches = [object[]]@($switches) }
-}

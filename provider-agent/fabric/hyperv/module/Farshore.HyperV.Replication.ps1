@@ -181,7 +181,7 @@ function Remove-FarshoreReplication {
     if ([string]$found.VM.ReplicationMode -notin 'Primary', 'Replica', 'ExtendedReplica') { Assert-Phase -VM $found.VM -Phase @() -Needed 'a VM that replicates' }
     Hyper-V\Remove-VMReplication -VM $found.VM -Confirm:$false
     Confirm-Phase -Found $found -Phase 'None/Disabled' -After 'Remove-VMReplication'
-    foreach ($key in 'plan', 'addresses', 'ownPlan', 'adapters', 'copyPoint') { Set-Note -Found $found -Key $key }
+    foreach ($key in 'plan', 'addresses', 'ownPlan', 'adapters', 'copyPoint', 'failover') { Set-Note -Found $found -Key $key }
 }
 
 function Set-FarshoreAsReplica {
@@ -233,6 +233,7 @@ function Switch-FarshoreReplication {
     Set-Note -Found $found -Key 'adapters' -Value $Adapters
     Hyper-V\Set-VMReplication -VM $found.VM -Reverse @setting -Confirm:$false
     Confirm-Phase -Found $found -Phase 'Primary/Replicating', 'Primary/ReadyForInitialReplication' -After 'Set-VMReplication -Reverse'
+    Set-Note -Found $found -Key 'failover'
 }
 
 function Sync-FarshoreReplication {

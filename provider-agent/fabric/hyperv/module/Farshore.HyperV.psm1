@@ -15,6 +15,7 @@ Set-StrictMode -Version 3.0
 . $PSScriptRoot/Farshore.HyperV.Replication.ps1
 . $PSScriptRoot/Farshore.HyperV.Failover.ps1
 . $PSScriptRoot/Farshore.HyperV.Drill.ps1
+. $PSScriptRoot/Farshore.HyperV.Switch.ps1
 . $PSScriptRoot/Farshore.HyperV.Machine.ps1
 . $PSScriptRoot/Farshore.HyperV.Hosts.ps1
 
