@@ -63,6 +63,21 @@ export function describeReversalContract(name: string, makePair: () => Promise<C
       assert.equal((await viewOf(pair.recovery, otherReplica)).replication.failoverType, 'unplanned');
     });
 
+    it('leaves with a failover whose work it is and which point the VM stands on, and nothing once it is taken back', async () => {
+      const replica = await replicate(pair.vms[0]);
+      const { fabric } = pair.recovery;
+      const [point] = await fabric.recoveryPoints(replica);
+      assert.equal((await viewOf(pair.recovery, replica)).failover, null);
+      const work = act();
+      await fabric.startFailover(replica, null, work);
+      assert.deepEqual((await viewOf(pair.recovery, replica)).failover, { commandId: work.commandId, recoveryPoint: point });
+      await fabric.stopFailover(replica, act());
+      assert.equal((await viewOf(pair.recovery, replica)).failover, null);
+      await fabric.startFailover(replica, null, act());
+      await fabric.completeFailover(replica, act());
+      assert.deepEqual((await viewOf(pair.recovery, replica)).failover?.recoveryPoint, point);
+    });
+
     it('swaps the roles after a planned failover, and takes it no more back', async () => {
       const [ref] = pair.vms;
       const replica = await replicate(ref);

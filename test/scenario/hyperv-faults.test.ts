@@ -1,7 +1,7 @@
 /** The Hyper-V fabric where cmdlets lie, fail, hang, and where hosts go: through the real module in the real PowerShell engine. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { PairingId, VmId, type VmRef } from '../../shared/ids.ts';
+import { JobId, PairingId, VmId, type VmRef } from '../../shared/ids.ts';
 import { pairingId, policy, walkOf } from '../contract/contract-walk.ts';
 import type { CmdletFault } from '../support/emulated-hyperv/emulated-hyperv.ts';
 import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
@@ -9,6 +9,7 @@ import { configOf, type EmulatedPowerShell, fabricOf, startEmulatedPowerShell } 
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
+const drill = JobId.parse('0d000000-0000-4000-8000-000000000001');
 
 describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false }, () => {
   let powerShell: EmulatedPowerShell;
@@ -125,6 +126,20 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
       arrange: copied,
       call: () => recovery().connectTestCopy(replica, pair.isolatedId, act()),
     },
+    'makes a network for a drill': {
+      cmdlet: 'New-VMSwitch',
+      arrange: async () => {},
+      // As its handler asks: one host may have it by then, and the others get it when a copy there is connected.
+      call: async () => {
+        const made = await recovery().drillNetworks();
+        if (made.length === 0) await recovery().makeDrillNetwork(drill, pair.recovery.networkId, act());
+      },
+    },
+    'removes the network of a drill': {
+      cmdlet: 'Remove-VMSwitch',
+      arrange: () => recovery().makeDrillNetwork(drill, pair.recovery.networkId, act()),
+      call: () => recovery().removeDrillNetwork(drill, act()),
+    },
     'starts a test copy': { cmdlet: 'Start-VM', arrange: copied, call: () => recovery().startTestVm(replica, act()) },
     'removes a test copy': { cmdlet: 'Stop-VMFailover', arrange: copied, call: () => recovery().stopTestFailover(replica, act()) },
   };
@@ -138,6 +153,18 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
         assert.deepEqual(pair.hyperV.fired, [cmdlet], 'the fault happened');
         await call();
       });
+
+  it('has the network of a drill on each host that a copy stands on, also where its maker died half way', async () => {
+    await copied();
+    const host = (await recovery().hostOf(replica)) ?? '';
+    await recovery().makeDrillNetwork(drill, pair.recovery.networkId, act());
+    pair.hyperV.hosts.madeSwitches.delete(host);
+    const [network] = await recovery().drillNetworks();
+    assert.ok(network, 'other hosts have it');
+    await recovery().connectTestCopy(replica, network.id, act());
+    assert.deepEqual((await recovery().findTestCopy(replica))?.networkIds, [network.id]);
+    await assert.rejects(recovery().removeDrillNetwork(drill, act()), { code: 'ERR_CONFLICT' });
+  });
 
   it('is not held up by a cmdlet that never ends: its process is ended, and the next call has another', async () => {
     await targets();
