@@ -74,6 +74,8 @@ const Machine = z.object({
   switches: z.array(z.string()),
   /** The addresses of each adapter, as far as its guest tells. */
   addresses: z.array(z.array(z.string())),
+  /** The VM groups that it is in. */
+  tags: z.array(z.string()),
   /** `key=value` */
   notes: z.array(z.string()),
   replication: z
@@ -135,6 +137,7 @@ export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId
     },
     epoch: Number(noteOf(machine, `epoch/${cloudId}`) ?? 0),
     failover: failoverNoteOf(machine),
+    tags: machine.tags,
   };
 }
 
