@@ -30,6 +30,7 @@ function machine(index: number, power: string) {
     health: 'Normal',
     switches: ['LAN', 'Backup'],
     addresses: [[`10.0.${index % 250}.7`], []],
+    tags: [],
     notes: [`epoch/${uuidOf('cloud')}=3`],
     replication: {
       copyFrequencySeconds: 300,

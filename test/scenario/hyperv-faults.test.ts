@@ -259,6 +259,17 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
     await pair.until(async () => (await viewOf(pair.primary, ref)).replication.state === 'replicating');
   });
 
+  it('tells the groups of a VM as its tags', async () => {
+    const { site, definition } = pair.sites.primary;
+    const [made] = definition.vms;
+    assert.ok(made);
+    const id = VmId.parse('0e000000-0000-4000-8000-000000000001');
+    site.addVm({ ...made, id, name: 'tagged', tags: ['web', 'gold'] });
+    assert.deepEqual((await primary().findVm({ ...ref, vmId: id }))?.tags, ['web', 'gold']);
+    const { vms } = await primary().readInventory(null);
+    assert.deepEqual(vms.map(({ tags }) => tags.length).sort(), [0, 0, 2]);
+  });
+
   it('leaves what people wrote into the notes of a VM, and what they name a VM is never a command', async () => {
     const vm = await pair.hyperV.hosts.find(pair.sites.primary, ref);
     assert.ok(vm);

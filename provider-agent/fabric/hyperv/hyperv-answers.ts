@@ -74,6 +74,8 @@ const Machine = z.object({
   switches: z.array(z.string()),
   /** The addresses of each adapter, as far as its guest tells. */
   addresses: z.array(z.array(z.string())),
+  /** The VM groups that it is in. */
+  tags: z.array(z.string()),
   /** `key=value` */
   notes: z.array(z.string()),
   replication: z
@@ -134,9 +136,8 @@ export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId
       },
     },
     epoch: Number(noteOf(machine, `epoch/${cloudId}`) ?? 0),
-    // Hyper-V itself has none; they are of SCVMM.
-    tags: [],
     failover: failoverNoteOf(machine),
+    tags: machine.tags,
   };
 }
 

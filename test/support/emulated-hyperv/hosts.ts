@@ -19,7 +19,7 @@ export interface EmulatedVm {
   readonly at: EmulatedSite;
   readonly ref: VmRef;
   readonly host: string;
-  readonly view: Pick<VmView, 'name' | 'power'>;
+  readonly view: Pick<VmView, 'name' | 'power'> & { readonly tags?: readonly string[] };
   /** Of a test copy there is none: it does not replicate itself. */
   readonly replication: VmView['replication'] | null;
   readonly copy: { readonly view: TestCopyView; readonly replica: VmRef } | null;

@@ -21,6 +21,7 @@ export async function vmObject(hosts: EmulatedHosts, vm: EmulatedVm): Promise<Ma
     ReplicationState: upperFirst(replication?.state ?? 'disabled'),
     ReplicationHealth: upperFirst(replication?.health ?? 'notApplicable'),
     Notes: hosts.notes(vm),
+    Groups: (view.tags ?? []).map((Name) => ({ $type: `${TYPES}.VMGroup`, $ref: Name, Name })),
     NetworkAdapters: adapterObjects(hosts, vm),
     IsClustered: false,
     CreationTime: moment(copy?.view.recoveryPoint.at ?? 0),

@@ -30,6 +30,7 @@ function ConvertTo-View {
         health = [string]$VM.ReplicationHealth
         switches = [object[]]@(@($VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
         addresses = [object[]]@(@($VM.NetworkAdapters).ForEach({ , [object[]]@($_.IPAddresses) }))
+        tags = [object[]]@(@($VM.Groups).Where({ $null -ne $_ }).ForEach({ [string]$_.Name }))
         notes = [object[]]@(Get-Note -VM $VM)
         replication = $settings
     }
