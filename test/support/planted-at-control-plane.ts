@@ -164,7 +164,7 @@ export const atControlPlane: readonly PlantedBug[] = [
   {
     name: 'undo-past-pivot',
     what: 'a failover that has started machines takes itself back',
-    edits: [{ file: runState, from: "return isPastPivot ? 'stuck' : 'unwinding';", to: "return 'unwinding';" }],
+    edits: [{ file: 'shared/engine/run-nodes.ts', from: "return isPastPivot ? 'stuck' : 'unwinding';", to: "return 'unwinding';" }],
     scenario: 'calls fail',
     invariant: 'order',
   },
