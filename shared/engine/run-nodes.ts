@@ -3,6 +3,7 @@ import { type ErrorCode, isUnknownOutcome } from '../errors.ts';
 import type { StepId } from '../ids.ts';
 import type { StepError } from './facts.ts';
 import { isGate, type Step } from './graph.ts';
+import type { NextSteps } from './next-steps.ts';
 
 /** A person's word that an executor will not answer. */
 export interface GivenUp {
@@ -121,4 +122,27 @@ export function mayFall(scope: Scope<unknown>): boolean {
 
 function isOver(scope: Scope<unknown>): boolean {
   return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
+}
+
+
+/**
+ * It is to be done after all: what comes behind it, across gates, and has not been begun, waits for it again. A work list, because a
+ * chain of gates may be long.
+ */
+export function putBack<Work>(first: Node<Work>, next: Pick<NextSteps<Node<Work>>, 'remove'>): void {
+  first.status = 'waiting';
+  const queue = [first];
+  for (const node of queue) {
+    if (!node.isSettled) continue;
+    node.isSettled = false;
+    for (const follower of node.followers) follower.afterLeft++;
+    const needing = isGate(node.step) ? node.neededBy : [];
+    for (const dependent of needing) dependent.needsLeft++;
+    for (const behind of [...node.followers, ...needing]) {
+      if (behind.status === 'waiting') next.remove(behind);
+      if (behind.status !== 'done' || !isGate(behind.step)) continue;
+      behind.status = 'waiting';
+      queue.push(behind);
+    }
+  }
 }

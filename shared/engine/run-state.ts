@@ -17,6 +17,7 @@ import {
   mayFall,
   type Node,
   newNode,
+  putBack,
   runningOn,
   type Scope,
   type StepStatus,
@@ -311,8 +312,9 @@ export class RunState<Work> {
       node.scope.status = 'unwinding';
       this.#undoable.add(node);
     } else {
-      node.status = 'waiting';
-      this.#ready.add(node);
+      putBack(node, this.#next);
+      // What it needed may be tried again too, and goes first; what never came is not waited for.
+      if (node.attempt === 0 || (node.needsLeft === 0 && node.afterLeft === 0)) this.#ready.add(node);
       this.#reopen(node);
     }
   }
@@ -344,7 +346,7 @@ export class RunState<Work> {
     scope.acted.splice(0, scope.acted.length, ...scope.acted.filter((node) => node.step !== step));
     if (scope.nodes.some((node) => node.status === 'failed' && !isPassedOver(node))) return;
     scope.status = 'active';
-    for (const node of scope.nodes) if (node.status === 'blocked') node.status = 'waiting';
+    for (const node of scope.nodes) if (node.status === 'blocked') putBack(node, this.#next);
     this.#release(scope.nodes);
   }
 

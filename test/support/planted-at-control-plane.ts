@@ -223,7 +223,11 @@ export const atControlPlane: readonly PlantedBug[] = [
     what: 'what an end of protection by force left is tried again after the VM was protected anew',
     edits: [
       { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: epoch + 1 }', to: 'phases: PHASES }' },
-      { file: 'control-plane/operations/protected-anew.ts', from: "if (job.kind !== 'unprotect') return;", to: 'return;' },
+      {
+        file: 'control-plane/operations/protected-anew.ts',
+        from: "if (job.kind !== 'unprotect' && job.kind !== 'movePairing') return;",
+        to: 'return;',
+      },
     ],
     scenario: 'protected anew',
     invariant: 'newest-protection',

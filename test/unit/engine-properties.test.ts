@@ -5,11 +5,14 @@ import { Engine } from '../../shared/engine/engine.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { Fact as FactSchema } from '../../shared/engine/facts.ts';
 import { checkGraph, type Graph } from '../../shared/engine/graph.ts';
+import type { StepId } from '../../shared/ids.ts';
 import { boundedRetries, order as orderChecker } from '../support/checkers-jobs.ts';
 import { EngineWorld, endOf, linearGraphs, scriptedGraphs, stepId } from '../support/engine-world.ts';
 import type { TraceEvent } from '../support/trace.ts';
 
 const runs = { numRuns: 150 };
+
+const decisions = fc.array(fc.constantFrom('retry', 'skip'), { minLength: 1, maxLength: 4 });
 
 function traceOf(graph: Graph<string>, facts: readonly Fact[]): TraceEvent[] {
   return [
@@ -91,6 +94,26 @@ describe('the engine, over random graphs and outcomes', () => {
         }
         assert.match(state.state, /^(succeeded|completedWithFailures|failed)$/);
         if (decision === 'skip' && world.log.some(({ type }) => type === 'decided')) assert.notEqual(state.state, 'succeeded');
+        assert.deepEqual(orderChecker(traceOf(scripted.graph, world.log)), []);
+      }),
+      runs,
+    ));
+
+  test('what waits for a person and is all decided at once comes to an end, and keeps the order of the graph', () =>
+    fc.assert(
+      fc.asyncProperty(scriptedGraphs, decisions, async (given, decided) => {
+        const scripted = { ...given, scripts: new Map(given.scripts), undoScripts: new Map(given.undoScripts) };
+        const world = new EngineWorld(scripted);
+        let state = await world.run();
+        for (let rounds = 0; state.state === 'parked'; rounds++) {
+          assert.ok(rounds < 40, 'a person is not asked for ever');
+          const asked = [...state.views()].filter(({ step }) => state.waitsForPerson(step.id)).map(({ step }) => step.id);
+          for (const id of asked) for (const scripts of [scripted.scripts, scripted.undoScripts]) scripts.set(id, ['well']);
+          const decide = (id: StepId, at: number) =>
+            world.engine.decide(id, decided[at % decided.length] ?? 'retry', 'somebody', 'because');
+          await world.act(async () => void (await Promise.all(asked.map(decide))));
+          state = await world.goOn();
+        }
         assert.deepEqual(orderChecker(traceOf(scripted.graph, world.log)), []);
       }),
       runs,
