@@ -46,8 +46,13 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
     async restartJob({ caller, params, body, setHeader }) {
       const failed = await findJob(caller.vaultId, params.jobId);
       const { groups } = await detailOf(caller.vaultId, failed.id);
-      const left = groups.flatMap(({ members }) => members.flatMap(({ vm, status }) => (vm !== null && status !== 'done' ? [vm] : [])));
-      const request = restartRequest(failed, left, { id: body.id, reason: body.reason, attested: body.attested === true });
+      const members = groups.flatMap((group) => group.members.flatMap(({ vm, status }) => (vm === null ? [] : [{ vm, status }])));
+      const vms = {
+        all: members.map(({ vm }) => vm),
+        left: members.flatMap(({ vm, status }) => (status === 'done' ? [] : [vm])),
+        protectedNow: new Set((await store.promises.protectedVms(caller.vaultId)).map(({ vmId }) => vmId)),
+      };
+      const request = restartRequest(failed, vms, { id: body.id, reason: body.reason, attested: body.attested === true });
       const { job } = await operations.start(request, actorOf(caller), undefined, failed.id);
       setHeader('Location', `/api/v1/jobs/${job.id}`);
       return jobAnswer(job);

@@ -43,7 +43,14 @@ export const compileMovePairing: Compile<'movePairing'> = async (request, actor,
     target: `${from.name} to ${to.name}`,
     input: { pairing: from.id, to: to.id, vms: vms.map(({ id, name }) => ({ vm: id, name })), reason: request.reason },
     graph: { steps: vms.flatMap((vm) => moveSteps(vm, from, to, address, removesWithin)) },
-    claims: vms.map(({ id }) => ({ id, phases: ['protected', 'seeding'], drill: null, attempts: wantedSettings(to) })),
+    // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.
+    claims: vms.map(({ id, epoch }) => ({
+      id,
+      phases: ['protected', 'seeding'],
+      epoch: epoch + 1,
+      drill: null,
+      attempts: wantedSettings(to),
+    })),
     newVms: [],
     movedRules: { from: from.id, to: to.id, by: mover?.vaultId === actor.vaultId ? mover.id : null },
   };
@@ -63,11 +70,12 @@ function refuseUnlessMovable(from: Pairing, to: Pairing, vms: readonly Protected
 }
 
 function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string, removesWithin: number): Step<StepWork>[] {
-  const { id, vmId, name, epoch } = vm;
+  const { id, vmId, name } = vm;
+  const epoch = vm.epoch + 1;
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const [look, leave] = [stepOf('look', id), stepOf('leave', id)];
-  const { enable, configure, seed, copied } = replicationSteps(vm, to, address);
+  const { enable, configure, seed, copied } = replicationSteps({ ...vm, epoch }, to, address);
   const belongs = { id, marks: { done: 'replicationEnabled', skipped: 'protectionEnded' }, pairing: to.id } as const;
   return [
     {
@@ -112,7 +120,7 @@ function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string,
       id: stepOf('remove', id),
       title: `remove ${name} at its old recovery site`,
       work: {
-        epoch,
+        epoch: vm.epoch,
         beginWithinSeconds: removesWithin,
         siteId: from.recovery.siteId,
         kind: 'replica.remove',

@@ -1,4 +1,4 @@
-/** What an end of protection by force left to be done must not hit a protection that began after it. */
+/** What an end of protection by force, or a move, left to be done must not hit a protection that began after it. */
 import { FarshoreError } from '../../shared/errors.ts';
 import type { StepId } from '../../shared/ids.ts';
 import type { Store } from '../store/store.ts';
@@ -6,7 +6,7 @@ import type { JobRun } from './job-run.ts';
 
 /** Throws ERR_PROTECTED_ANEW. Whoever is faster than this is stopped at the site, by the epoch of the newer protection. */
 export async function refuseIfProtectedAnew({ job, engine }: JobRun, id: StepId, { promises }: Store): Promise<void> {
-  if (job.kind !== 'unprotect') return;
+  if (job.kind !== 'unprotect' && job.kind !== 'movePairing') return;
   const step = engine.state.view(id)?.step;
   const args = step?.work?.args;
   const ref = args && 'vm' in args ? args.vm : undefined;

@@ -101,7 +101,8 @@ function comeBack(acting: Member, turn: Before): Step<StepWork>[] {
         ...atSource,
         kind: 'vm.start',
         args: startArgs(member, source.ref),
-        vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverUndone' } },
+        // Whoever skips the start leaves it off on both sides.
+        vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverInterrupted' } },
       },
       needs: [release, ...turn.needs],
       after: turn.after,

@@ -19,6 +19,10 @@ export const vmIssues = {
       'Nothing of it is replicated any more: its host crashed, or its change log cannot be trusted, so both copies have to be compared.',
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
+  notReplicating: {
+    cause: 'The side that sends says that replication of it is off: somebody ended it by hand, or a move was broken off. The replica only grows older.',
+    remedy: 'Until it is mended a failover finds what the replica has. Move it on, or unprotect it by force and protect it anew.',
+  },
   behindPairing: {
     cause:
       'The policy or the network map of its pairing was changed and was not set at it: it could not be then, it failed, or it was skipped.',
@@ -73,7 +77,12 @@ export function issuesOf({ phase, activeLocation, power, sending, isBehind }: Ob
   if (isElsewhere && phase !== 'failingOver' && phase !== 'interrupted') return ['runsAtOtherSide'];
   const isToReplicate = phase === 'protected' || phase === 'seeding';
   const isOutOfStep = isToReplicate && sending === 'waitingForStartResynchronize';
+  const isOff = isToReplicate && sending === 'disabled';
   // Whoever is on the way in gets it on the way, and who is on the way out needs it no more.
   const lacks = isBehind && phase !== 'enabling' && phase !== 'disabling';
-  return [...(isOutOfStep ? (['outOfStep'] as const) : []), ...(lacks ? (['behindPairing'] as const) : [])];
+  return [
+    ...(isOutOfStep ? (['outOfStep'] as const) : []),
+    ...(isOff ? (['notReplicating'] as const) : []),
+    ...(lacks ? (['behindPairing'] as const) : []),
+  ];
 }

@@ -56,3 +56,28 @@ test('a request for a restart that is sent twice is one job, and what somebody v
   const [first, second] = [await http.post(`/api/v1/jobs/${id}/restart`, body), await http.post(`/api/v1/jobs/${id}/restart`, body)];
   assert.deepEqual([first.status, second.status, second.data.id], [202, 202, body.id]);
 });
+
+test('a take back that was cancelled half way is run again for the VMs that are left', async (t) => {
+  const { world, http, cli, file, kim, run } = await openShop(t, vms);
+  const twoGroups = `name: shop
+groups:
+  - name: databases
+    members: [{ vm: sql-01 }]
+  - name: front
+    members: [{ vm: web-01, beforeShutDown: [{ do: ask, name: tell the users, instruction: Write to them., kinds: [takeBack] }] }]
+`;
+  await cli(['plans', 'apply', await file('shop.yaml', twoGroups)]);
+  const plan = (await http.get('/api/v1/plans')).data.plans[0].id;
+  await run({ kind: 'plannedFailover', target: { plan }, direction: 'toRecovery', reason: 'power works' });
+  const back = await run({ kind: 'takeBack', target: { plan }, reason: 'power is back' });
+  const phases = async () => (await http.get('/api/v1/protected-vms')).data.protectedVms.map((vm: { phase: string }) => vm.phase).sort();
+  await http.post(`/api/v1/jobs/${back}/cancel`, { reason: 'not yet' });
+  await world.jobEnded(kim, back);
+  const halfWay = await phases();
+  const again = await http.post(`/api/v1/jobs/${back}/restart`, { id: randomUUID(), reason: 'now' });
+  assert.equal(again.status, 202, JSON.stringify(again.data));
+  await world.jobEnded(kim, again.data.id);
+  await http.post(`/api/v1/jobs/${again.data.id}/cancel`, { reason: 'seen' });
+  await world.jobEnded(kim, again.data.id);
+  assert.deepEqual([halfWay, again.data.kind], [['failedOver', 'protected'], 'takeBack']);
+});

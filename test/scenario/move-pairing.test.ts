@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OperationRequestOf } from '../../shared/api/operations.ts';
 import { RuleId } from '../../shared/ids.ts';
+import { endsReplication } from '../support/by-hand.ts';
 import { uuidOf } from '../support/simulated-sites.ts';
 import { type SiteName, World } from '../support/world.ts';
 import { vaultId } from '../support/world-core.ts';
@@ -175,5 +176,29 @@ test('a pairing is moved to one of the same primary cloud and another recovery c
   await assert.rejects(world.ask({ ...request, to: request.pairing }), { code: 'ERR_OPERATION_NOT_ALLOWED' });
   await world.failOverAsPlanned();
   await assert.rejects(world.ask({ ...request, id: world.newJobId() }), { code: 'ERR_OPERATION_NOT_ALLOWED' });
+  await world.finishes();
+});
+
+test('what is left of a move is not done to a VM that was protected anew there, and whoever tries is told', async () => {
+  const world = await pairedTwice();
+  const { faults } = world.site('slough').fabric;
+  const moved = await world.ask(await world.moveRequest());
+  const fault = faults.order({ kind: 'fails', operation: 'removeReplication', times: 1_000, when: 'beforeEffect' });
+  await world.settles(moved);
+  assert.deepEqual([await stateOf(world, moved), faults.fired().length > 0], ['parked', true], 'the faults happened');
+  faults.lift(fault);
+  const before = await world.protectedVms();
+  await world.unprotect();
+  for (const { vmId } of before) await endsReplication(world, 'slough', vmId);
+  assert.deepEqual(await replicasAt(world, 'slough'), [], 'somebody has cleaned it by hand');
+  await world.protect([0, 1], 'reading/Gold', 'slough/Silver');
+  for (const { id } of before) await assert.rejects(world.decide(moved, `remove/${id}`, 'retry'), { code: 'ERR_PROTECTED_ANEW' });
+  for (const { id } of before) await world.decide(moved, `remove/${id}`, 'skip');
+  assert.deepEqual(await replicasAt(world, 'slough'), ['vm-1: off replica/replicating', 'vm-2: off replica/replicating']);
+  assert.deepEqual(
+    (await world.protectedVms()).map(({ phase, epoch }) => `${phase} ${epoch}`),
+    ['protected 1', 'protected 1'],
+    'the new protection is the newer decision',
+  );
   await world.finishes();
 });

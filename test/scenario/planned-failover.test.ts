@@ -126,3 +126,19 @@ test('it needs both sites: with one of them dark nothing is begun', async () => 
   assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
   await world.finishes();
 });
+
+test('VMs of two groups that could not be started, and are tried again at once, start in the order of their groups', async () => {
+  const world = await protectedWorld({ vms: 2, extra: 'timings: { startVm: { median: 20 s } }' });
+  const { faults } = world.site('slough').fabric;
+  faults.order({ kind: 'fails', operation: 'startVm', times: 6, when: 'beforeEffect' });
+  const job = await world.ask(await world.requestFor('plannedFailover', await world.plan([['vm-1'], ['vm-2']])));
+  await world.settles(job);
+  assert.equal(faults.fired().length, 6, 'the faults happened');
+  const [first, second] = (await world.protectedVms()).map(({ id }) => `start/${id}`);
+  await Promise.all([first, second].map((step) => world.decide(job, step as string, 'retry')));
+  await world.settles(job);
+  const facts = (await world.job(job))?.facts.slice(-20) ?? [];
+  const last = facts.flatMap((fact) => ('step' in fact && ['started', 'done'].includes(fact.type) ? [`${fact.type} ${fact.step}`] : []));
+  assert.deepEqual(last.slice(-4), [`started ${first}`, `done ${first}`, `started ${second}`, `done ${second}`]);
+  await world.finishes();
+});

@@ -209,3 +209,27 @@ for (const isBack of [true, false]) {
     await world.finishes();
   });
 }
+
+test('a VM that was to be started again at a site that was given up is not called protected; taking back leads out', async () => {
+  const world = await protectedWorld({ vms: 1 });
+  await world.failOverAsPlanned();
+  const { faults } = world.site('reading').fabric;
+  faults.order({ kind: 'hangs', operation: 'startVm', times: 1, when: 'beforeEffect' });
+  const back = await world.ask(await world.requestFor('takeBack'));
+  await world.until('it is to be started', () => faults.fired().length === 1);
+  world.agentCrashes('reading');
+  world.goesDark('reading');
+  await world.givesUp(back, 'reading');
+  await ends(world, back, 'parked');
+  const [vm] = await world.protectedVms();
+  await world.decide(back, `start/${vm?.id}`, 'skip');
+  await world.settles(back);
+  world.returns('reading');
+  await world.everythingIsBack();
+  assert.match(await viewOf(world, 'reading', 'vm-1'), /^off/);
+  assert.deepEqual(await promises(world), ['interrupted recovery']);
+  assert.equal(await stateOf(world, await world.takeBack()), 'succeeded');
+  assert.deepEqual(await promises(world), ['protected primary']);
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
+  await world.finishes();
+});

@@ -166,7 +166,7 @@ function addRestart(tree: Tree, jobs: Command): void {
     configure: (command) =>
       withFollow(withReason(command)).option(
         '--attest',
-        'of an unplanned failover: you vouch anew that the VMs are down where they are left',
+        'you vouch anew for what was vouched for: that the VMs are down where they are left, or that nobody needs what the former primary holds',
         false,
       ),
     run: async (session, options: FollowOptions & { reason: string; attest: boolean }, wanted: string) => {

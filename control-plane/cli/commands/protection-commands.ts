@@ -140,6 +140,7 @@ const issueWords: Record<VmIssue, string> = {
   twoLiveCopies: 'TWO LIVE COPIES',
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
   outOfStep: 'OUT OF STEP',
+  notReplicating: 'NOT REPLICATING',
   behindPairing: 'BEHIND ITS PAIRING',
   takeBackDelayed: 'NOT TAKEN BACK YET',
   takeBackLapsed: 'NOT TAKEN BACK',

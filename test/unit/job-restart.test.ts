@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type JobVms, restartRequest } from '../../control-plane/operations/restart.ts';
+import type { Job } from '../../control-plane/store/store.ts';
+import type { OperationRequest } from '../../shared/api/operations.ts';
+import { JobId, PairingId, ProtectedVmId, VmId } from '../../shared/ids.ts';
+import { uuidOf } from '../support/simulated-sites.ts';
+
+const id = JobId.parse(uuidOf('job'));
+const again = { id: JobId.parse(uuidOf('again')), reason: 'again', attested: false };
+const [one, two] = [ProtectedVmId.parse(uuidOf('one')), ProtectedVmId.parse(uuidOf('two'))];
+const [vm1, vm2] = [VmId.parse(uuidOf('vm-1')), VmId.parse(uuidOf('vm-2'))];
+const jobOf = (request: OperationRequest, state: Job['state']) => ({ endedAt: 1, state, input: { request } }) as Job;
+const vms = (left: JobVms['left'], ...protectedNow: VmId[]): JobVms => ({ all: [one, two], left, protectedNow: new Set(protectedNow) });
+
+const takeBack = { id, kind: 'takeBack', target: { vms: [one, two] }, reason: 'power works' } as const;
+
+for (const state of ['completedWithFailures', 'cancelled'] as const) {
+  test(`a job that is ${state} is run again for the VMs that were not done`, () => {
+    const request = restartRequest(jobOf(takeBack, state), vms([two]), again);
+    assert.deepEqual(request, { ...takeBack, id: again.id, reason: 'again', target: { vms: [two] } });
+  });
+}
+
+test('where nothing was done all of it is asked for as it was', () => {
+  assert.deepEqual(restartRequest(jobOf(takeBack, 'failed'), vms([one, two]), again), { ...takeBack, id: again.id, reason: 'again' });
+});
+
+test('protecting goes on with the VMs that are not protected, and not where all are', () => {
+  const protect = { id, kind: 'protect', pairing: PairingId.parse(uuidOf('main')), vms: [vm1, vm2] } as const;
+  const job = jobOf({ ...protect, vms: [...protect.vms] }, 'completedWithFailures');
+  assert.deepEqual(restartRequest(job, vms([two], vm1), again), { ...protect, id: again.id, vms: [vm2] });
+  assert.throws(() => restartRequest(job, vms([two], vm1, vm2), again), /every VM of the job is protected/);
+});
+
+test('that nobody needs what the former primary holds is said anew', () => {
+  const reversal = { id, kind: 'reverseReplication', target: { vms: [one] }, shutDownFormerPrimary: { reason: 'Slough counts' } } as const;
+  const job = jobOf({ ...reversal, target: { vms: [one] } }, 'failed');
+  const both = { all: [one], left: [one], protectedNow: new Set<VmId>() };
+  assert.throws(() => restartRequest(job, both, again), /vouch anew that nobody needs it/);
+  assert.equal(restartRequest(job, both, { ...again, attested: true }).kind, 'reverseReplication');
+});
