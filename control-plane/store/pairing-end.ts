@@ -1,4 +1,5 @@
 /** The end of a pairing in the store: it begins where nothing stands on it, nothing begins in it from then on, and at last it is gone. */
+import { FarshoreError } from '../../shared/errors.ts';
 import type { PairingId, VaultId } from '../../shared/ids.ts';
 import type { Query } from './connection.ts';
 import type { Refusal } from './refusal.ts';
@@ -23,12 +24,21 @@ export async function removePairing(db: Query, vaultId: VaultId, id: PairingId):
   await db.deleteFrom('pairings').where('vault_id', '=', vaultId).where('id', '=', id).execute();
 }
 
+/** Throws ERR_NOT_PREPARED where the pairing is being removed: its rules would be gone with it. */
+export async function refuseInEnding(db: Query, vaultId: VaultId, id: PairingId): Promise<void> {
+  const mine = db.selectFrom('pairings').select('name').where('vault_id', '=', vaultId).where('id', '=', id);
+  const ending = await mine.where('state', '=', 'unpairing').executeTakeFirst();
+  if (ending !== undefined) throw new FarshoreError('ERR_NOT_PREPARED', beingRemoved(ending.name));
+}
+
+const beingRemoved = (name: string) => `the pairing ${name} is being removed`;
+
 async function usesOfEnding(db: Query, { job, newVms, changedPairing, graph }: NewJob): Promise<Refusal[]> {
   const moved = graph.steps.flatMap(({ work }) => work?.vm?.pairing ?? []);
   const used = [...new Set([...newVms.map(({ pairingId }) => pairingId), ...(changedPairing ? [changedPairing.id] : []), ...moved])];
   const ending = db.selectFrom('pairings').select('name').where('vault_id', '=', job.vaultId).where('state', '=', 'unpairing');
   const rows = used.length === 0 ? [] : await ending.where('id', 'in', used).execute();
-  return rows.map(({ name }): Refusal => ({ code: 'ERR_NOT_PREPARED', message: `the pairing ${name} is being removed` }));
+  return rows.map(({ name }): Refusal => ({ code: 'ERR_NOT_PREPARED', message: beingRemoved(name) }));
 }
 
 async function standOn(db: Query, vaultId: VaultId, id: PairingId): Promise<Refusal[]> {

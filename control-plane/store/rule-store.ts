@@ -43,7 +43,7 @@ export interface RuleAttempt {
 }
 
 export interface RuleStore {
-  /** Throws ERR_CONFLICT where the pairing has the same rule already. */
+  /** Throws ERR_CONFLICT where the pairing has the same rule already, ERR_NOT_PREPARED while it is being removed. */
   add(rule: ProtectionRule): Promise<void>;
   /** False when no rule of that id holds. */
   remove(vaultId: VaultId, id: RuleId, at: number, by: UserId): Promise<boolean>;

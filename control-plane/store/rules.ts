@@ -8,6 +8,7 @@ import { RuleId, type UserId, type VaultId, type VmId } from '../../shared/ids.t
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { derivedId } from './derived-id.ts';
+import { refuseInEnding } from './pairing-end.ts';
 import type { MovedRules, ProtectionRule, RuleAttempt, RuleExclusion, RuleStore } from './rule-store.ts';
 import type { NewJob } from './store.ts';
 import type { Tables } from './tables.ts';
@@ -22,6 +23,7 @@ export class Rules implements RuleStore {
   add({ id, vaultId, pairingId, match, createdAt, createdBy }: ProtectionRule): Promise<void> {
     const text = JSON.stringify(match);
     return this.#connection.write(async (db) => {
+      await refuseInEnding(db, vaultId, pairingId);
       const mine = db.selectFrom('protection_rules').select('id').where('vault_id', '=', vaultId).where('pairing_id', '=', pairingId);
       const same = await mine.where('match', '=', text).where('removed_at', 'is', null).executeTakeFirst();
       if (same !== undefined) throw new FarshoreError('ERR_CONFLICT', `the pairing has this rule already: ${same.id}`);

@@ -71,7 +71,7 @@ export const ruleRoutes = {
     body: RuleBody,
     status: 201,
     answer: RuleAnswer,
-    errors: ['ERR_NOT_FOUND', 'ERR_CONFLICT'],
+    errors: ['ERR_NOT_FOUND', 'ERR_CONFLICT', 'ERR_NOT_PREPARED'],
   },
   removeRule: {
     method: 'delete',

@@ -1,8 +1,10 @@
 /** Removing a pairing as sentences: when nothing stands on it, what is undone at the hosts, and what a dead site leaves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JobId } from '../../shared/ids.ts';
+import { type JobId, type PairingId, RuleId, UserId } from '../../shared/ids.ts';
+import { uuidOf } from '../support/simulated-sites.ts';
 import { type SiteName, World } from '../support/world.ts';
+import { vaultId } from '../support/world-core.ts';
 import { addRule } from '../support/world-rules.ts';
 import { stateOf } from '../support/world-views.ts';
 
@@ -122,13 +124,18 @@ test('a side that never comes back is given up and the step skipped: the pairing
   await world.finishes();
 });
 
-test('no VM is protected in a pairing that is being removed', async () => {
+test('no VM is protected in a pairing that is being removed, and no rule is added to it', async () => {
   const world = await paired();
+  const [pairing] = await world.pairings();
   world.site('slough').fabric.faults.order({ kind: 'fails', operation: 'releaseHosts', times: 3 });
   const protect = await world.protectRequest();
   const job = await unpair(world);
   assert.equal(await stateOf(world, job), 'parked');
   assert.equal((await refusalOf(world.ask(protect))).code, 'ERR_NOT_PREPARED');
+  const rule = { id: RuleId.parse(uuidOf('too late')), vaultId, pairingId: pairing?.id as PairingId, match: { by: 'all' } } as const;
+  const wanted = { createdAt: world.clock.now(), createdBy: UserId.parse(uuidOf('owner')), removedAt: null, removedBy: null };
+  const late = world.controlPlane.store.rules.add({ ...rule, ...wanted });
+  assert.equal((await refusalOf(late)).code, 'ERR_NOT_PREPARED');
   await world.decide(job, 'release/recovery', 'retry');
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'succeeded');
