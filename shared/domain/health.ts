@@ -20,7 +20,8 @@ export const vmIssues = {
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
   notReplicating: {
-    cause: 'The side that sends says that replication of it is off: somebody ended it by hand, or a move was broken off. The replica only grows older.',
+    cause:
+      'The side that sends says that replication of it is off: somebody ended it by hand, or a move was broken off. The replica only grows older.',
     remedy: 'Until it is mended a failover finds what the replica has. Move it on, or unprotect it by force and protect it anew.',
   },
   behindPairing: {

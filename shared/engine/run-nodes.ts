@@ -124,7 +124,6 @@ function isOver(scope: Scope<unknown>): boolean {
   return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
 }
 
-
 /**
  * It is to be done after all: what comes behind it, across gates, and has not been begun, waits for it again. A work list, because a
  * chain of gates may be long.

@@ -13,7 +13,7 @@ const [vm1, vm2] = [VmId.parse(uuidOf('vm-1')), VmId.parse(uuidOf('vm-2'))];
 const jobOf = (request: OperationRequest, state: Job['state']) => ({ endedAt: 1, state, input: { request } }) as Job;
 const vms = (left: JobVms['left'], ...protectedNow: VmId[]): JobVms => ({ all: [one, two], left, protectedNow: new Set(protectedNow) });
 
-const takeBack = { id, kind: 'takeBack', target: { vms: [one, two] }, reason: 'power works' } as const;
+const takeBack: OperationRequest = { id, kind: 'takeBack', target: { vms: [one, two] }, reason: 'power works' };
 
 for (const state of ['completedWithFailures', 'cancelled'] as const) {
   test(`a job that is ${state} is run again for the VMs that were not done`, () => {
@@ -27,15 +27,15 @@ test('where nothing was done all of it is asked for as it was', () => {
 });
 
 test('protecting goes on with the VMs that are not protected, and not where all are', () => {
-  const protect = { id, kind: 'protect', pairing: PairingId.parse(uuidOf('main')), vms: [vm1, vm2] } as const;
-  const job = jobOf({ ...protect, vms: [...protect.vms] }, 'completedWithFailures');
+  const protect: OperationRequest = { id, kind: 'protect', pairing: PairingId.parse(uuidOf('main')), vms: [vm1, vm2] };
+  const job = jobOf(protect, 'completedWithFailures');
   assert.deepEqual(restartRequest(job, vms([two], vm1), again), { ...protect, id: again.id, vms: [vm2] });
   assert.throws(() => restartRequest(job, vms([two], vm1, vm2), again), /every VM of the job is protected/);
 });
 
 test('that nobody needs what the former primary holds is said anew', () => {
-  const reversal = { id, kind: 'reverseReplication', target: { vms: [one] }, shutDownFormerPrimary: { reason: 'Slough counts' } } as const;
-  const job = jobOf({ ...reversal, target: { vms: [one] } }, 'failed');
+  const shutDownFormerPrimary = { reason: 'Slough counts' };
+  const job = jobOf({ id, kind: 'reverseReplication', target: { vms: [one] }, shutDownFormerPrimary }, 'failed');
   const both = { all: [one], left: [one], protectedNow: new Set<VmId>() };
   assert.throws(() => restartRequest(job, both, again), /vouch anew that nobody needs it/);
   assert.equal(restartRequest(job, both, { ...again, attested: true }).kind, 'reverseReplication');
