@@ -96,7 +96,8 @@ withData(program.command('scripts'))
     const paths = agentPaths(options.data);
     const log = { info: () => {}, warn: (fields: object, text: string) => tellFault(fields, text), error: () => {} };
     const config = await readConfig(paths);
-    if (config.scripts === undefined) process.stderr.write('no script runs here: agent.yaml names no folder of them (scripts: { folder: ... })\n');
+    if (config.scripts === undefined)
+      process.stderr.write('no script runs here: agent.yaml names no folder of them (scripts: { folder: ... })\n');
     const scripts = await scriptsOf(config, { ...surroundings(options.data), log }).list();
     for (const { name, sha256 } of scripts) print(`${name}@${sha256}`);
   });

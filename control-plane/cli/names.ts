@@ -16,7 +16,10 @@ export function pick<T>(wanted: string, all: readonly T[], what: string, namesOf
   if (first !== undefined) {
     const isOfOne = (text: string) => found.filter((one) => namesOf(one).includes(text)).length === 1;
     const alone = found.slice(0, MOST_LISTED).map((one) => plain(namesOf(one).find(isOfOne) ?? ''));
-    throw new FarshoreError('ERR_REQUEST_INVALID', `${found.length} ${what}s are called '${plain(wanted)}'; say which: ${alone.join(', ')}`);
+    throw new FarshoreError(
+      'ERR_REQUEST_INVALID',
+      `${found.length} ${what}s are called '${plain(wanted)}'; say which: ${alone.join(', ')}`,
+    );
   }
   const names = all.flatMap((one) => namesOf(one).slice(0, 1));
   const guess = nearest(wanted, names);

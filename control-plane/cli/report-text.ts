@@ -33,7 +33,8 @@ export function reportText(report: ReportAnswer, output: Output): string {
       '',
       'Decisions:',
       ...report.decisions.map(
-        (one) => `  ${moment(one.at)}  ${plain(one.by)} ${decisionWords[one.what]} ${plain(one.title ?? one.step ?? 'the job')}: ${plain(one.reason)}`,
+        (one) =>
+          `  ${moment(one.at)}  ${plain(one.by)} ${decisionWords[one.what]} ${plain(one.title ?? one.step ?? 'the job')}: ${plain(one.reason)}`,
       ),
     );
   lines.push('', colors.dim(`Computed from the ${report.facts.count} facts of job ${job.id}.`));

@@ -34,6 +34,10 @@ export function readText(file: string, what: string): string {
   try {
     return decodeText(readFileSync(file));
   } catch (cause) {
-    throw new FarshoreError('ERR_REQUEST_INVALID', `${what} cannot be read: ${file} (${(cause as NodeJS.ErrnoException).code ?? 'not UTF-8'})`, { cause });
+    throw new FarshoreError(
+      'ERR_REQUEST_INVALID',
+      `${what} cannot be read: ${file} (${(cause as NodeJS.ErrnoException).code ?? 'not UTF-8'})`,
+      { cause },
+    );
   }
 }

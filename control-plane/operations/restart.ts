@@ -22,7 +22,7 @@ export function restartRequest(job: Job, left: readonly ProtectedVmId[], { id, r
   const narrowed = 'target' in request ? { ...request, target: narrowedTo(left, request.target, job) } : request;
   // What somebody vouched for was true then.
   if (narrowed.kind === 'unplannedFailover' && narrowed.primary.evidence === 'attested' && !attested)
-    throw refusal('a person vouched for the VMs being down when it ran: vouch for it anew');
+    throw refusal('a person vouched for the VMs being down when it ran: vouch for it anew (--attest)');
   if (narrowed.kind === 'unplannedFailover') return { ...narrowed, primary: { ...narrowed.primary, reason } };
   return 'reason' in narrowed ? { ...narrowed, reason } : narrowed;
 }

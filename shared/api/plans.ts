@@ -1,7 +1,7 @@
 /** Recovery plans: kept as versions of a document that a person wrote, and checked against the protected VMs there are. */
 import { z } from 'zod';
-import { actionLists } from '../domain/plan-actions.ts';
 import { DrillSchedule } from '../domain/drill-schedule.ts';
+import { actionLists } from '../domain/plan-actions.ts';
 import { PlanChange } from '../domain/plan-diff.ts';
 import { PHASES } from '../domain/protected-vm.ts';
 import { RecoveryPlan } from '../domain/recovery-plan.ts';

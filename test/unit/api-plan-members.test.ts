@@ -7,7 +7,12 @@ import { ProtectedVmId } from '../../shared/ids.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const random = new SeededRandom(1);
-const vm = (name: string, cloudName: string, siteName = 'Reading') => ({ id: ProtectedVmId.parse(random.uuid()), name, cloudName, siteName });
+const vm = (name: string, cloudName: string, siteName = 'Reading') => ({
+  id: ProtectedVmId.parse(random.uuid()),
+  name,
+  cloudName,
+  siteName,
+});
 const vms = [vm('sql-01', 'Gold'), vm('web-01', 'Gold'), vm('web-01', 'Silver'), vm('app', 'Twin'), vm('app', 'Twin')];
 const twoSites = [vm('sql-01', 'Production', 'Reading'), vm('sql-01', 'Production', 'Leeds')];
 const plan = (...names: string[]) =>
