@@ -76,7 +76,7 @@ export const errorCodes = {
   // The fabric
   ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
   ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
-  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the replication of the VM at the site named.' },
+  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the VM at the site of the step; the log of its agent says under the reference what is there. A replica that was kept when a protection ended is deleted by hand before it is protected anew.' },
   ERR_REPLICA_FAILED_OVER: { http: 409, retryable: false, cause: 'The replica was failed over at its site before, by hand or by a job that was broken off, so it takes no changes.', remedy: 'Look at the site whether anybody works on it. If nobody does, take that failover back there (Stop-VMFailover) and repeat the operation.' },
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
   ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },
