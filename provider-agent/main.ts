@@ -95,7 +95,10 @@ withData(program.command('scripts'))
     const { scriptsOf } = await import('./run-agent.ts');
     const paths = agentPaths(options.data);
     const log = { info: () => {}, warn: (fields: object, text: string) => tellFault(fields, text), error: () => {} };
-    const scripts = await scriptsOf(await readConfig(paths), { ...surroundings(options.data), log }).list();
+    const config = await readConfig(paths);
+    if (config.scripts === undefined)
+      process.stderr.write('no script runs here: agent.yaml names no folder of them (scripts: { folder: ... })\n');
+    const scripts = await scriptsOf(config, { ...surroundings(options.data), log }).list();
     for (const { name, sha256 } of scripts) print(`${name}@${sha256}`);
   });
 

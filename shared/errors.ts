@@ -36,7 +36,7 @@ export const errorCodes = {
   ERR_PRIMARY_REACHABLE: { http: 409, retryable: false, cause: 'The primary site is connected, so its VMs may still run.', remedy: 'Shut the VMs down there, then attest that they are down (--attest) and say how you know.' },
   ERR_PRIMARY_UNJUDGED: { http: 503, retryable: true, cause: 'The agent of the primary site has been silent for a moment only, or has had no time to come back to a control plane that has just started.', remedy: 'Wait until the moment named, or attest that the VMs are down and say how you know.' },
   ERR_PLAN_EMPTY: { http: 409, retryable: false, cause: 'No member of the plan can be failed over now.', remedy: 'See the reasons listed for each member.' },
-  ERR_SETTINGS_DIFFER: { http: 409, retryable: false, cause: 'The VM replicates with other settings than those that are wanted.', remedy: 'See each difference. Say whether they are kept, and why, or brought to the policy.' },
+  ERR_SETTINGS_DIFFER: { http: 409, retryable: false, cause: 'The VM replicates with other settings than those that are wanted.', remedy: 'See each difference. Say that they are kept, and why (--keep-differences), or brought to the policy (--bring-to-policy).' },
   ERR_POINTS_WOULD_GO: { http: 409, retryable: false, cause: 'Fewer recovery points would be kept than there are now, and those beyond would be deleted.', remedy: 'See how many of each VM. If that is meant, say so and why (--delete-recovery-points), which is kept.' },
   ERR_NOT_A_PAIR: { http: 409, retryable: false, cause: 'What the primary sent last has not arrived at the replica that is here.', remedy: 'Look where the primary replicates to: this replica may be that of an earlier replication.' },
   ERR_TIME_LIMIT: { http: 504, retryable: false, cause: 'It was not done within its time limit; how far it came is not known.', remedy: 'Nothing that follows needs it. Look at the site when you can.' },
@@ -76,7 +76,7 @@ export const errorCodes = {
   // The fabric
   ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
   ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
-  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the replication of the VM at the site named.' },
+  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the VM at the site of the step; the log of its agent says under the reference what is there. A replica that was kept when a protection ended is deleted by hand before it is protected anew.' },
   ERR_REPLICA_FAILED_OVER: { http: 409, retryable: false, cause: 'The replica was failed over at its site before, by hand or by a job that was broken off, so it takes no changes.', remedy: 'Look at the site whether anybody works on it. If nobody does, take that failover back there (Stop-VMFailover) and repeat the operation.' },
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },
   ERR_NO_PLACE: { http: 409, retryable: false, cause: 'No host has room for the VM: CPU, memory, storage or network is missing.', remedy: 'See the log of the agent for what is missing on which host.' },

@@ -63,9 +63,9 @@ export function planHandlers({ store, presence, clock, random }: ApiPorts): Hand
           return [{ vm: id, name, phase, guestAnswersWithinSeconds, dependsOn: [...dependsOn], ...actingOf(group.members[place]) }];
         }),
       }));
-      const { description = '', commitWithinMinutes = null, startsPerHost = null } = plan.document;
+      const { description = '', commitWithinMinutes = null, startsPerHost = null, drill = null } = plan.document;
       const { id, name, version } = plan;
-      return { id, name, version, description, commitWithinMinutes, startsPerHost, groups, problems: [...problems] };
+      return { id, name, version, description, commitWithinMinutes, startsPerHost, drill, groups, problems: [...problems] };
     },
 
     async listPlanVersions({ caller, params }) {

@@ -120,7 +120,9 @@ function namedIn({ names, pairings, vms }: Vault): NamedVm[] {
   const primaries = new Map(pairings.map(({ id, primary }) => [id, primary]));
   return vms.map(({ id, name, pairingId }) => {
     const primary = primaries.get(pairingId);
-    return { id, name, cloudName: primary === undefined ? '' : names.cloud(primary) };
+    const where =
+      primary === undefined ? { cloudName: '', siteName: '' } : { cloudName: names.cloud(primary), siteName: names.site(primary.siteId) };
+    return { id, name, ...where };
   });
 }
 

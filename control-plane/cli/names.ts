@@ -13,12 +13,13 @@ export function pick<T>(wanted: string, all: readonly T[], what: string, namesOf
   const found = exact.length > 0 ? exact : all.filter((one) => namesOf(one).some((name) => name.toLowerCase() === wanted.toLowerCase()));
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
-  const last = (one: T) => namesOf(one).at(-1) ?? '';
   if (first !== undefined) {
-    const allowed = found.map(last).join(', ');
-    throw new FarshoreError('ERR_REQUEST_INVALID', `${found.length} ${what}s are called '${wanted}'`, {
-      problems: [{ message: 'say which', allowed }],
-    });
+    const isOfOne = (text: string) => found.filter((one) => namesOf(one).includes(text)).length === 1;
+    const alone = found.slice(0, MOST_LISTED).map((one) => plain(namesOf(one).find(isOfOne) ?? ''));
+    throw new FarshoreError(
+      'ERR_REQUEST_INVALID',
+      `${found.length} ${what}s are called '${plain(wanted)}'; say which: ${alone.join(', ')}`,
+    );
   }
   const names = all.flatMap((one) => namesOf(one).slice(0, 1));
   const guess = nearest(wanted, names);

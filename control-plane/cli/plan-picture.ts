@@ -45,13 +45,21 @@ function tableOfFilled(rows: readonly (readonly string[])[], colors: Colors): st
 /** `5 min`, not `5 min 00 s`: a limit that somebody wrote. */
 const limit = (seconds: number): string => duration(seconds).replace(/ 00 (s|min)$/, '');
 
-function settingsOf({ commitWithinMinutes, startsPerHost }: ResolvedPlanAnswer): string[] {
+function settingsOf({ commitWithinMinutes, startsPerHost, drill }: ResolvedPlanAnswer): string[] {
   return [
     ...(commitWithinMinutes === null
       ? []
       : [`A failover takes itself back unless it is committed within ${limit(commitWithinMinutes * 60)}.`]),
     ...(startsPerHost === null ? [] : [`At most ${startsPerHost} of its VMs start at once on a host.`]),
+    ...(drill === null ? [] : [drillText(drill)]),
   ];
+}
+
+function drillText({ everyDays, at, standsMinutes, networks, makeNetworksLike }: NonNullable<ResolvedPlanAnswer['drill']>): string {
+  const when = `every ${everyDays === 1 ? 'day' : `${everyDays} days`}${at === undefined ? '' : ` at ${at} UTC`}`;
+  const where = networks ?? makeNetworksLike?.map((like) => `a network like ${like}`) ?? ['no network'];
+  const until = standsMinutes === 0 ? 'at once' : `after ${limit(standsMinutes * 60)}`;
+  return `It is drilled by itself ${when}, on ${where.map(plain).join(', ')}; the test copies are cleaned up ${until}.`;
 }
 
 function groupNode(group: Group, index: number, names: ReadonlyMap<string, string>): Node {

@@ -1,5 +1,5 @@
 /** The tree of commands of `farshore`. */
-import { Argument, Command } from 'commander';
+import { Argument, Command, Help, type Option } from 'commander';
 import { addAccountCommands } from './commands/account-commands.ts';
 import { addAdoptionCommands } from './commands/adoption-commands.ts';
 import { addDrillCommands } from './commands/drill-commands.ts';
@@ -33,6 +33,12 @@ Environment:
   FARSHORE_CONFIG  the file that address and sign-in are kept in
 `;
 
+/** Without `(default: false)` and `(default: [])`, which tell nobody anything. */
+function describe(this: Help, option: Option): string {
+  const isOff = option.defaultValue === false || Array.isArray(option.defaultValue);
+  return isOff ? option.description : Help.prototype.optionDescription.call(this, option);
+}
+
 /** Ends with a thrown CommanderError where commander itself has spoken: help, version, a mistake in the command line. */
 export function buildProgram(tree: Tree, version: string): Command {
   const { stdout, stderr } = tree.surroundings;
@@ -40,7 +46,7 @@ export function buildProgram(tree: Tree, version: string): Command {
     .description('Disaster recovery for Hyper-V clouds: the command line of the Farshore control plane.')
     .version(version)
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
-    .configureHelp({ helpWidth: Math.min(110, stdout.columns || 110) })
+    .configureHelp({ helpWidth: Math.min(110, stdout.columns || 110), optionDescription: describe })
     .addHelpText('after', EXAMPLES + EXIT_CODES_HELP)
     .showHelpAfterError('(add --help for how it is used)')
     .enablePositionalOptions()

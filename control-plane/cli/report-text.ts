@@ -32,11 +32,22 @@ export function reportText(report: ReportAnswer, output: Output): string {
     lines.push(
       '',
       'Decisions:',
-      ...report.decisions.map((one) => `  ${moment(one.at)}  ${plain(one.by)}: ${one.what} ${one.step ?? 'the job'}: ${plain(one.reason)}`),
+      ...report.decisions.map(
+        (one) =>
+          `  ${moment(one.at)}  ${plain(one.by)} ${decisionWords[one.what]} ${plain(one.title ?? one.step ?? 'the job')}: ${plain(one.reason)}`,
+      ),
     );
   lines.push('', colors.dim(`Computed from the ${report.facts.count} facts of job ${job.id}.`));
   return lines.join('\n');
 }
+
+const decisionWords: Record<ReportAnswer['decisions'][number]['what'], string> = {
+  retry: 'tried again:',
+  skip: 'skipped:',
+  confirm: 'confirmed:',
+  cancel: 'cancelled',
+  giveUp: 'gave a site up for',
+};
 
 function failoverFacts({ job, total, rpoFrom }: ReportAnswer): [string, string][] {
   const what = job.kind === 'testFailover' ? 'drill' : 'failover';

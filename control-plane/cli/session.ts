@@ -29,11 +29,15 @@ export function makeSession(surroundings: Surroundings, output: Output): Session
   };
 }
 
-/** Throws ERR_NOT_FOUND. */
+/** Throws ERR_REQUEST_INVALID. */
 export function readText(file: string, what: string): string {
   try {
     return decodeText(readFileSync(file));
   } catch (cause) {
-    throw new FarshoreError('ERR_NOT_FOUND', `${what} cannot be read: ${file}`, { cause });
+    throw new FarshoreError(
+      'ERR_REQUEST_INVALID',
+      `${what} cannot be read: ${file} (${(cause as NodeJS.ErrnoException).code ?? 'not UTF-8'})`,
+      { cause },
+    );
   }
 }

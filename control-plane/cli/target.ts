@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Target } from '../../shared/api/operations.ts';
 import type { ProtectedVmAnswer } from '../../shared/api/protection.ts';
+import { textsOf } from '../../shared/domain/plan-members.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { Client } from './client.ts';
 import { byNameOrId, pick } from './names.ts';
@@ -48,6 +49,10 @@ export async function findPlan(client: Client, wanted: string) {
 
 export async function findVms(client: Client, names: readonly string[]) {
   const { protectedVms } = await client.call('listProtectedVms', { query: {} });
-  const namesOf = ({ name, id, primary }: ProtectedVmAnswer) => [name, ...(primary === null ? [] : [`${primary.cloudName}/${name}`]), id];
+  const pairings = new Map((await client.call('listPairings')).pairings.map(({ id, primary }) => [id, primary]));
+  const namesOf = ({ name, id, pairing }: ProtectedVmAnswer) => {
+    const { siteName, cloudName } = pairings.get(pairing.id) ?? { siteName: '', cloudName: '' };
+    return textsOf({ id, name, siteName, cloudName });
+  };
   return names.map((name) => pick(name, protectedVms, 'protected VM', namesOf).id);
 }

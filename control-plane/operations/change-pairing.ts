@@ -102,7 +102,7 @@ async function refuseToDeletePoints(
     return lost > 0 ? [{ field: vm.name, message: `loses up to ${lost} recovery point${lost === 1 ? '' : 's'}` }] : [];
   });
   if (problems.length === 0) return;
-  const message = `${policy.additionalRecoveryPoints} recovery points beside the latest are fewer than are kept now`;
+  const message = `the policy keeps ${policy.additionalRecoveryPoints} beside the latest recovery point, which is fewer than are kept now`;
   throw new FarshoreError('ERR_POINTS_WOULD_GO', message, { problems });
 }
 

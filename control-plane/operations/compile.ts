@@ -105,11 +105,13 @@ export async function resolveTarget(target: Target, actor: Actor, store: Store):
 
 async function membersOf(plan: RecoveryPlan, actor: Actor, store: Store, pairings: ReadonlyMap<PairingId, Pairing>) {
   const clouds = new Map((await store.observations.clouds(actor.vaultId)).map((cloud) => [`${cloud.siteId}/${cloud.id}`, cloud.name]));
+  const sites = new Map((await store.sites.list(actor.vaultId)).map(({ id, name }) => [id, name]));
   const resolved = async (where?: { readonly ids: readonly ProtectedVmId[]; readonly names: readonly string[] }) => {
     const vms = await store.promises.protectedVms(actor.vaultId, where);
     const named = vms.map((vm) => {
       const { primary } = pairingOf(vm.pairingId, pairings);
-      return { id: vm.id, name: vm.name, cloudName: clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '' };
+      const cloudName = clouds.get(`${primary.siteId}/${primary.cloudId}`) ?? '';
+      return { id: vm.id, name: vm.name, cloudName, siteName: sites.get(primary.siteId) ?? '' };
     });
     return { vms, ...resolveMembers(plan, named) };
   };

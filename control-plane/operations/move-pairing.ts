@@ -56,15 +56,24 @@ export const compileMovePairing: Compile<'movePairing'> = async (request, actor,
   };
 };
 
+/** Null: it runs and replicates at home. */
+function whyNotMovable({ phase, replicatesFrom, activeLocation }: ProtectedVm): string | null {
+  if (activeLocation === 'recovery') return 'it runs at the recovery site: fail it back first';
+  if (replicatesFrom === 'primary') return phase === 'protected' || phase === 'seeding' ? null : `it is ${phase}`;
+  if (phase === 'failedOver') return 'its failback is not committed: farshore commit first';
+  if (phase === 'committed') return 'it was failed back and nothing protects it: farshore reverse-replication first';
+  return `it is ${phase}`;
+}
+
 /** Throws ERR_OPERATION_NOT_ALLOWED with everything that stands against it. */
 function refuseUnlessMovable(from: Pairing, to: Pairing, vms: readonly ProtectedVm[]): void {
   const isSame = (a: Pairing['primary'], b: Pairing['primary']) => a.siteId === b.siteId && a.cloudId === b.cloudId;
   const problems: Problem[] = [];
   if (!isSame(from.primary, to.primary)) problems.push({ field: 'to', message: `${to.name} is of another primary cloud` });
   if (isSame(from.recovery, to.recovery)) problems.push({ field: 'to', message: `${to.name} leads to the same recovery cloud` });
-  for (const { name, phase, replicatesFrom } of vms) {
-    if (replicatesFrom === 'recovery') problems.push({ field: name, message: 'it runs at the recovery site: fail it back first' });
-    else if (phase !== 'protected' && phase !== 'seeding') problems.push({ field: name, message: `it is ${phase}` });
+  for (const vm of vms) {
+    const message = whyNotMovable(vm);
+    if (message !== null) problems.push({ field: vm.name, message });
   }
   if (problems.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the pairing cannot be moved there now', { problems });
 }

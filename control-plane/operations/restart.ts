@@ -29,9 +29,9 @@ export function restartRequest(job: Job, vms: JobVms, { id, reason, attested }: 
   const request = narrowed({ ...stored.data, id }, vms);
   // What somebody vouched for was true then.
   if (!attested && request.kind === 'unplannedFailover' && request.primary.evidence === 'attested')
-    throw refusal('a person vouched for the VMs being down when it ran: vouch for it anew');
+    throw refusal('a person vouched for the VMs being down when it ran: vouch for it anew (--attest)');
   if (!attested && request.kind === 'reverseReplication' && request.shutDownFormerPrimary !== undefined)
-    throw refusal('a person gave up what the former primary holds when it ran: vouch anew that nobody needs it');
+    throw refusal('a person gave up what the former primary holds when it ran: vouch anew that nobody needs it (--attest)');
   if (request.kind === 'unplannedFailover') return { ...request, primary: { ...request.primary, reason } };
   return 'reason' in request ? { ...request, reason } : request;
 }

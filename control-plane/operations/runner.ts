@@ -313,7 +313,7 @@ export class OperationRunner implements Operations {
     const job = await this.#find(actor, id);
     const run = this.#runs.get(id);
     if (this.#resting.has(id)) throw new FarshoreError('ERR_STORE_FAILED', 'the job is being loaded again: ask once more in a moment');
-    if (!run) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the job is ${job.state}: there is nothing left to decide`);
+    if (!run) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the job has ended (${job.state}): there is nothing left to decide`);
     return run;
   }
 }

@@ -54,7 +54,7 @@ export function buildReport(parts: ReportParts): ReportAnswer {
     vms,
     actions: rows.flatMap(({ group, member }) => (member.action === null ? [] : [actionReport(member, member.action, group, evidence)])),
     leftOut,
-    decisions: decisionsOf(parts.facts),
+    decisions: decisionsOf(parts),
     facts: { count: facts.length, lastSeq: facts.at(-1)?.seq ?? 0 },
   };
 }
@@ -206,13 +206,13 @@ function splitOf(whole: Interval, steps: readonly Step<unknown>[], histories: Ev
   });
 }
 
-function decisionsOf(facts: readonly StoredFact[]): ReportAnswer['decisions'] {
+function decisionsOf({ graph, facts }: ReportParts): ReportAnswer['decisions'] {
+  const titles = new Map(graph.steps.map(({ id, title }) => [id, title]));
   return facts.flatMap(({ fact }): ReportAnswer['decisions'] => {
-    if (fact.type === 'decided')
-      return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: fact.decision, step: fact.step }];
-    if (fact.type === 'givenUp') return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: 'giveUp', step: null }];
-    if (fact.type === 'cancelled') return [{ at: isoMoment(fact.at), by: fact.by, reason: fact.reason, what: 'cancel', step: null }];
-    return [];
+    if (fact.type !== 'decided' && fact.type !== 'givenUp' && fact.type !== 'cancelled') return [];
+    const said = { at: isoMoment(fact.at), by: fact.by, reason: fact.reason };
+    if (fact.type === 'decided') return [{ ...said, what: fact.decision, step: fact.step, title: titles.get(fact.step) ?? null }];
+    return [{ ...said, what: fact.type === 'givenUp' ? 'giveUp' : 'cancel', step: null, title: null }];
   });
 }
 

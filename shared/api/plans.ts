@@ -1,5 +1,6 @@
 /** Recovery plans: kept as versions of a document that a person wrote, and checked against the protected VMs there are. */
 import { z } from 'zod';
+import { DrillSchedule } from '../domain/drill-schedule.ts';
 import { actionLists } from '../domain/plan-actions.ts';
 import { PlanChange } from '../domain/plan-diff.ts';
 import { PHASES } from '../domain/protected-vm.ts';
@@ -56,6 +57,7 @@ export const ResolvedPlanAnswer = z
     description: z.string(),
     commitWithinMinutes: z.int().nullable().meta({ description: 'null: a failover of it does not take itself back' }),
     startsPerHost: z.int().nullable().meta({ description: 'null: no limit of its own' }),
+    drill: DrillSchedule.nullable().meta({ description: 'null: it is not drilled by itself' }),
     groups: z.array(
       z.object({
         name: z.string(),

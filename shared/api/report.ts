@@ -113,6 +113,7 @@ export const ReportAnswer = z
         reason: z.string(),
         what: z.enum([...Decision.options, 'cancel', 'giveUp']),
         step: StepId.nullable(),
+        title: z.string().nullable().meta({ description: 'of the step; null: the whole job' }),
       }),
     ),
     facts: z.object({ count: z.int(), lastSeq: z.int() }).meta({ description: 'the log that this was computed from' }),

@@ -13,7 +13,7 @@ export const DrillSchedule = z
     everyDays: z.int().min(1).max(1095).meta({ description: 'so many days after the last drill of the plan, whoever started it' }),
     at: z
       .string()
-      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "is no time of day such as '02:30'" })
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time of day such as '02:30'" })
       .optional()
       .meta({ description: 'time of day, UTC; left out: as soon as it is due' }),
     standsMinutes: z

@@ -1,6 +1,6 @@
 /**
  * Which protected VM each member of a plan means. Pure. A member is the name of a VM where that is unique, else
- * `cloud/name`, and its id where even that is not. Members that mean no VM, several, or one that another member means
+ * `cloud/name`, `site/cloud/name` where sites have clouds of one name, and its id where even that is not. Members that mean no VM, several, or one that another member means
  * already are problems, told all at once; the others are there either way, and depend on those that are there.
  */
 import { nearest } from '../document-mistakes.ts';
@@ -11,8 +11,14 @@ import type { RecoveryPlan } from './recovery-plan.ts';
 export interface NamedVm {
   readonly id: ProtectedVmId;
   readonly name: string;
-  /** Name of its primary cloud. */
+  /** Names of its primary cloud and of the site of that. */
   readonly cloudName: string;
+  readonly siteName: string;
+}
+
+/** What a VM may be called, the shortest first. */
+export function textsOf({ id, name, cloudName, siteName }: NamedVm): string[] {
+  return [name, `${cloudName}/${name}`, `${siteName}/${cloudName}/${name}`, id];
 }
 
 export interface ResolvedMember {
@@ -77,7 +83,8 @@ export function resolveMembers(plan: RecoveryPlan, vms: readonly NamedVm[]): Res
       }
       const earlier = textOf.get(vm.id);
       if (earlier !== undefined) {
-        problem(`'${member.vm}' is the VM that '${earlier}' means already`, 'each VM once');
+        // The same text twice is told when the document is read.
+        if (earlier !== member.vm) problem(`'${member.vm}' is the VM that '${earlier}' means already`, 'each VM once');
         return;
       }
       textOf.set(vm.id, member.vm);
@@ -101,7 +108,7 @@ function withDependencies(members: readonly Omit<ResolvedMember, 'dependsOn'>[],
 function byEveryName(vms: readonly NamedVm[]): Map<string, NamedVm[]> {
   const named = new Map<string, NamedVm[]>();
   for (const vm of vms) {
-    for (const text of new Set([vm.name, `${vm.cloudName}/${vm.name}`, vm.id])) {
+    for (const text of new Set(textsOf(vm))) {
       const list = named.get(text);
       if (list) list.push(vm);
       else named.set(text, [vm]);
@@ -112,9 +119,6 @@ function byEveryName(vms: readonly NamedVm[]): Map<string, NamedVm[]> {
 
 /** How each of several VMs can be named so that it alone is meant. */
 function unambiguous(found: readonly NamedVm[], named: ReadonlyMap<string, readonly NamedVm[]>): string {
-  const texts = found.slice(0, MOST_CANDIDATES).map((vm) => {
-    const withCloud = `${vm.cloudName}/${vm.name}`;
-    return named.get(withCloud)?.length === 1 ? withCloud : vm.id;
-  });
+  const texts = found.slice(0, MOST_CANDIDATES).map((vm) => textsOf(vm).find((text) => named.get(text)?.length === 1) ?? vm.id);
   return [...texts, ...(found.length > MOST_CANDIDATES ? ['...'] : [])].join(', ');
 }

@@ -1,6 +1,6 @@
 /**
  * A recovery plan: ordered groups whose members start in parallel, unless one depends on another. It is a text file as well as
- * an API document; members are named as people name them, `cloud/vm name`, or by the VM's name alone where that is unique in the vault.
+ * an API document; members are named as people name them: by the VM's name where that is unique in the vault, else with its cloud and site.
  */
 import { z } from 'zod';
 import { DrillSchedule } from './drill-schedule.ts';
@@ -12,7 +12,7 @@ const Name = z.string().trim().min(1).max(100);
 const VmName = z.string().trim().min(1).max(255);
 
 export const PlanMember = z.strictObject({
-  vm: VmName.meta({ description: 'name of the protected VM, or `cloud/name` where the name alone is not unique' }),
+  vm: VmName.meta({ description: 'name of the protected VM; `cloud/name`, or `site/cloud/name`, where the name alone is not unique' }),
   dependsOn: z
     .array(VmName)
     .max(10_000)

@@ -72,7 +72,7 @@ async function median(measure: () => Promise<number>): Promise<number> {
 function compileLarge(): number {
   const document = benchPlan('large', LARGE);
   const vms = Array.from({ length: LARGE.vms }, (_, index): NamedVm => {
-    return { id: ProtectedVmId.parse(random.uuid()), name: vmName(index), cloudName: 'Gold' };
+    return { id: ProtectedVmId.parse(random.uuid()), name: vmName(index), cloudName: 'Gold', siteName: 'Reading' };
   });
   const began = performance.now();
   const plan = RecoveryPlan.parse(document);

@@ -174,8 +174,20 @@ test('a pairing is moved to one of the same primary cloud and another recovery c
   const request = await world.moveRequest();
   assert.ok(request.kind === 'movePairing');
   await assert.rejects(world.ask({ ...request, to: request.pairing }), { code: 'ERR_OPERATION_NOT_ALLOWED' });
+  const refusedAs = async (message: string) =>
+    assert.rejects(world.ask({ ...request, id: world.newJobId() }), {
+      code: 'ERR_OPERATION_NOT_ALLOWED',
+      problems: ['vm-1', 'vm-2'].map((field) => ({ field, message })),
+    });
   await world.failOverAsPlanned();
-  await assert.rejects(world.ask({ ...request, id: world.newJobId() }), { code: 'ERR_OPERATION_NOT_ALLOWED' });
+  await refusedAs('it runs at the recovery site: fail it back first');
+  await world.commit();
+  await world.reverseReplication();
+  await refusedAs('it runs at the recovery site: fail it back first');
+  await world.failOverAsPlanned(undefined, 'toPrimary');
+  await refusedAs('its failback is not committed: farshore commit first');
+  await world.commit();
+  await refusedAs('it was failed back and nothing protects it: farshore reverse-replication first');
   await world.finishes();
 });
 

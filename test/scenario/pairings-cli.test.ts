@@ -68,7 +68,7 @@ test('a pairing is moved away from a dark site only if a person says that it is 
   const move = ['pairings', 'move', 'main', '--to', 'bath', '--reason', 'Slough burned down'];
   const refused = await world.cli(move);
   assert.match(refused.stderr, /no agent is connected at Slough \(ERR_AGENT_OFFLINE\)/);
-  assert.match(await cli(...move, '--force'), /these rules hold for bath from now on: VMs named web-\*/);
+  assert.match(await cli(...move, '--force'), /these rules hold for bath now: VMs named web-\*/);
   assert.match(await cli('rules', 'list'), /bath +VMs named web-\* +kim/);
   await until('it is copied', async () => {
     const [vm] = await world.store.promises.protectedVms(kim.vaultId);

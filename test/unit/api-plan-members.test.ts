@@ -7,8 +7,14 @@ import { ProtectedVmId } from '../../shared/ids.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const random = new SeededRandom(1);
-const vm = (name: string, cloudName: string) => ({ id: ProtectedVmId.parse(random.uuid()), name, cloudName });
+const vm = (name: string, cloudName: string, siteName = 'Reading') => ({
+  id: ProtectedVmId.parse(random.uuid()),
+  name,
+  cloudName,
+  siteName,
+});
 const vms = [vm('sql-01', 'Gold'), vm('web-01', 'Gold'), vm('web-01', 'Silver'), vm('app', 'Twin'), vm('app', 'Twin')];
+const twoSites = [vm('sql-01', 'Production', 'Reading'), vm('sql-01', 'Production', 'Leeds')];
 const plan = (...names: string[]) =>
   RecoveryPlan.parse({ name: 'p', groups: [{ name: 'g', members: names.map((name) => ({ vm: name })) }] });
 
@@ -21,6 +27,18 @@ describe('the members of a plan', () => {
       [vms[0]?.id, vms[2]?.id, vms[3]?.id],
     );
     assert.equal(members[0]?.guestAnswersWithinSeconds, 300, 'from the plan');
+  });
+
+  it('are named with their site where two sites have a cloud of one name', () => {
+    const { members, problems } = resolveMembers(plan('Leeds/Production/sql-01', 'Production/sql-01'), twoSites);
+    assert.deepEqual(
+      members.map(({ vmId }) => vmId),
+      [twoSites[1]?.id],
+    );
+    assert.deepEqual(
+      problems.map(({ allowed }) => allowed),
+      ['Reading/Production/sql-01, Leeds/Production/sql-01'],
+    );
   });
 
   it('are told all at once when they mean no VM, several, or one twice', () => {

@@ -30,6 +30,12 @@ function leavesOf(command: Command, path: readonly string[] = []): [string, Comm
 const leaves = new Map(leavesOf(program));
 const flagsOf = (name: string) => leaves.get(name)?.options.map(({ flags }) => flags) ?? [];
 
+test('help tells no default that says nothing, and those that say something', () => {
+  const told = [...leaves.values()].map((leaf) => leaf.helpInformation()).join('\n');
+  assert.doesNotMatch(told, /default: (false|\[\])/);
+  assert.match(told, /default: "latest"/);
+});
+
 describe('commands that start an operation', () => {
   for (const name of ON_VMS) {
     test(`${name} takes a plan, some of its members, or VMs, a reason, and is watched or not`, () => {

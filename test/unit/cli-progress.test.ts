@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import colors from 'picocolors';
 import { completionScript } from '../../control-plane/cli/completion.ts';
-import { plain, table, widthOf } from '../../control-plane/cli/output.ts';
+import { Output, plain, table, widthOf } from '../../control-plane/cli/output.ts';
 import { buildProgram } from '../../control-plane/cli/program.ts';
 import { frame, type Window } from '../../control-plane/cli/progress/frame.ts';
 import { JobModel } from '../../control-plane/cli/progress/job-model.ts';
 import { LiveTerminal } from '../../control-plane/cli/progress/live-terminal.ts';
+import { watcherFor } from '../../control-plane/cli/progress/watchers.ts';
+import type { Surroundings } from '../../control-plane/cli/surroundings.ts';
 import type { JobDetailAnswer } from '../../shared/api/jobs.ts';
 import { type JobId, ProtectedVmId, StepId } from '../../shared/ids.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -122,6 +124,19 @@ describe('the picture of a job', () => {
     assert.deepEqual([model.groups[0]?.members[0]?.status, model.isOutdated], ['waiting', false]);
     model.apply(3, { type: 'parked', at: T0 });
     assert.deepEqual([model.state, model.isOutdated], ['parked', true]);
+  });
+});
+
+describe('what is written where nobody looks on', () => {
+  it('tells what a person is asked as asked', () => {
+    let written = '';
+    const stdout = { write: (text: string) => (written += text) };
+    const surroundings = { stdout, stderr: stdout, environment: {} } as unknown as Surroundings;
+    const watcher = watcherFor(surroundings, new Output(surroundings, false));
+    const model = new JobModel(detail(1, 1));
+    watcher.fact(model, 1, { type: 'asked', at: T0, step: stepOf(model, 0, 0), attempt: 1 });
+    watcher.fact(model, 2, { type: 'undone', at: T0, step: stepOf(model, 0, 0), attempt: 1 });
+    assert.match(written, /^02:00:00 {2}vm-0-0 {2}start vm-0-0: waits for a person to confirm it\n.*: taken back\n$/);
   });
 });
 

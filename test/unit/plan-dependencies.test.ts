@@ -122,7 +122,7 @@ groups:
   });
 
   test('becomes the VMs that its names mean; one that means no VM is left out', () => {
-    const vms = ['sql', 'app'].map((name) => ({ id: vmId(name === 'sql' ? '1' : '2'), name, cloudName: 'Gold' }));
+    const vms = ['sql', 'app'].map((name) => ({ id: vmId(name === 'sql' ? '1' : '2'), name, cloudName: 'Gold', siteName: 'Reading' }));
     const groups = [{ name: 'g', members: [{ vm: 'Gold/sql' }, { vm: 'gone' }, { vm: 'app', dependsOn: ['Gold/sql', 'gone'] }] }];
     const { members, problems } = resolveMembers(RecoveryPlan.parse({ name: 'p', groups }), vms);
     assert.equal(problems.length, 1);

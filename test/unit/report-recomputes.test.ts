@@ -180,7 +180,9 @@ describe('the report of a failover', () => {
     );
     assert.match(of('web-02')?.failures[0]?.remedy ?? '', /recovery point/);
     assert.deepEqual(report.leftOut, [{ name: 'web-09', reason: 'it is failedOver' }]);
-    assert.deepEqual(report.decisions, [{ at: iso(T0 + 17_000), by: 'sam', reason: 'seen', what: 'retry', step: id('start', web1) }]);
+    assert.deepEqual(report.decisions, [
+      { at: iso(T0 + 17_000), by: 'sam', reason: 'seen', what: 'retry', step: id('start', web1), title: 'start web-01' },
+    ]);
     assert.deepEqual([report.primary?.evidence, report.plan?.version, report.outageAt], ['unreachable', 3, iso(OUTAGE)]);
     const { vms: count, succeeded, failed, leftOut } = report.total;
     assert.deepEqual([count, succeeded, failed, leftOut], [3, 2, 1, 1]);

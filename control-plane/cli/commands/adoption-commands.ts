@@ -50,7 +50,8 @@ export function addAdoptionCommands(tree: Tree, program: Command): void {
       const chosen = options.all
         ? here.filter(({ isAdoptable }) => isAdoptable)
         : names.map((name) => pick(name, here, 'VM that replicates between these clouds', (vm) => [vm.name, vm.vmId]));
-      if (chosen.length === 0) throw new FarshoreError('ERR_NOT_FOUND', `no VM can be adopted by ${plain(pairing.name)} now`);
+      if (chosen.length === 0)
+        throw new FarshoreError('ERR_REQUEST_INVALID', `no VM can be adopted by ${plain(pairing.name)} now; see why: farshore adoptable`);
       const differences = differencesWish(options);
       const vms = chosen.map(({ vmId }) => vmId);
       return runOperation(session, client, { kind: 'adopt', pairing: pairing.id, vms, ...(differences && { differences }) }, options);

@@ -135,7 +135,7 @@ async function findDrill(client: Client, wanted: string): Promise<JobId> {
   const { drills } = await client.call('listDrills', { query: { limit: 500 } });
   if (wanted !== 'latest') return pick(wanted, drills, 'drill', ({ id }) => [id.slice(0, 8), id]).id;
   const open = drills.find(({ copiesLeft }) => copiesLeft > 0);
-  if (open === undefined) throw new FarshoreError('ERR_NOT_FOUND', 'no drill has anything left to clean up');
+  if (open === undefined) throw new FarshoreError('ERR_REQUEST_INVALID', 'no drill has anything left to clean up');
   return open.id;
 }
 
@@ -175,12 +175,17 @@ function drillTable(drills: readonly DrillAnswer[], { colors }: Output): string 
     moment(drill.startedAt),
     drill.startedBy,
     stateWords[drill.state],
-    drill.copiesLeft > 0 ? `${drill.copiesLeft} of ${drill.vms} there` : 'none left',
+    copiesText(drill),
     drill.verdict,
     plain(drill.cleanUp?.notes ?? ''),
   ]);
   const head = ['DRILL', 'TARGET', 'STARTED', 'BY', 'STATE', 'TEST COPIES', 'RESULT', 'NOTES'];
   return table(head, rows, 'no drills; start one with: farshore drills start --plan PLAN --network NETWORK', colors);
+}
+
+function copiesText({ copiesLeft, vms, cleansUpAt }: DrillAnswer): string {
+  if (copiesLeft === 0) return 'none left';
+  return `${copiesLeft} of ${vms} there${cleansUpAt === null ? '' : `, until ${moment(cleansUpAt)}`}`;
 }
 
 function scheduleText(schedules: readonly DrillScheduleAnswer[], drills: readonly DrillAnswer[], { colors }: Output): string {

@@ -73,7 +73,11 @@ export function addJobCommands(tree: Tree, program: Command): void {
         const waiting = waitingSteps(await client.call('getJob', { params: { jobId } })).filter(
           ({ isAsked }) => decision === 'skip' || !isAsked,
         );
-        if (waiting.length === 0) throw new FarshoreError('ERR_NOT_FOUND', `nothing in job ${jobId} waits for a person`);
+        if (waiting.length === 0)
+          throw new FarshoreError(
+            'ERR_REQUEST_INVALID',
+            `nothing in job ${jobId} waits for a person; see what it does: farshore jobs show`,
+          );
         const chosen = options.all
           ? waiting
           : members.map((name) => pick(name, waiting, 'waiting member', ({ member, step }) => [member, step]));

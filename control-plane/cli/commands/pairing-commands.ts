@@ -146,12 +146,13 @@ function addMove(tree: Tree, pairings: Command): void {
       const [from, to] = [await findPairing(client, name), await findPairing(client, options.to)];
       const { rules } = await client.call('listRules');
       const moving = rules.filter(({ pairing, removedAt }) => pairing.id === from.id && removedAt === null);
-      if (moving.length > 0)
-        session.output.note(`these rules hold for ${plain(to.name)} from now on: ${moving.map(({ text }) => plain(text)).join(', ')}`);
       const wish = { kind: 'movePairing' as const, pairing: from.id, to: to.id, reason: options.reason };
       // It may wait for a site that never comes back: nobody wants to sit and watch that.
       const follow = options.follow && !options.force;
-      return runOperation(session, client, options.force ? { ...wish, forced: true } : wish, { follow });
+      const code = await runOperation(session, client, options.force ? { ...wish, forced: true } : wish, { follow });
+      if (moving.length > 0)
+        session.output.note(`these rules hold for ${plain(to.name)} now: ${moving.map(({ text }) => plain(text)).join(', ')}`);
+      return code;
     },
   });
 }

@@ -60,7 +60,7 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
         ? there.filter(({ id }) => !isProtected.has(id))
         : names.map((name) => pick(name, there, 'VM', byNameOrId));
       if (chosen.length === 0)
-        throw new FarshoreError('ERR_NOT_FOUND', `every VM of ${plain(pairing.primary.cloudName)} is protected already`);
+        throw new FarshoreError('ERR_REQUEST_INVALID', `every VM of ${plain(pairing.primary.cloudName)} is protected already`);
       return runOperation(session, client, { kind: 'protect', pairing: pairing.id, vms: chosen.map(({ id }) => id) }, options);
     },
   });

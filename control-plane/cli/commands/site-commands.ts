@@ -46,7 +46,8 @@ export function addSiteCommands(tree: Tree, program: Command): void {
     run: async (session, _options: object, name: string) => {
       const client = session.client();
       const site = await findSite(client, name);
-      if (site.agent === null) throw new FarshoreError('ERR_NOT_FOUND', `no agent is registered for ${plain(site.name)}`);
+      if (site.agent === null)
+        throw new FarshoreError('ERR_REQUEST_INVALID', `no agent is registered for ${plain(site.name)}: there is none to revoke`);
       await client.call('revokeAgent', { params: { agentId: site.agent.id } });
       session.output.show({ revoked: site.agent.id }, () => `the agent of ${plain(site.name)} is revoked`);
       return undefined;

@@ -37,7 +37,7 @@ export function addVaultCommands(tree: Tree, program: Command): void {
 
 function settingsText(settings: RouteAnswer<'getVaultSettings'>): string {
   const changed =
-    settings.changedAt === null ? 'as they came' : `changed ${moment(settings.changedAt)} by ${plain(settings.changedBy ?? '')}`;
+    settings.changedAt === null ? 'nobody has changed them' : `changed ${moment(settings.changedAt)} by ${plain(settings.changedBy ?? '')}`;
   return [
     `plan approval  ${settings.requirePlanApproval ? 'on' : 'off'}`,
     `jobs are kept  ${settings.keepJobsDays} days`,

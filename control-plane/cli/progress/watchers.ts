@@ -155,6 +155,8 @@ function wordsOf(model: JobModel, fact: Fact): string {
   switch (fact.type) {
     case 'started':
       return `${subject}: started${fact.attempt > 1 ? `, attempt ${fact.attempt}` : ''}`;
+    case 'asked':
+      return `${subject}: waits for a person to confirm it`;
     case 'undoStarted':
       return `${subject}: is being taken back`;
     case 'failed':
