@@ -14,6 +14,7 @@ import {
   isAsked,
   isOfTheMatter,
   isPassedOver,
+  isUnknown,
   mayFall,
   type Node,
   newNode,
@@ -245,7 +246,8 @@ export class RunState<Work> {
   /** What it did may be unknown, which nobody can undo; and past the first pivot what stands beside the undoing waits for a person. */
   #fallBecauseOf({ scope, step }: Node<Work>, { code }: StepError): void {
     // One with `continue` that is not passed over is of unknown outcome.
-    const waits = isUnknownOutcome(code) || step.aside === 'continue' || (step.aside !== undefined && this.#isPastPivot);
+    const standsBeside = step.aside !== undefined && (step.aside === 'continue' || this.#isPastPivot || isUnknown(step, code));
+    const waits = isUnknownOutcome(code) || standsBeside;
     this.#failScope(scope, waits ? 'stuck' : fallen(scope));
     if (this.#together && !waits) this.#failAll();
   }

@@ -100,19 +100,20 @@ describe('an executor that a person gives up', () => {
     assert.equal(world.engine.state.state, 'succeeded');
   });
 
-  test('is not passed over by `continue` where it may have done something: a person says how it goes on', async () => {
-    const asides: Part[] = [
-      { n: 1, aside: 'continue' },
-      { n: 2, needs: [stepId(1)] },
-    ];
-    const world = worldOf(asides, { 1: ['never'] });
-    await world.run();
-    await giveUp(world, 1);
-    assert.deepEqual([world.engine.state.state, world.engine.state.waitsForPerson(stepId(1))], ['parked', true]);
-    await world.act(() => world.engine.decide(stepId(1), 'skip', 'kim', 'I have looked'));
-    await world.goOn();
-    assert.equal(world.engine.state.view(stepId(2))?.status, 'done');
-  });
+  for (const aside of ['continue', 'stop'] as const)
+    test(`a person says how it goes on where one that stands beside may have done something: ${aside}`, async () => {
+      const asides: Part[] = [
+        { n: 1, aside },
+        { n: 2, needs: [stepId(1)] },
+      ];
+      const world = worldOf(asides, { 1: ['never'] });
+      await world.run();
+      await giveUp(world, 1);
+      assert.deepEqual([world.engine.state.state, world.engine.state.waitsForPerson(stepId(1))], ['parked', true]);
+      await world.act(() => world.engine.decide(stepId(1), 'skip', 'kim', 'I have looked'));
+      await world.goOn();
+      assert.equal(world.engine.state.view(stepId(2))?.status, 'done');
+    });
 
   for (const harmless of [{ looksOnly: true }, { limitSeconds: 600 }])
     test(`is passed over by \`continue\` where nothing hangs on it: ${Object.keys(harmless)[0]}`, async () => {
