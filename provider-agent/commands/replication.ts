@@ -1,4 +1,5 @@
 /** Handlers of replication.* and replica.*: replication of one VM begins, is seeded, and ends on either side. */
+import { FarshoreError } from '../../shared/errors.ts';
 import type { ReplicationState, VmView } from '../fabric/fabric.ts';
 import { removeTestCopy } from './drill.ts';
 import type { Handlers } from './handlers.ts';
@@ -32,7 +33,11 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
       if (!isDisabled(vm)) throw wrongState(vm, 'only a VM that does not replicate yet is protected');
     } else {
       const vm = await context.fabric.findVm(ref);
-      if (vm !== null) throw wrongState(vm, 'the recovery cloud holds a VM of that id already');
+      if (vm !== null)
+        throw new FarshoreError(
+          'ERR_REPLICA_KEPT',
+          `the recovery cloud holds a VM of that id: ${vm.power}, its replication ${vm.replication.state}`,
+        );
     }
     return {};
   },

@@ -5,12 +5,10 @@ import type { JobId } from '../../shared/ids.ts';
 import { endsReplication } from '../support/by-hand.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import { World } from '../support/world.ts';
-import { refOf, stateOf, viewOf } from '../support/world-views.ts';
+import { failuresOf, refOf, stateOf, viewOf } from '../support/world-views.ts';
 
 const LONG_MS = 1_200_000;
 const promises = async (world: World) => (await world.protectedVms()).map((vm) => `${vm.phase} from ${vm.replicatesFrom}`);
-const failuresOf = async (world: World, id: JobId) =>
-  (await world.job(id))?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
 const forced = async (world: World) =>
   world.ask({ ...(await world.requestFor('unprotect')), forced: { reason: 'Slough will not come back' } } as never);
 

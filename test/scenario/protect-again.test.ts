@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { protectedWorld } from '../support/planted-scenarios.ts';
-import { stateOf } from '../support/world-views.ts';
+import { failuresOf, stateOf } from '../support/world-views.ts';
 
 test('a VM that was failed over and taken out of protection is protected again, and failed over again', async () => {
   const world = await protectedWorld({ vms: 1 });
@@ -43,5 +43,16 @@ test('a VM that was forgotten by force with its replication left on is adopted a
   assert.equal(await stateOf(world, await world.adopt()), 'succeeded');
   const [vm] = await world.protectedVms();
   assert.deepEqual([vm?.phase, vm?.epoch], ['protected', 3]);
+  await world.finishes();
+});
+
+test('a replica that was kept when protection ended is named when the VM is protected again, and nothing was done by then', async () => {
+  const world = await protectedWorld({ vms: 1, deleteReplica: false });
+  await world.unprotect();
+  await world.clock.advance(15_000);
+  const again = await world.protect();
+  assert.equal(await stateOf(world, again), 'failed');
+  assert.deepEqual(await failuresOf(world, again), ['ERR_REPLICA_KEPT']);
+  assert.deepEqual(await world.protectedVms(), []);
   await world.finishes();
 });

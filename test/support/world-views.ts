@@ -16,5 +16,9 @@ export async function viewOf(world: World, site: SiteName, name: string): Promis
 
 export const stateOf = async (world: World, id: JobId) => (await world.job(id))?.job.state;
 
+/** The codes with which its steps failed, in order. */
+export const failuresOf = async (world: World, id: JobId) =>
+  (await world.job(id))?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
+
 /** What the job keeps of what was asked. */
 export const inputOf = async (world: World, id: JobId) => JobInput.parse((await world.job(id))?.job.input);
