@@ -76,7 +76,7 @@ export const errorCodes = {
   // The fabric
   ERR_VM_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the VM.', remedy: 'Check whether it was removed or moved to another cloud.' },
   ERR_CLOUD_NOT_FOUND: { http: 404, retryable: false, cause: 'The fabric does not know the cloud.', remedy: 'Check whether it was removed.' },
-  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the VM at the site of the step; the log of its agent says under the reference what is there.' },
+  ERR_WRONG_STATE: { http: 409, retryable: false, cause: 'The VM or its replication is not in the state that the operation needs.', remedy: 'Look at the VM and its replication at the site of the step; the log of its agent says under the reference what is there.' },
   ERR_REPLICA_KEPT: { http: 409, retryable: false, cause: 'The recovery site holds a VM of that id already: as a rule the replica that was kept when an earlier protection ended.', remedy: 'Look at it there. If nobody needs it, delete it, and protect the VM again. A pairing whose policy deletes replicas when protection ends leaves none behind.' },
   ERR_REPLICA_FAILED_OVER: { http: 409, retryable: false, cause: 'The replica was failed over at its site before, by hand or by a job that was broken off, so it takes no changes.', remedy: 'Look at the site whether anybody works on it. If nobody does, take that failover back there (Stop-VMFailover) and repeat the operation.' },
   ERR_NO_RECOVERY_POINT: { http: 409, retryable: false, cause: 'The replica has no recovery point of the kind asked for.', remedy: 'Choose another recovery point.' },

@@ -78,7 +78,8 @@ export function issuesOf({ phase, activeLocation, power, sending, isBehind }: Ob
   if (isElsewhere && phase !== 'failingOver' && phase !== 'interrupted') return ['runsAtOtherSide'];
   const isToReplicate = phase === 'protected' || phase === 'seeding';
   const isOutOfStep = isToReplicate && sending === 'waitingForStartResynchronize';
-  const isOff = isToReplicate && sending === 'disabled';
+  // While it is seeding, what the site said last may be of before.
+  const isOff = phase === 'protected' && sending === 'disabled';
   // Whoever is on the way in gets it on the way, and who is on the way out needs it no more.
   const lacks = isBehind && phase !== 'enabling' && phase !== 'disabling';
   return [

@@ -42,8 +42,9 @@ test('a primary that waits to be compared is an issue where it is promised that 
 
 test('replication that is off at the side that sends is an issue where it is promised', () => {
   const at = { activeLocation: 'primary', power: { primary: 'running', recovery: 'off' }, sending: 'disabled' } as const;
-  for (const phase of ['protected', 'seeding'] as const) assert.deepEqual(issuesOf({ phase, ...at }), ['notReplicating']);
-  for (const phase of ['enabling', 'disabling', 'committed', 'interrupted'] as const) assert.deepEqual(issuesOf({ phase, ...at }), []);
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at }), ['notReplicating']);
+  for (const phase of ['enabling', 'seeding', 'disabling', 'committed', 'interrupted'] as const)
+    assert.deepEqual(issuesOf({ phase, ...at }), []);
 });
 
 test('a VM that lacks what its pairing says tells so, beside what else is wrong, but on the way in and out', () => {
