@@ -55,7 +55,7 @@ test('a VM that replicates has nothing to be compared, and keeps its points', as
   await world.finishes();
 });
 
-test('where a taking back was skipped step by step, resynchronizing lets the primary start and replicate again', async () => {
+test('where a taking back was skipped step by step the VM is interrupted: resynchronizing is refused, and it is taken back once more', async () => {
   const world = await protectedWorld({ vms: 1 });
   await world.failOverAsPlanned();
   const { faults } = world.site('reading').fabric;
@@ -69,7 +69,9 @@ test('where a taking back was skipped step by step, resynchronizing lets the pri
   await world.decide(job, `start/${vm?.id}`, 'skip');
   await world.settles(job);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/preparedForFailover');
-  assert.equal(await stateOf(world, await world.resynchronize()), 'succeeded');
-  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating');
+  assert.equal((await world.protectedVms())[0]?.phase, 'interrupted');
+  await assert.rejects(world.resynchronize(), { code: 'ERR_OPERATION_NOT_ALLOWED' });
+  assert.equal(await stateOf(world, await world.takeBack()), 'succeeded');
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
   await world.finishes();
 });
