@@ -7,7 +7,7 @@ import type { Problem } from '../../shared/errors.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { type DrilledPlan, drilledPlans, whyNotDrilled } from '../operations/drill-schedules.ts';
 import { type CleanUp, drillRecord, needsFacts } from '../reports/drill-record.ts';
-import type { Job } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 
 const MOST_CLEAN_UPS = 10_000;

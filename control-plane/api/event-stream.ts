@@ -10,7 +10,7 @@ import type { JobId, StepId } from '../../shared/ids.ts';
 import { pause } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
 import type { Ring } from '../store/bell.ts';
-import type { StoredFact } from '../store/store.ts';
+import type { StoredFact } from '../store/job-store.ts';
 import { callerOf } from './credentials.ts';
 import type { ApiPorts, Caller } from './handler.ts';
 

@@ -11,7 +11,7 @@ import type { Stage } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { outlineOf } from '../reports/job-outline.ts';
 import { historiesOf } from '../reports/step-history.ts';
-import type { Job, StoredFact } from '../store/store.ts';
+import type { Job, StoredFact } from '../store/job-store.ts';
 
 export function jobAnswer({ id, kind, target, startedBy, startedAt, endedAt, state }: Job): JobAnswer {
   return { id, kind, target, startedBy, startedAt: isoMoment(startedAt), endedAt: endedAt === null ? null : isoMoment(endedAt), state };

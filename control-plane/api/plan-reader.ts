@@ -14,7 +14,8 @@ import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { namedNetworks } from '../operations/drill-schedules.ts';
 import type { Presence } from '../operations/operations.ts';
-import type { CloudRef, Pairing, Plan, ProtectedVm, Store, VmObservation } from '../store/store.ts';
+import type { CloudRef, Pairing, ProtectedVm } from '../store/promise-store.ts';
+import type { Plan, Store, VmObservation } from '../store/store.ts';
 import { checkScripts, type SitesOf } from './plan-scripts.ts';
 import { readNames, type VaultNames } from './vault-names.ts';
 

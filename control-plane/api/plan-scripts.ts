@@ -17,7 +17,7 @@ import type { ActiveLocation } from '../../shared/domain/protected-vm.ts';
 import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import type { ProtectedVmId, SiteId } from '../../shared/ids.ts';
 import type { Presence } from '../operations/operations.ts';
-import type { Pairing } from '../store/store.ts';
+import type { Pairing } from '../store/promise-store.ts';
 
 export type SitesOf = ReadonlyMap<ProtectedVmId, Pick<Pairing, 'primary' | 'recovery'> | undefined>;
 

@@ -5,8 +5,8 @@ import { FarshoreError } from '../../shared/errors.ts';
 import { type PairingId, RuleId, type VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { readSurroundings, ruleVm } from '../operations/rule-surroundings.ts';
+import type { Pairing } from '../store/promise-store.ts';
 import type { ProtectionRule } from '../store/rule-store.ts';
-import type { Pairing } from '../store/store.ts';
 import type { ApiPorts, Handlers } from './handler.ts';
 
 export function ruleHandlers({ store, bell, clock, random }: ApiPorts): Handlers<keyof typeof ruleRoutes> {

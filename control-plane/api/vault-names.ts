@@ -1,6 +1,7 @@
 /** The names that people know the ids of a vault by, read once for an answer. An id that nobody named is shown as empty. */
 import type { CloudId, NetworkId, SiteId, VaultId } from '../../shared/ids.ts';
-import type { CloudRef, Store } from '../store/store.ts';
+import type { CloudRef } from '../store/promise-store.ts';
+import type { Store } from '../store/store.ts';
 
 export interface VaultNames {
   site(id: SiteId): string;

@@ -11,7 +11,9 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { ProtectedVmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { NewJob, Pairing, VmObservation } from '../store/store.ts';
+import type { NewJob } from '../store/job-store.ts';
+import type { Pairing } from '../store/promise-store.ts';
+import type { VmObservation } from '../store/store.ts';
 import { noSettings, wantedSettings } from '../store/vm-settings.ts';
 import {
   BEGIN_WITHIN_SECONDS,

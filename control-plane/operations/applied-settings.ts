@@ -1,7 +1,7 @@
 /** What a step has set at its VM of what a pairing says, once it is done: read off the command itself. */
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Projection } from '../store/store.ts';
+import type { Projection } from '../store/job-store.ts';
 import { networksDigest, policyDigest, type VmSettings } from '../store/vm-settings.ts';
 
 /** Steps of a VM have its id as their scope. */

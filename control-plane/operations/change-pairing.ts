@@ -9,7 +9,8 @@ import { changedPolicy } from '../../shared/domain/policy.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Pairing, ProtectedVm, VmObservation } from '../store/store.ts';
+import type { Pairing, ProtectedVm } from '../store/promise-store.ts';
+import type { VmObservation } from '../store/store.ts';
 import { settingsBehind, type VmSettings, wantedSettings } from '../store/vm-settings.ts';
 import {
   BEGIN_WITHIN_SECONDS,

@@ -11,7 +11,8 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId } from '../../shared/ids.ts';
 import type { ArgsOf } from '../../shared/protocol/commands.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Job, ProtectedVm } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
+import type { ProtectedVm } from '../store/promise-store.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, refuseUnlessAllowed, refuseUnlessConnected } from './compile.ts';
 import type { Actor } from './operations.ts';
 

@@ -8,7 +8,9 @@ import type { RecoveryPlan } from '../../shared/domain/recovery-plan.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { type PairingId, ProtectedVmId, type SiteId, type VmId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
-import type { CloudRef, JobKind, NewJob, Pairing, Plan, ProtectedVm, Store } from '../store/store.ts';
+import type { JobKind, NewJob } from '../store/job-store.ts';
+import type { CloudRef, Pairing, ProtectedVm } from '../store/promise-store.ts';
+import type { Plan, Store } from '../store/store.ts';
 import type { Actor, Presence } from './operations.ts';
 
 export interface CompilePorts {

@@ -9,7 +9,8 @@ import type { DrillNetwork, OperationRequest, OperationRequestOf } from '../../s
 import { beginsAt, type DrillSchedule, dueAt, networkMeant, standsUntil } from '../../shared/domain/drill-schedule.ts';
 import { FarshoreError, type Problem, toFarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId } from '../../shared/ids.ts';
-import type { Job, Plan, Store } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
+import type { Plan, Store } from '../store/store.ts';
 import { derivedJobId } from './derived-job-id.ts';
 import { type LookPorts, Looks } from './looks.ts';
 import type { Actor, Operations } from './operations.ts';

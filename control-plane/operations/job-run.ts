@@ -13,7 +13,7 @@ import type { Clock } from '../../shared/ports.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Job, JobStore, Projection } from '../store/store.ts';
+import type { Job, JobStore, Projection } from '../store/job-store.ts';
 import { appliedBy } from './applied-settings.ts';
 import { PREPARE } from './pair.ts';
 

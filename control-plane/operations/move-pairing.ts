@@ -9,7 +9,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Pairing, ProtectedVm } from '../store/store.ts';
+import type { Pairing, ProtectedVm } from '../store/promise-store.ts';
 import { wantedSettings } from '../store/vm-settings.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, LEFT_WITHIN_SECONDS, refuseUnlessConnected, refuseWhatIsStillEnded } from './compile.ts';
 import { replicationSteps } from './protect.ts';

@@ -9,7 +9,7 @@ import type { JobId, RuleId, SiteId, StepId, VaultId, VmId, VmRef } from '../../
 import type { Stage } from '../../shared/protocol/commands.ts';
 import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
-import type { Job } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
 
 /** Who asks: the vault is the boundary, the name goes into the log of the job. */
 export interface Actor {

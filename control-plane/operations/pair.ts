@@ -3,7 +3,8 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { PairingId, StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { CloudRef, Pairing, Store } from '../store/store.ts';
+import type { CloudRef, Pairing } from '../store/promise-store.ts';
+import type { Store } from '../store/store.ts';
 import { type Compile, type CompilePorts, refuseUnlessConnected } from './compile.ts';
 import type { Actor } from './operations.ts';
 

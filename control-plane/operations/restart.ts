@@ -3,7 +3,7 @@ import { JobInput } from '../../shared/api/job-input.ts';
 import { OperationRequest, type Target } from '../../shared/api/operations.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, ProtectedVmId, VmId } from '../../shared/ids.ts';
-import type { Job } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
 
 export interface Restart {
   readonly id: JobId;

@@ -6,8 +6,8 @@
 import { judge, matchText, ON_THE_WAY_MOST } from '../../shared/domain/protection-rules.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
 import type { JobId, VaultId, VmId } from '../../shared/ids.ts';
+import type { Pairing } from '../store/promise-store.ts';
 import type { ProtectionRule } from '../store/rule-store.ts';
-import type { Pairing } from '../store/store.ts';
 import { derivedJobId } from './derived-job-id.ts';
 import type { ByRule, Operations, Presence } from './operations.ts';
 import { readSurroundings, ruleVm, type Surroundings } from './rule-surroundings.ts';

@@ -3,8 +3,10 @@ import { JobInput } from '../../shared/api/job-input.ts';
 import type { RuleAttempts, RuleSurroundings, RuleVm } from '../../shared/domain/protection-rules.ts';
 import type { VaultId, VmId } from '../../shared/ids.ts';
 import type { VmReport } from '../../shared/protocol/egress.ts';
+import type { Job } from '../store/job-store.ts';
+import type { ProtectedVm } from '../store/promise-store.ts';
 import type { RuleAttempt, RuleExclusion } from '../store/rule-store.ts';
-import type { Job, ProtectedVm, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 
 export interface Surroundings extends RuleSurroundings {
   readonly protectedVms: readonly ProtectedVm[];

@@ -13,7 +13,7 @@ import type { ResultOf, Stage } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
-import type { Job, NewJob } from '../store/store.ts';
+import type { Job, NewJob } from '../store/job-store.ts';
 import { compileAdopt } from './adopt.ts';
 import { compileChangePairing } from './change-pairing.ts';
 import { compileChangeRecoveryPoint } from './change-recovery-point.ts';

@@ -6,7 +6,7 @@
 import { toFarshoreError } from '../../shared/errors.ts';
 import { JobId, type VaultId } from '../../shared/ids.ts';
 import type { Random } from '../../shared/ports.ts';
-import type { Pairing } from '../store/store.ts';
+import type { Pairing } from '../store/promise-store.ts';
 import type { Operations, Presence } from './operations.ts';
 import { VaultWatch, type VaultWatchPorts } from './vault-watch.ts';
 

@@ -10,7 +10,7 @@ import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
 import { StepId } from '../../shared/ids.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Pairing } from '../store/store.ts';
+import type { Pairing } from '../store/promise-store.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, type CompilePorts, LEFT_WITHIN_SECONDS, refuseUnlessConnected } from './compile.ts';
 import type { Actor } from './operations.ts';
 

@@ -7,7 +7,7 @@ import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
-import type { Job } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
 
 /** A clean-up, with its facts where it did not succeed: one that did has removed every copy that it was for. */
 export interface CleanUp {

@@ -5,7 +5,7 @@
 import { type ActionRecord, JobInput } from '../../shared/api/job-input.ts';
 import { type Graph, isGate, type Step } from '../../shared/engine/graph.ts';
 import { ProtectedVmId, type StepId } from '../../shared/ids.ts';
-import type { Job } from '../store/store.ts';
+import type { Job } from '../store/job-store.ts';
 
 export interface OutlineMember {
   /** Null: it is no VM, but a side of a pairing or an action. */

@@ -13,7 +13,7 @@ import { errorCodes } from '../../shared/errors.ts';
 import type { ProtectedVmId, StepId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { commands } from '../../shared/protocol/commands.ts';
-import type { Job, StoredFact } from '../store/store.ts';
+import type { Job, StoredFact } from '../store/job-store.ts';
 import { type OutlineMember, outlineOf } from './job-outline.ts';
 import { siteTime } from './site-time.ts';
 import { historiesOf, type StepHistory } from './step-history.ts';

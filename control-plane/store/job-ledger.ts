@@ -9,8 +9,9 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
+import type { Projection } from './job-store.ts';
+import type { CommitWindow, Pairing, ReplicaAddresses } from './promise-store.ts';
 import { appliedOf, windowOf } from './promises.ts';
-import type { CommitWindow, Pairing, Projection, ReplicaAddresses } from './store.ts';
 import type { VmSettings } from './vm-settings.ts';
 
 export interface Append {

@@ -12,8 +12,8 @@ import type { JobId, VaultId } from '../../shared/ids.ts';
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { type Append, type JobEntry, JobLedger, type PairingEntry, type VmEntry } from './job-ledger.ts';
+import type { Projection } from './job-store.ts';
 import { removePairing } from './pairing-end.ts';
-import type { Projection } from './store.ts';
 import { keepEpochs } from './vm-epochs.ts';
 
 interface Waiting {

@@ -7,11 +7,11 @@ import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/err
 import type { ProtectedVmId } from '../../shared/ids.ts';
 import { batches, inBatches } from './batches.ts';
 import type { Query } from './connection.ts';
+import type { NewJob } from './job-store.ts';
 import { beginPairingEnd, pairingEndRefusals } from './pairing-end.ts';
 import { toPairing } from './promises.ts';
 import type { Refusal } from './refusal.ts';
 import { noteForRules } from './rules.ts';
-import type { NewJob } from './store.ts';
 import type { VmSettings } from './vm-settings.ts';
 
 /** Where several stand against it, the first of these is the code: it says best what to do. */

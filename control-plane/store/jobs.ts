@@ -11,7 +11,8 @@ import type { Connection, Query } from './connection.ts';
 import { JobLog } from './job-log.ts';
 import { lookAtOrder, writeOrder } from './job-opening.ts';
 import { purgeJobs } from './job-purge.ts';
-import type { Job, JobFilter, JobStore, NewJob, OpenCommitWindow, Projection, StoredFact } from './store.ts';
+import type { Job, JobFilter, JobStore, NewJob, Projection, StoredFact } from './job-store.ts';
+import type { OpenCommitWindow } from './promise-store.ts';
 import type { Tables } from './tables.ts';
 
 interface Opening {

@@ -2,8 +2,8 @@
 import { FarshoreError } from '../../shared/errors.ts';
 import type { PairingId, VaultId } from '../../shared/ids.ts';
 import type { Query } from './connection.ts';
+import type { NewJob } from './job-store.ts';
 import type { Refusal } from './refusal.ts';
-import type { NewJob } from './store.ts';
 
 /** What stands against ending the pairing of the order, and against whatever the order does in one that is being ended. */
 export async function pairingEndRefusals(db: Query, order: NewJob): Promise<Refusal[]> {

@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely';
 import type { PairingId, ProtectedVmId, VaultId, VmId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
 import type { Connection } from './connection.ts';
-import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './store.ts';
+import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './promise-store.ts';
 import type { Tables } from './tables.ts';
 import { lastEpochs } from './vm-epochs.ts';
 import { type VmSetting, type VmSettings, wantedSettings } from './vm-settings.ts';

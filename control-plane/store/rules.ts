@@ -8,9 +8,9 @@ import { RuleId, type UserId, type VaultId, type VmId } from '../../shared/ids.t
 import { batches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { derivedId } from './derived-id.ts';
+import type { NewJob } from './job-store.ts';
 import { refuseInEnding } from './pairing-end.ts';
 import type { MovedRules, ProtectionRule, RuleAttempt, RuleExclusion, RuleStore } from './rule-store.ts';
-import type { NewJob } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export class Rules implements RuleStore {

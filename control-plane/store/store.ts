@@ -15,18 +15,6 @@ import type { JobStore } from './job-store.ts';
 import type { PromiseStore } from './promise-store.ts';
 import type { RuleStore } from './rule-store.ts';
 
-/** The port has one address, however its parts are laid out. */
-export type { Job, JobFilter, JobKind, JobStore, NewJob, PairingChange, Projection, StoredFact } from './job-store.ts';
-export type {
-  CloudRef,
-  CommitWindow,
-  OpenCommitWindow,
-  Pairing,
-  PromiseStore,
-  ProtectedVm,
-  ReplicaAddresses,
-} from './promise-store.ts';
-
 export interface Site {
   readonly id: SiteId;
   readonly vaultId: VaultId;

@@ -19,7 +19,8 @@ import type {
   VmId,
 } from '../../shared/ids.ts';
 import type { Credential, Role } from './account-store.ts';
-import type { JobKind, Pairing } from './store.ts';
+import type { JobKind } from './job-store.ts';
+import type { Pairing } from './promise-store.ts';
 
 interface InVault {
   vault_id: VaultId;

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { JobId } from '../../shared/ids.ts';
 import { leavesAFailover, protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
-import { refOf, stateOf, viewOf } from '../support/world-views.ts';
+import { failuresOf, refOf, stateOf, viewOf } from '../support/world-views.ts';
 
 const HOUR_MS = 3_600_000;
 const slow = 'timings: { startFailover: { median: 40 s } }';
@@ -25,9 +25,6 @@ const standsOn = async (world: World) => {
   const vm = await world.site('slough').fabric.findVm(refOf(world, 'slough', 'vm-1'));
   return new Date(vm?.failover?.recoveryPoint.at ?? 0).toISOString();
 };
-
-const failures = async (world: World, job: JobId) =>
-  ((await world.job(job))?.facts ?? []).flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
 
 const begunFailover = async (world: World, job: JobId) =>
   world.until('the replica is being failed over', async () =>
@@ -131,7 +128,7 @@ test('a replica that somebody failed over by hand is cleared away while it is of
   await started;
   const job = await world.failOver({ vms: [first.id] });
   assert.equal(await stateOf(world, job), 'failed');
-  assert.deepEqual(await failures(world, job), ['ERR_REPLICA_FAILED_OVER']);
+  assert.deepEqual(await failuresOf(world, job), ['ERR_REPLICA_FAILED_OVER']);
   assert.equal(await viewOf(world, 'slough', 'vm-1'), 'running replica/failedOverWaitingCompletion', 'neither the failover nor its undo');
   await world.isOver();
 });
@@ -141,7 +138,7 @@ test('resynchronizing says when it is the replica that takes nothing', async () 
   await failedOverByHand(world);
   const job = await world.resynchronize();
   assert.equal(await stateOf(world, job), 'failed');
-  assert.deepEqual(await failures(world, job), ['ERR_REPLICA_FAILED_OVER']);
+  assert.deepEqual(await failuresOf(world, job), ['ERR_REPLICA_FAILED_OVER']);
   await world.isOver();
 });
 

@@ -6,15 +6,13 @@ import { type CloudId, JobId, type VmRef } from '../../shared/ids.ts';
 import { aDrillOnAnOpenNetworkStartsNothing, protectedWorld } from '../support/planted-scenarios.ts';
 import type { SiteName, World } from '../support/world.ts';
 import { siteIdOf } from '../support/world-core.ts';
-import { stateOf } from '../support/world-views.ts';
+import { failuresOf, stateOf } from '../support/world-views.ts';
 
 const recoveryOf = (world: World): SimulatedSite => world.site('slough').fabric;
 const refOf = (world: World, site: SiteName, index = 0): VmRef => ({
   cloudId: world.definition(site).clouds[0]?.id as CloudId,
   vmId: world.definition('reading').vms[index]?.id as never,
 });
-const codesOf = async (world: World, job: JobId) =>
-  (await world.job(job))?.facts.flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
 const copiesAt = (world: World) => [...recoveryOf(world).testCopies().values()].map(({ name, power }) => `${name} ${power}`);
 /** What production is made of; only the newest recovery point may have moved on. */
 async function production(world: World) {
@@ -201,7 +199,7 @@ test('a clean-up that cannot be done now holds no VM, and is done again', async 
   const fault = faults.order({ kind: 'fails', operation: 'stopTestFailover', times: 1_000 });
   const first = await world.cleanUp(drill);
   assert.ok(faults.fired().length > 0, 'the fault happened');
-  assert.deepEqual([await stateOf(world, first), await codesOf(world, first)], ['failed', Array(3).fill('ERR_FABRIC_FAILED')]);
+  assert.deepEqual([await stateOf(world, first), await failuresOf(world, first)], ['failed', Array(3).fill('ERR_FABRIC_FAILED')]);
   const [vm] = await world.protectedVms();
   assert.deepEqual([vm?.busyWith, vm?.drill], [null, drill]);
   faults.lift(fault);

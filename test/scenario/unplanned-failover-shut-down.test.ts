@@ -5,7 +5,7 @@ import type { JobId } from '../../shared/ids.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
 import { siteIdOf, vaultId } from '../support/world-core.ts';
-import { refOf, stateOf, viewOf } from '../support/world-views.ts';
+import { failuresOf, refOf, stateOf, viewOf } from '../support/world-views.ts';
 
 async function failOver(world: World, withinSeconds: number): Promise<JobId> {
   const request = { ...(await world.requestFor('unplannedFailover')), shutDownWithinSeconds: withinSeconds };
@@ -95,8 +95,7 @@ test('where the primary site falls silent before it was looked at, nothing is sh
   world.deliver.toAgent = 1;
   await world.settles(job);
   assert.equal(await stateOf(world, job), 'completedWithFailures');
-  const failed = ((await world.job(job))?.facts ?? []).flatMap((fact) => (fact.type === 'failed' ? [fact.error.code] : []));
-  assert.deepEqual(failed, ['ERR_TIME_LIMIT', 'ERR_PREDECESSOR_FAILED']);
+  assert.deepEqual(await failuresOf(world, job), ['ERR_TIME_LIMIT', 'ERR_PREDECESSOR_FAILED']);
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
   await world.finishes();
 });

@@ -1,6 +1,6 @@
 /** Invariants about what is done at the sites: who may start a VM, under which decision, because of which command. */
 
-import type { NewJob } from '../../control-plane/store/store.ts';
+import type { NewJob } from '../../control-plane/store/job-store.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { commandsIn, type TraceEvent } from './trace.ts';
 

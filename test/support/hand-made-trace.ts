@@ -1,5 +1,5 @@
 /** A short good run written by hand: one VM is failed over by one job. Tests of checkers break it in one place each. */
-import type { NewJob } from '../../control-plane/store/store.ts';
+import type { NewJob } from '../../control-plane/store/job-store.ts';
 import { noSettings } from '../../control-plane/store/vm-settings.ts';
 import type { AgentId, CommandId, JobId, SiteId, StepId, VaultId, VmRef } from '../../shared/ids.ts';
 import { encodeEgress } from '../../shared/protocol/egress.ts';

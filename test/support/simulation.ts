@@ -3,7 +3,7 @@
  * cancel. Then every fault ends, and everything has to come to its end with every invariant kept. The same seed, the same story.
  */
 
-import type { ProtectedVm } from '../../control-plane/store/store.ts';
+import type { ProtectedVm } from '../../control-plane/store/promise-store.ts';
 import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { OperationRequest, Target } from '../../shared/api/operations.ts';
 import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';

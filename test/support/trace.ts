@@ -3,7 +3,7 @@
  * and effects at the sites, and every text on the wire. Checkers read nothing else, so a trace can be written by hand as well.
  */
 
-import type { Job, NewJob, Projection } from '../../control-plane/store/store.ts';
+import type { Job, NewJob, Projection } from '../../control-plane/store/job-store.ts';
 import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
 import type { PowerChange, TaskEntry } from '../../provider-agent/fabric/simulated/task-log.ts';
 import type { Phase } from '../../shared/domain/protected-vm.ts';

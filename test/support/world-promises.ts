@@ -1,6 +1,6 @@
 /** What is promised of each VM, and what both sites have of it: read when a run is over, for the checker. */
 import { type Side, sidesOf } from '../../control-plane/operations/compile.ts';
-import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
+import type { Pairing, ProtectedVm } from '../../control-plane/store/promise-store.ts';
 import type { VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { PromisedVm } from './trace.ts';
 import { siteIdOf, type WorldCore } from './world-core.ts';

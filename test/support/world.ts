@@ -5,7 +5,7 @@
  */
 
 import type { z } from 'zod';
-import type { Pairing, ProtectedVm } from '../../control-plane/store/store.ts';
+import type { Pairing, ProtectedVm } from '../../control-plane/store/promise-store.ts';
 import type { Direction, OperationRequest, OperationRequestOf, Target } from '../../shared/api/operations.ts';
 import type { DrillOutcome } from '../../shared/domain/drill.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { NewJob } from '../../control-plane/store/store.ts';
+import type { NewJob } from '../../control-plane/store/job-store.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { VmEvent } from '../../shared/domain/protected-vm.ts';
 import type { StepId } from '../../shared/ids.ts';

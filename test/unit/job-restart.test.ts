@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type JobVms, restartRequest } from '../../control-plane/operations/restart.ts';
-import type { Job } from '../../control-plane/store/store.ts';
+import type { Job } from '../../control-plane/store/job-store.ts';
 import type { OperationRequest } from '../../shared/api/operations.ts';
 import { JobId, PairingId, ProtectedVmId, VmId } from '../../shared/ids.ts';
 import { uuidOf } from '../support/simulated-sites.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { buildReport } from '../../control-plane/reports/report.ts';
 import { siteTime } from '../../control-plane/reports/site-time.ts';
 import { type Interval, splitTime } from '../../control-plane/reports/time-split.ts';
-import type { Job, StoredFact } from '../../control-plane/store/store.ts';
+import type { Job, StoredFact } from '../../control-plane/store/job-store.ts';
 import { ReportAnswer } from '../../shared/api/report.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph } from '../../shared/engine/graph.ts';

@@ -6,7 +6,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, pause } from '../../../shared/ports.ts';
-import { type Layers, layerNodes, nodeOf } from './layers.ts';
+import { BASE, type Layers, layerNodes, nodeOf } from './layers.ts';
 import { runProgram } from './programs.ts';
 import { failed } from './qemu-error.ts';
 import { Qmp } from './qmp.ts';
@@ -106,7 +106,7 @@ export class Machine {
       const top = merged.at(-1);
       if (top === undefined) continue;
       const [root, topNode, base] = [nodeOf(disk, active), nodeOf(disk, top), nodeOf(disk, 0)];
-      const parts = { device: root, 'top-node': topNode, 'base-node': base, 'backing-file': 'base.qcow2' };
+      const parts = { device: root, 'top-node': topNode, 'base-node': base, 'backing-file': BASE };
       await runJob(this.qmp, this.#clock, `merge-${disk}`, 'block-commit', parts);
       for (const layer of merged.toReversed()) await this.#dropNode(nodeOf(disk, layer));
       await this.#layers.forget(disk, merged);
