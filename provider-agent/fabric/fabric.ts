@@ -1,6 +1,6 @@
 /**
- * The fabric port: all that the agent can read and do at the site it lives on. `simulated/` is the first
- * driver; Hyper-V with SCVMM and QEMU follow. Handlers know only this interface.
+ * The fabric port: all that the agent can read and do at the site it lives on. Drivers are `hyperv/`, and `site/` over a
+ * pretended or a real machinery. Handlers know only this interface.
  *
  * Reads are cheap and incremental. Every mutation takes an `Act`: which command causes it and under which
  * epoch, so that each change of the fabric can be traced to one authorised step. A mutation called in the

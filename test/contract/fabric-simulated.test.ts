@@ -1,9 +1,10 @@
 /** The simulated site keeps the contract of the fabric port: between two sites and between two clouds of one, over TLS and in memory. */
 import type { HostCertificate, ReplicationHost } from '../../provider-agent/fabric/fabric.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
-import type { ReplicationTransport } from '../../provider-agent/fabric/simulated/replication-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
-import type { CloudDefinition, SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
+import type { SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
+import type { ReplicationTransport } from '../../provider-agent/fabric/site/replication-transport.ts';
+import type { CloudDefinition } from '../../provider-agent/fabric/site/site-model.ts';
 import { type NetworkId, SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';

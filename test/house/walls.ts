@@ -24,6 +24,7 @@ const agentRooms = [
   'fabric/peer',
   'fabric/qemu',
   'fabric/simulated',
+  'fabric/site',
   'local',
   'observe',
   'process',
@@ -48,8 +49,13 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent': { may: [...agentRooms.map((room) => `provider-agent/${room}`), 'certs', ...everyShared] },
   'provider-agent/fabric': { may: everyShared },
   'provider-agent/fabric/peer': { may: ['provider-agent/fabric', ...everyShared] },
-  'provider-agent/fabric/qemu': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
-  'provider-agent/fabric/simulated': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
+  'provider-agent/fabric/qemu': {
+    may: ['provider-agent/fabric', 'provider-agent/fabric/peer', 'provider-agent/fabric/site', ...everyShared],
+  },
+  'provider-agent/fabric/site': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
+  'provider-agent/fabric/simulated': {
+    may: ['provider-agent/fabric', 'provider-agent/fabric/peer', 'provider-agent/fabric/site', ...everyShared],
+  },
   'provider-agent/fabric/hyperv': { may: ['provider-agent/fabric', 'provider-agent/process', 'certs', ...everyShared] },
   'provider-agent/process': { may: everyShared },
   'provider-agent/scripts': { may: ['provider-agent/process', ...everyShared] },

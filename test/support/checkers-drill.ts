@@ -1,7 +1,7 @@
 /** Invariants about drills: a test copy reaches nobody, production does not notice it, and none is forgotten. */
 import { drillRecord } from '../../control-plane/reports/drill-record.ts';
 import type { Projection } from '../../control-plane/store/job-store.ts';
-import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { Operation } from '../../provider-agent/fabric/site/operation.ts';
 import { isDrillEvent } from '../../shared/domain/drill.ts';
 import { jobOf } from './checkers-sites.ts';
 import type { SeenCopy, SeenDrillNetwork, StoredJob, TraceEvent } from './trace.ts';

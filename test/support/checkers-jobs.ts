@@ -1,5 +1,5 @@
 /** Invariants about jobs: what was acknowledged is there, what is done was written first, steps keep their order and their number. */
-import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { Operation } from '../../provider-agent/fabric/site/operation.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import { type Graph, isGate, type Step } from '../../shared/engine/graph.ts';
 import { isUnknown } from '../../shared/engine/run-nodes.ts';

@@ -4,7 +4,7 @@
  * checkers, asserts that its fault was met and that it was the one meant.
  */
 import assert from 'node:assert/strict';
-import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { Operation } from '../../provider-agent/fabric/site/operation.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { askedSteps, type Picture, pictureOf, sameBut, type Thing, waitingSteps } from './operation-picture.ts';
 import { assertSame, calmRun, type FaultCase, finished, type Run, settledRun } from './operation-runs.ts';

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { Act, Fabric, HostsPreparation } from '../../provider-agent/fabric/fabric.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
-import type { ReplicationTransport } from '../../provider-agent/fabric/simulated/replication-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
 import type { SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { readSiteFile } from '../../provider-agent/fabric/simulated/site-definition.ts';
+import type { ReplicationTransport } from '../../provider-agent/fabric/site/replication-transport.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { CommandId, PairingId, SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';

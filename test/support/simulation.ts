@@ -4,7 +4,8 @@
  */
 
 import type { ProtectedVm } from '../../control-plane/store/promise-store.ts';
-import type { FaultOrder, Operation } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { FaultOrder } from '../../provider-agent/fabric/simulated/fault.ts';
+import type { Operation } from '../../provider-agent/fabric/site/operation.ts';
 import type { OperationRequest, Target } from '../../shared/api/operations.ts';
 import { VM_OPERATIONS, type VmOperation, whyNot } from '../../shared/domain/protected-vm.ts';
 import type { JobId, ProtectedVmId } from '../../shared/ids.ts';

@@ -4,8 +4,8 @@
  */
 
 import type { Job, NewJob, Projection } from '../../control-plane/store/job-store.ts';
-import type { Operation } from '../../provider-agent/fabric/simulated/fault.ts';
-import type { PowerChange, TaskEntry } from '../../provider-agent/fabric/simulated/task-log.ts';
+import type { Operation } from '../../provider-agent/fabric/site/operation.ts';
+import type { PowerChange, TaskEntry } from '../../provider-agent/fabric/site/task-log.ts';
 import type { Phase } from '../../shared/domain/protected-vm.ts';
 import type { Fact } from '../../shared/engine/facts.ts';
 import type { JobId, SiteId, VmRef } from '../../shared/ids.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TlsTransport } from '../../provider-agent/fabric/peer/tls-transport.ts';
-import { keptPoints } from '../../provider-agent/fabric/simulated/recovery-points.ts';
-import { ReplicationAnswer, ReplicationRequest } from '../../provider-agent/fabric/simulated/replication-frames.ts';
-import { replicationTransitions } from '../../provider-agent/fabric/simulated/replication-states.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
+import { keptPoints } from '../../provider-agent/fabric/site/recovery-points.ts';
+import { ReplicationAnswer, ReplicationRequest } from '../../provider-agent/fabric/site/replication-frames.ts';
+import { replicationTransitions } from '../../provider-agent/fabric/site/replication-states.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import { SiteId } from '../../shared/ids.ts';

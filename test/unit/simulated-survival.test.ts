@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
-import type { TaskEntry } from '../../provider-agent/fabric/simulated/task-log.ts';
+import type { TaskEntry } from '../../provider-agent/fabric/site/task-log.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { killedSite, openKilledSite } from '../support/simulated-process.ts';

@@ -5,8 +5,10 @@
  */
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
-import { openDatabase, type SqliteDatabase } from './database.ts';
-import { completeFault, type Fault, type FaultOrder, type Operation } from './fault.ts';
+import { openDatabase, type SqliteDatabase } from '../site/database.ts';
+import type { Operation } from '../site/operation.ts';
+import type { CallAtHand, OrderedFaults } from '../site/ordered-faults.ts';
+import { completeFault, type Fault, type FaultOrder } from './fault.ts';
 
 export interface FiredFault {
   readonly faultId: number;
@@ -28,19 +30,12 @@ interface KnownFault {
   readonly state: FaultState;
 }
 
-/** The call at hand, as faults look at it. */
-export interface CallAtHand {
-  readonly operation: Operation;
-  readonly commandId: string;
-  readonly vm: { readonly id: string; readonly name: string } | null;
-}
-
 export interface FaultsSettled {
   readonly began: readonly Fault[];
   readonly ended: readonly Fault[];
 }
 
-export class FaultDesk {
+export class FaultDesk implements OrderedFaults {
   readonly #database: SqliteDatabase;
   readonly #clock: Clock;
   readonly #onChange: () => void;

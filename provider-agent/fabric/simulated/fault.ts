@@ -4,35 +4,7 @@
  */
 import { z } from 'zod';
 import { DurationMs } from '../../../shared/domain/units.ts';
-
-/** Everything the site does that changes something, by the name of the method of the port. */
-export const OPERATIONS = [
-  'prepareHosts',
-  'releaseHosts',
-  'enableReplication',
-  'startInitialReplication',
-  'configureReplica',
-  'setReplicationPolicy',
-  'removeReplication',
-  'deleteVm',
-  'prepareFailover',
-  'startFailover',
-  'stopFailover',
-  'completeFailover',
-  'becomeReplica',
-  'reverseReplication',
-  'resynchronize',
-  'startTestFailover',
-  'makeDrillNetwork',
-  'removeDrillNetwork',
-  'connectTestCopy',
-  'startTestVm',
-  'stopTestFailover',
-  'stopVm',
-  'startVm',
-  'writeEpoch',
-] as const;
-export type Operation = (typeof OPERATIONS)[number];
+import { OPERATIONS, type Operation } from '../site/operation.ts';
 
 export interface Timed {
   /** Begins so long after it was ordered. */

@@ -2,8 +2,8 @@
 import { FarshoreError } from '../../../shared/errors.ts';
 import type { SiteId } from '../../../shared/ids.ts';
 import { parseFrame } from '../peer/frames.ts';
-import { AnswerFrame, RequestFrame } from './replication-frames.ts';
-import type { ReplicationTransport } from './replication-transport.ts';
+import { AnswerFrame, RequestFrame } from '../site/replication-frames.ts';
+import type { ReplicationTransport } from '../site/replication-transport.ts';
 
 export class InMemoryReplicationNetwork {
   readonly #listening = new Map<string, { siteId: SiteId; receive: Parameters<ReplicationTransport['listen']>[1] }>();

@@ -3,74 +3,25 @@
 import { readDocument } from '../../../shared/document.ts';
 import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
-import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
+import type { Operation } from '../site/operation.ts';
+import type {
+  AdapterDefinition,
+  CloudDefinition,
+  NetworkDefinition,
+  ReplicationDefinition,
+  SiteModel,
+  VmDefinition,
+} from '../site/site-model.ts';
 import type { Distribution } from './distribution.ts';
-import type { Fault, Operation } from './fault.ts';
+import type { Fault } from './fault.ts';
 import { SiteFile } from './site-file.ts';
 
-export interface CloudDefinition {
-  readonly id: CloudId;
-  readonly name: string;
-  readonly hosts: readonly string[];
-}
-
-export interface NetworkDefinition extends MappableNetwork {
-  readonly isIsolated: boolean;
-}
-
-export interface HostDefinition {
-  readonly name: string;
-  readonly coreLimit: number;
-  readonly memoryBytes: number;
-  readonly networkIds: readonly NetworkId[];
-  readonly storage: readonly string[];
-}
-
-export interface AdapterDefinition {
-  readonly networkId: NetworkId;
-  readonly subnet: string;
-  /** Null is DHCP. */
-  readonly address: string | null;
-}
-
-export interface VmDefinition {
-  readonly id: VmId;
-  readonly cloudId: CloudId;
-  readonly name: string;
-  readonly host: string | null;
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly disks: readonly { readonly sizeBytes: number; readonly storage: string }[];
-  readonly adapters: readonly AdapterDefinition[];
-  readonly changeBytesPerSecond: number;
-  readonly isRunning: boolean;
-  /** Null: that of the site. */
-  readonly guestStart: Distribution | null;
-  readonly tags: readonly string[];
-  /** Null: it does not replicate when the site begins. */
-  readonly replicates: ReplicationDefinition | null;
-}
-
-export type ReplicationDefinition = { readonly policy: ProtectionPolicy } & (
-  | { readonly as: 'primary'; readonly peer: { readonly cloudId: CloudId; readonly address: string } }
-  | { readonly as: 'replica'; readonly peer: { readonly cloudId: CloudId } }
-);
-
-export interface SiteDefinition {
-  readonly name: string;
-  readonly clouds: readonly CloudDefinition[];
-  readonly hosts: readonly HostDefinition[];
-  readonly storage: readonly { readonly name: string; readonly capacityBytes: number }[];
-  readonly networks: readonly NetworkDefinition[];
-  readonly vms: readonly VmDefinition[];
+/** A site that is pretended: besides what every site has, what takes how long there, and what goes wrong. */
+export interface SiteDefinition extends SiteModel {
   readonly timings: Readonly<Record<Operation | 'guestStart', Distribution>>;
-  readonly replication: {
-    readonly listen: { readonly host: string; readonly port: number };
-    readonly bandwidthBytesPerSecond: number;
-    readonly retryAfterMs: number;
-  };
+  readonly bandwidthBytesPerSecond: number;
   readonly faults: readonly Fault[];
 }
 
@@ -117,9 +68,9 @@ function defineSite(file: SiteFile): SiteDefinition {
     timings: file.timings,
     replication: {
       listen: listenAddress(file.replication.listen),
-      bandwidthBytesPerSecond: file.replication.bandwidth,
       retryAfterMs: file.replication.retryAfter,
     },
+    bandwidthBytesPerSecond: file.replication.bandwidth,
     faults: file.faults,
   };
 }
@@ -180,7 +131,7 @@ function defineVms(
         adapters: entry.adapters.flatMap((one) => adapter(one, entry.replicaOf)),
         changeBytesPerSecond: entry.changeRate,
         isRunning: entry.power === 'running' && entry.replicaOf === undefined,
-        guestStart: entry.guestStart ?? null,
+        traits: { guestStart: entry.guestStart },
         tags: entry.tags,
         replicates: replicationOf(entry),
       },

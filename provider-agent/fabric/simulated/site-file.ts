@@ -7,9 +7,10 @@ import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { OPERATIONS } from '../site/operation.ts';
 import { subnetsOf } from '../subnet.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
-import { FaultEntry, OPERATIONS } from './fault.ts';
+import { FaultEntry } from './fault.ts';
 import { reportBrokenReferences } from './site-references.ts';
 
 const Name = z

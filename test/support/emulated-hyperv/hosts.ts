@@ -4,7 +4,8 @@
  */
 import type { TestCopyView, VmView } from '../../../provider-agent/fabric/fabric.ts';
 import type { SimulatedSite } from '../../../provider-agent/fabric/simulated/simulated-site.ts';
-import type { CloudDefinition, SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
+import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
+import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import type { SiteId, VmId, VmRef } from '../../../shared/ids.ts';
 import { StubRefusal } from './stub-call.ts';
 

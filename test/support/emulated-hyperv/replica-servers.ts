@@ -3,7 +3,7 @@
  * cloud, the two clouds are paired there. Certificates are not opened: sites in memory are whom they joined as.
  */
 import type { Act, ReplicaTarget } from '../../../provider-agent/fabric/fabric.ts';
-import type { CloudDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
+import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import { PairingId } from '../../../shared/ids.ts';
 import { uuidOf } from '../simulated-sites.ts';
 import { EmulatedHosts, type EmulatedSite } from './hosts.ts';

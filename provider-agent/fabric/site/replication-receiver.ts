@@ -2,17 +2,20 @@
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { CloudId, VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { Operation } from './fault.ts';
+import type { Operation } from './operation.ts';
+import { keptPoints } from './recovery-points.ts';
 import { accessDenied, failed, wrongState } from './refusals.ts';
 import type { ReplicationAnswer, ReplicationRequest, SentPoint } from './replication-frames.ts';
 import type { ReplicationSource } from './replication-transport.ts';
-import { reverseHere } from './reversal-operations.ts';
+import { reversalHere, reverseHere } from './reversal-operations.ts';
 import { type Adapter, notReplicated, type VmRecord, vmRef } from './vm-record.ts';
 import { needOf, type World } from './world.ts';
 
 /** A replica that heard nothing for so long is in warning (hyperv/facts.md, section 3). */
 export const STALE_AFTER_MS = 3_600_000;
 
+type Refused = Extract<ReplicationAnswer, { type: 'done' }>['refused'][number];
+type SiteMessage = Extract<ReplicationAnswer, { type: 'machinery' }>['message'];
 type CreateReplicaRequest = Extract<ReplicationRequest, { type: 'createReplica' }>;
 
 export class ReplicationReceiver {
@@ -24,29 +27,31 @@ export class ReplicationReceiver {
     this.#onChange = onChange;
   }
 
-  receive(source: ReplicationSource, request: ReplicationRequest): ReplicationAnswer {
+  async receive(source: ReplicationSource, request: ReplicationRequest): Promise<ReplicationAnswer> {
     try {
       this.#refuseWhenDark();
-      if (request.type === 'createReplica') {
-        this.#world.transaction(() => this.#create(source, request));
-        return { type: 'done', refused: [] };
-      }
-      if (request.type === 'setPolicy') {
-        this.#world.transaction(() => this.#setPolicy(source, request));
-        return { type: 'done', refused: [] };
-      }
-      if (request.type === 'reverse') {
-        this.#authorise(source, request.cloudId);
-        return this.#world.transaction(() => ({
-          type: 'reversed',
-          ...reverseHere(this.#world, vmRef(request.cloudId, request.vmId), source, request),
-        }));
-      }
-      return { type: 'done', refused: this.#take(source, request.points) };
+      return await this.#answer(source, request);
     } catch (thrown) {
       return { type: 'refused', ...refusalOf(thrown) };
     } finally {
       this.#onChange();
+    }
+  }
+
+  #answer(source: ReplicationSource, request: ReplicationRequest): ReplicationAnswer | Promise<ReplicationAnswer> {
+    switch (request.type) {
+      case 'createReplica':
+        this.#world.transaction(() => this.#create(source, request));
+        return { type: 'done', refused: [] };
+      case 'setPolicy':
+        this.#world.transaction(() => this.#setPolicy(source, request));
+        return { type: 'done', refused: [] };
+      case 'reverse':
+        return this.#reverse(source, request);
+      case 'machinery':
+        return this.#askMachinery(source, request);
+      case 'sendPoints':
+        return this.#takeAll(source, request.points);
     }
   }
 
@@ -88,7 +93,7 @@ export class ReplicationReceiver {
       disks,
       adapters: spec.adapters.map((source): Adapter => ({ connected: null, source, planned: null })),
       changeBytesPerSecond: spec.changeBytesPerSecond,
-      guestStart: null,
+      traits: spec.traits,
       power: 'off',
       crashed: false,
       guestAnswersAt: null,
@@ -123,26 +128,75 @@ export class ReplicationReceiver {
     this.#world.vms.put({ ...vm, replication: { ...vm.replication, policy } });
   }
 
-  #take(source: ReplicationSource, points: readonly SentPoint[]): Extract<ReplicationAnswer, { type: 'done' }>['refused'] {
-    return this.#world.transaction(() =>
-      points.flatMap((point) => {
+  async #reverse(source: ReplicationSource, request: Extract<ReplicationRequest, { type: 'reverse' }>): Promise<ReplicationAnswer> {
+    this.#authorise(source, request.cloudId);
+    const { machinery } = this.#world;
+    const ref = vmRef(request.cloudId, request.vmId);
+    return machinery.inTurn(ref, async () => {
+      const { vm, swapped } = reversalHere(this.#world, ref, source, request);
+      if (swapped !== null) await machinery.becomeReplica(vm, request.failoverPointId);
+      return this.#world.transaction(() => ({ type: 'reversed', ...reverseHere(this.#world, ref, source, request) }));
+    });
+  }
+
+  async #askMachinery(
+    source: ReplicationSource,
+    { cloudId, vmId, message }: Extract<ReplicationRequest, { type: 'machinery' }>,
+  ): Promise<ReplicationAnswer> {
+    const { machinery } = this.#world;
+    const ref = vmRef(cloudId, vmId);
+    return machinery.inTurn(ref, async () => {
+      const { vm } = this.#replicaOf(source, ref, 'startInitialReplication');
+      const { state } = vm.replication;
+      if (machinery.answer === undefined || (state !== 'waitingForInitialReplication' && state !== 'replicating'))
+        throw wrongState('startInitialReplication', vm, 'a replica that takes changes');
+      return { type: 'machinery', message: (await machinery.answer(vm, source, message)) as SiteMessage };
+    });
+  }
+
+  async #takeAll(source: ReplicationSource, points: readonly SentPoint[]): Promise<ReplicationAnswer> {
+    const refused: Refused[] = [];
+    const refuse = ({ vmId, cloudId }: SentPoint, thrown: unknown) => void refused.push({ vmId, cloudId, ...refusalOf(thrown) });
+    if (this.#world.machinery.seal !== undefined) {
+      for (const point of points) await this.#sealOne(source, point).catch((thrown) => refuse(point, thrown));
+      return { type: 'done', refused };
+    }
+    this.#world.transaction(() => {
+      for (const point of points) {
         try {
           this.#takeOne(source, point);
-          return [];
         } catch (thrown) {
-          return [{ vmId: point.vmId, cloudId: point.cloudId, ...refusalOf(thrown) }];
+          refuse(point, thrown);
         }
-      }),
-    );
+      }
+    });
+    return { type: 'done', refused };
+  }
+
+  async #sealOne(source: ReplicationSource, point: SentPoint): Promise<void> {
+    const { machinery, points } = this.#world;
+    const ref = vmRef(point.cloudId, point.vmId);
+    await machinery.inTurn(ref, async () => {
+      const { vm, policy } = this.#takerOf(source, point);
+      await machinery.seal?.(vm, point, keptPoints(point.isFirst ? [point] : [...points.list(ref), point], policy));
+      this.#world.transaction(() => this.#takeOne(source, point));
+    });
+  }
+
+  #takerOf(source: ReplicationSource, { cloudId, vmId, isFirst }: SentPoint) {
+    const taker = this.#replicaOf(source, vmRef(cloudId, vmId), 'startInitialReplication');
+    const { state } = taker.vm.replication;
+    const isAwaited = state === 'waitingForInitialReplication' && isFirst;
+    if (!isAwaited && state !== 'replicating') throw wrongState('startInitialReplication', taker.vm, 'a replica that takes changes');
+    return { ...taker, isAwaited };
   }
 
   /** Throws before it changes anything. */
-  #takeOne(source: ReplicationSource, { cloudId, vmId, isFirst, isPrepared, ...point }: SentPoint): void {
+  #takeOne(source: ReplicationSource, sent: SentPoint): void {
     const world = this.#world;
-    const { vm, replica, policy } = this.#replicaOf(source, vmRef(cloudId, vmId), 'startInitialReplication');
-    const { state, lastPointAt } = vm.replication;
-    const isAwaited = state === 'waitingForInitialReplication' && isFirst;
-    if (!isAwaited && state !== 'replicating') throw wrongState('startInitialReplication', vm, 'a replica that takes changes');
+    const { vm, replica, policy, isAwaited } = this.#takerOf(source, sent);
+    const { cloudId: _cloudId, vmId: _vmId, isFirst, isPrepared, ...point } = sent;
+    const { lastPointAt } = vm.replication;
     const replication = isAwaited
       ? world.advance(vm, 'firstPointReceived', 'startInitialReplication', 'a replica that waits')
       : vm.replication;

@@ -29,6 +29,7 @@ export function becomeReplicaWork(world: World, ref: VmRef): Work<void> {
     operation: 'becomeReplica',
     subject: ref,
     check: () => void begin(),
+    prepare: () => world.machinery.becomeReplica(begin().vm, null),
     effect() {
       const { vm, replication, primary } = begin();
       world.vms.put({ ...asReplica(vm, world.clock.now()), replication: { ...replication, ...replicaParts(primary, world) } });
@@ -62,6 +63,7 @@ export function reverseReplicationWork(
       const { cloudId } = target;
       const former = { cloudId, vmId: ref.vmId, primaryCloudId: ref.cloudId, failoverPointId: failover.recoveryPoint.id, policy };
       other = await ask(peer, former);
+      await world.machinery.becomePrimary(begin().vm);
     },
     effect() {
       const { vm, replication, replica, failover } = begin();
@@ -89,32 +91,42 @@ export function reverseReplicationWork(
 
 const FAILED_OVER = 'a replica that was failed over';
 
-/** At the former primary: what its answer to the other side is. Throws where it is neither prepared for exactly that point nor a replica. */
-export function reverseHere(world: World, ref: VmRef, peer: Omit<ReplicationPeer, 'address'>, reversal: Reversal) {
+/**
+ * At the former primary: what its answer to the other side is, and whether it becomes the replica by it. Throws where it is neither prepared
+ * for exactly that point nor a replica.
+ */
+export function reversalHere(world: World, ref: VmRef, peer: Omit<ReplicationPeer, 'address'>, reversal: Reversal) {
   const vm = world.need(ref, 'reverseReplication');
   const { mode, state, primary, replica, lastPointAt } = vm.replication;
   const isOf = (siteId: string | undefined, cloudId: string | undefined) => siteId === peer.siteId && cloudId === reversal.primaryCloudId;
+  const writtenBytes = vm.written.bytes;
   if (
     mode === 'replica' &&
     isOf(replica?.siteId, replica?.cloudId) &&
     (state === 'waitingForInitialReplication' || state === 'replicating')
   )
-    return { isSwapped: state === 'replicating', writtenBytes: vm.written.bytes };
+    return { vm, answer: { isSwapped: state === 'replicating', writtenBytes }, swapped: null };
   const isPrepared = state === 'preparedForFailover' && primary?.preparedPointId === reversal.failoverPointId;
   if (!isPrepared || primary === null || lastPointAt === null || !isOf(primary.target.siteId, primary.target.cloudId))
     throw wrongState('reverseReplication', vm, 'a former primary that is prepared for that failover or was made a replica');
   const replication = world.advance(vm, 'rolesSwapped', 'reverseReplication', 'a primary prepared for a failover');
-  const parts = replicaParts(primary, world);
-  world.points.add(
-    ref,
-    { id: reversal.failoverPointId, at: lastPointAt, kind: 'crashConsistent', writtenBytes: vm.written.bytes },
-    reversal.policy,
-  );
-  world.vms.put({
+  const { policy } = reversal;
+  const swapped = {
     ...asReplica(vm, world.clock.now()),
-    replication: { ...replication, ...parts, policy: reversal.policy, lastPointAt },
-  });
-  return { isSwapped: true, writtenBytes: vm.written.bytes };
+    replication: { ...replication, ...replicaParts(primary, world), policy, lastPointAt },
+  };
+  return { vm, answer: { isSwapped: true, writtenBytes }, swapped };
+}
+
+/** ... and that it is done. */
+export function reverseHere(world: World, ref: VmRef, peer: Omit<ReplicationPeer, 'address'>, reversal: Reversal) {
+  const { vm, answer, swapped } = reversalHere(world, ref, peer, reversal);
+  if (swapped === null) return answer;
+  const at = swapped.replication.lastPointAt;
+  const point = { id: reversal.failoverPointId, at, kind: 'crashConsistent', writtenBytes: vm.written.bytes } as const;
+  world.points.add(ref, point, reversal.policy);
+  world.vms.put(swapped);
+  return answer;
 }
 
 export function resynchronizeWork(world: World, ref: VmRef): Work<void> {
@@ -131,8 +143,7 @@ export function resynchronizeWork(world: World, ref: VmRef): Work<void> {
       const { vm, replication } = begin();
       const now = world.clock.now();
       const differing = writtenBytesAt(vm, now) - (vm.replication.primary?.confirmedBytes ?? 0);
-      const copyMs = (Math.max(0, differing) / world.definition.replication.bandwidthBytesPerSecond) * 1000;
-      world.vms.put({ ...vm, replication, dueAt: now + copyMs });
+      world.vms.put({ ...vm, replication, dueAt: now + world.machinery.copyMs(Math.max(0, differing)) });
     },
     lie: () => undefined,
   };

@@ -1,11 +1,11 @@
 /**
- * The errors of a simulated site, in the shapes of the cmdlets (hyperv/facts.md, section 4). Where no public source
+ * The errors of a site, in the shapes of the cmdlets (hyperv/facts.md, section 4). Where no public source
  * words an error, the error id is InvalidOperation and the text is ours; those are marked.
  */
 import type { ErrorCode } from '../../../shared/errors.ts';
 import type { CloudId, VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { Operation } from './fault.ts';
+import type { Operation } from './operation.ts';
 import type { VmRecord } from './vm-record.ts';
 
 /** The class is not regular in the real module: match on the error id before the comma. */

@@ -1,4 +1,4 @@
-/** A simulated site as its operations see it: the definition it was made from, and the stores over its one database. */
+/** A site as its operations see it: the definition it was made from, the stores over its one database, and what carries things out. */
 import type { AdapterTarget } from '../../../shared/domain/network-map.ts';
 import { explainNoPlace, type PlacementNeed, pickPlace } from '../../../shared/domain/placement.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
@@ -6,22 +6,31 @@ import type { CloudId, VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import { AddressBook } from './address-book.ts';
 import type { SqliteDatabase } from './database.ts';
-import { draw } from './distribution.ts';
-import type { Operation } from './fault.ts';
-import { FaultDesk } from './fault-desk.ts';
 import { HostStore } from './host-store.ts';
+import type { Book, Machinery } from './machinery.ts';
+import type { Operation } from './operation.ts';
+import type { OrderedFaults } from './ordered-faults.ts';
 import { plantedReplication } from './planted-replication.ts';
 import { PreparationStore } from './preparation-store.ts';
 import { RecoveryPointStore } from './recovery-points.ts';
 import { cloudNotFound, failed, hostDown, vmNotFound, wrongState } from './refusals.ts';
 import { nextReplication, type ReplicationEvent } from './replication-states.ts';
-import type { SiteDefinition, VmDefinition } from './site-definition.ts';
+import type { SiteModel, VmDefinition } from './site-model.ts';
 import { TaskLog } from './task-log.ts';
 import { type ReplicationRecord, replicates, settleWritten, type VmRecord, vmRef } from './vm-record.ts';
 import { VmStore } from './vm-store.ts';
 
-export class World {
-  readonly definition: SiteDefinition;
+export interface WorldParts {
+  readonly database: SqliteDatabase;
+  readonly definition: SiteModel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly machinery: Machinery;
+  readonly faults: OrderedFaults;
+}
+
+export class World implements Book {
+  readonly definition: SiteModel;
   readonly clock: Clock;
   readonly random: Random;
   readonly vms: VmStore;
@@ -30,13 +39,16 @@ export class World {
   readonly points: RecoveryPointStore;
   readonly tasks: TaskLog;
   readonly preparations: PreparationStore;
-  readonly faults: FaultDesk;
+  readonly machinery: Machinery;
+  readonly faults: OrderedFaults;
+  /** The database was made just now. */
+  readonly isNew: boolean;
   /** Changes with each new database, so that a cursor of another one is not taken. */
   readonly instanceId: string;
   readonly #database: SqliteDatabase;
 
   /** Adds to the database what the definition has and the database lacks; what happened there stays as it is. */
-  constructor(database: SqliteDatabase, definition: SiteDefinition, clock: Clock, random: Random, onFaults: () => void) {
+  constructor({ database, definition, clock, random, machinery, faults }: WorldParts) {
     this.#database = database;
     this.definition = definition;
     this.clock = clock;
@@ -46,8 +58,9 @@ export class World {
     this.points = new RecoveryPointStore(database);
     this.tasks = new TaskLog(database, clock.now());
     this.preparations = new PreparationStore(database);
-    this.faults = new FaultDesk(database, clock, onFaults);
-    const isNew = this.meta('instanceId') === null;
+    this.machinery = machinery;
+    this.faults = faults;
+    this.isNew = this.meta('instanceId') === null;
     this.instanceId = this.meta('instanceId') ?? random.uuid();
     this.hosts = this.transaction(() => {
       this.setMeta('instanceId', this.instanceId);
@@ -55,7 +68,6 @@ export class World {
       for (const vm of definition.vms) this.#plant(vm, hosts);
       return hosts;
     });
-    if (isNew) for (const fault of definition.faults) this.faults.order(fault);
   }
 
   /** All of it happens or nothing does. */
@@ -96,11 +108,6 @@ export class World {
     return placement.host;
   }
 
-  drawTime(operation: Operation | 'guestStart', vm: VmRecord | null = null): number {
-    const own = operation === 'guestStart' ? (vm?.guestStart ?? null) : null;
-    return draw(own ?? this.definition.timings[operation], this.random);
-  }
-
   /** VMs on it stop answering; those that ran have crashed. */
   hostDies(host: string): void {
     const now = this.clock.now();
@@ -134,6 +141,17 @@ export class World {
         const dueAt = crashed === null && replicates(vm) ? now : null;
         this.vms.put({ ...vm, power: 'off', crashed: false, written: { bytes: vm.written.bytes, at: now }, replication, dueAt });
       }
+    });
+  }
+
+  foundPower(ref: VmRef, power: 'running' | 'off'): void {
+    this.transaction(() => {
+      const vm = this.vms.find(ref);
+      if (vm === null || vm.power === power) return;
+      const at = this.clock.now();
+      const change = power === 'off' ? 'off' : 'on';
+      this.tasks.notePower({ at, host: vm.host, change, cause: 'found', commandId: null, epoch: null }, ref);
+      this.vms.put({ ...settleWritten(vm, at), power, guestAnswersAt: power === 'off' ? null : at });
     });
   }
 
@@ -183,7 +201,7 @@ export class World {
         return { connected: null, source: { networkId, subnet, address }, planned: null };
       }),
       changeBytesPerSecond: definition.changeBytesPerSecond,
-      guestStart: definition.guestStart,
+      traits: definition.traits,
       tags: definition.tags,
       power,
       crashed: false,

@@ -8,7 +8,7 @@ import type { CloudId, VmId } from '../../../shared/ids.ts';
 import { pause } from '../../../shared/ports.ts';
 import type { Act } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { Operation } from './fault.ts';
+import type { Operation } from './operation.ts';
 import { cmdletClass } from './refusals.ts';
 import type { World } from './world.ts';
 
@@ -18,8 +18,8 @@ export interface Work<T> {
   readonly subject: { readonly cloudId?: CloudId; readonly vmId?: VmId };
   /** Throws where the operation is not allowed now; changes nothing. */
   check(): void;
-  /** What has to happen elsewhere first, such as the replica at the other site. */
-  prepare?(): Promise<void>;
+  /** What has to happen first: at the other site, and to the machines. A crash may come after it, so it may be repeated. */
+  prepare?(act: Act): Promise<void>;
   /** Checks and changes; runs inside a transaction. */
   effect(act: Act): T;
   /** What a fault that lies reports. */
@@ -55,7 +55,7 @@ export class TaskRunner {
 
   /** Calls under way fail; nothing of them happens any more. */
   close(): void {
-    this.#closed.abort(new FarshoreError('ERR_CANCELLED', 'the simulated site was closed'));
+    this.#closed.abort(new FarshoreError('ERR_CANCELLED', 'the site was closed'));
   }
 
   async #perform<T>(work: Work<T>, act: Act, task: number): Promise<{ result: T; outcome: 'done' | 'lied' }> {
@@ -63,17 +63,21 @@ export class TaskRunner {
     const signal = act.signal === undefined ? this.#closed.signal : AbortSignal.any([act.signal, this.#closed.signal]);
     if (signal.aborted) throw this.#aborted(work, signal);
     work.check();
-    const takesMs = this.#world.drawTime(work.operation);
+    const takesMs = this.#world.machinery.takesMs(work.operation);
     if (takesMs > 0) await pause(clock, takesMs, signal).catch(() => Promise.reject(this.#aborted(work, signal)));
 
     const lies = await this.#suffer(work, act, 'beforeEffect', signal);
     if (lies) return { result: work.lie(), outcome: 'lied' };
-    await work.prepare?.();
-    if (signal.aborted) throw this.#aborted(work, signal);
-    const result = this.#world.transaction(() => {
-      const effect = work.effect(act);
-      tasks.noteEffect(task);
-      return effect;
+    const result = await this.#world.machinery.inTurn(work.subject, async () => {
+      if (signal.aborted) throw this.#aborted(work, signal);
+      await work.prepare?.(act);
+      // What was done is written down also where the caller no longer waits for it.
+      if (this.#closed.signal.aborted) throw this.#aborted(work, signal);
+      return this.#world.transaction(() => {
+        const effect = work.effect(act);
+        tasks.noteEffect(task);
+        return effect;
+      });
     });
     this.#onEffect();
     await this.#suffer(work, act, 'afterEffect', signal);

@@ -1,6 +1,7 @@
 /** Failover of a replica, with its primary prepared or not, taking it back, and giving up the way back (hyperv/facts.md, section 3). */
 import type { CommandId, VmRef } from '../../../shared/ids.ts';
-import type { SimulatedPoint } from './recovery-points.ts';
+import type { RecoveryPoint } from '../fabric.ts';
+import type { StoredPoint } from './recovery-points.ts';
 import { noRecoveryPoint, wrongState } from './refusals.ts';
 import type { Work } from './task-runner.ts';
 import type { Adapter, ReplicaPart, VmRecord } from './vm-record.ts';
@@ -48,6 +49,11 @@ export function startFailoverWork(world: World, ref: VmRef, recoveryPointId: str
     operation: 'startFailover',
     subject: ref,
     check: () => void begin(),
+    async prepare({ commandId }) {
+      const { vm, point } = begin();
+      await world.machinery.writeNote(vm, { epoch: vm.epoch, failover: { commandId, recoveryPoint: withoutContent(point) } });
+      await world.machinery.failOver(vm, point);
+    },
     effect({ commandId }) {
       const { vm, replication, point } = begin();
       world.vms.put({
@@ -72,6 +78,13 @@ export function stopFailoverWork(world: World, ref: VmRef): Work<void> {
     operation: 'stopFailover',
     subject: ref,
     check: () => void begin(),
+    async prepare() {
+      const { vm } = begin();
+      if (vm.replication.primary !== null) return;
+      await world.machinery.switchOff(vm);
+      await world.machinery.takeBack(vm);
+      await world.machinery.writeNote(vm, { epoch: vm.epoch, failover: null });
+    },
     effect(act) {
       const { vm, replication } = begin();
       const now = world.clock.now();
@@ -111,6 +124,7 @@ export function completeFailoverWork(world: World, ref: VmRef): Work<void> {
     operation: 'completeFailover',
     subject: ref,
     check: () => void begin(),
+    prepare: () => world.machinery.commit(begin().vm),
     effect() {
       const { vm, replication } = begin();
       world.points.removeAll(ref);
@@ -120,14 +134,21 @@ export function completeFailoverWork(world: World, ref: VmRef): Work<void> {
   };
 }
 
-function writtenIn(point: SimulatedPoint, world: World): VmRecord['written'] {
+function writtenIn(point: StoredPoint, world: World): VmRecord['written'] {
   return { bytes: point.writtenBytes, at: world.clock.now() };
 }
 
-function withFailover({ replication: { replica } }: VmRecord, point: SimulatedPoint, commandId: CommandId): ReplicaPart | null {
+function withFailover({ replication: { replica } }: VmRecord, point: StoredPoint, commandId: CommandId): ReplicaPart | null {
   if (replica === null) return null;
-  const { writtenBytes, ...recoveryPoint } = point;
-  return { ...replica, failover: { commandId, recoveryPoint, writtenBytes, isPlanned: point.id === replica.preparedPointId } };
+  const { id, writtenBytes } = point;
+  return {
+    ...replica,
+    failover: { commandId, recoveryPoint: withoutContent(point), writtenBytes, isPlanned: id === replica.preparedPointId },
+  };
+}
+
+function withoutContent({ id, at, kind }: StoredPoint): RecoveryPoint {
+  return { id, at, kind };
 }
 
 function notFailedOver({ replication: { replica } }: VmRecord): ReplicaPart | null {

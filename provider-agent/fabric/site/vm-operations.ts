@@ -3,7 +3,7 @@ import type { VmRef } from '../../../shared/ids.ts';
 import { wrongState } from './refusals.ts';
 import { mayStart } from './replication-states.ts';
 import type { Work } from './task-runner.ts';
-import { settleWritten, type VmRecord } from './vm-record.ts';
+import { noteOf, settleWritten, type VmRecord } from './vm-record.ts';
 import type { World } from './world.ts';
 
 export function startVmWork(world: World, ref: VmRef): Work<void> {
@@ -16,6 +16,7 @@ export function startVmWork(world: World, ref: VmRef): Work<void> {
     operation: 'startVm',
     subject: ref,
     check: () => void startable(),
+    prepare: () => world.machinery.start(startable()),
     effect(act) {
       const vm = startable();
       const now = world.clock.now();
@@ -23,7 +24,7 @@ export function startVmWork(world: World, ref: VmRef): Work<void> {
       world.vms.put({
         ...vm,
         power: 'running',
-        guestAnswersAt: now + world.drawTime('guestStart', vm),
+        guestAnswersAt: now + world.machinery.guestStartMs(vm),
         written: { bytes: vm.written.bytes, at: now },
       });
     },
@@ -41,6 +42,7 @@ export function stopVmWork(world: World, ref: VmRef): Work<void> {
     operation: 'stopVm',
     subject: ref,
     check: () => void stoppable(),
+    prepare: () => world.machinery.shutDown(stoppable()),
     effect(act) {
       const vm = stoppable();
       const now = world.clock.now();
@@ -61,6 +63,7 @@ export function deleteVmWork(world: World, ref: VmRef): Work<void> {
     operation: 'deleteVm',
     subject: ref,
     check: () => void deletable(),
+    prepare: () => world.machinery.remove(deletable()),
     effect() {
       world.hosts.occupy(deletable(), -1);
       world.points.removeAll(ref);
@@ -76,6 +79,10 @@ export function writeEpochWork(world: World, ref: VmRef, epoch: number): Work<vo
     operation: 'writeEpoch',
     subject: ref,
     check: () => void world.need(ref, 'writeEpoch'),
+    async prepare() {
+      const vm = world.need(ref, 'writeEpoch');
+      if (epoch > vm.epoch) await world.machinery.writeNote(vm, { epoch, failover: noteOf(vm) });
+    },
     effect() {
       const vm = world.need(ref, 'writeEpoch');
       if (epoch > vm.epoch) world.vms.put({ ...vm, epoch });

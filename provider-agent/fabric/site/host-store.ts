@@ -4,7 +4,7 @@ import type { HostRoom } from '../../../shared/domain/placement.ts';
 import type { CloudId, JobId, NetworkId } from '../../../shared/ids.ts';
 import type { CloudView, NetworkView } from '../fabric.ts';
 import type { SqliteDatabase } from './database.ts';
-import type { CloudDefinition, SiteDefinition } from './site-definition.ts';
+import type { CloudDefinition, SiteModel } from './site-model.ts';
 import type { VmRecord } from './vm-record.ts';
 
 /** Made by us while the site runs; it has no way out. */
@@ -18,7 +18,7 @@ export class HostStore {
   readonly #networks: readonly MappableNetwork[];
 
   /** Adds what the definition has and the database lacks; what is there already stays as it is. */
-  constructor(database: SqliteDatabase, definition: SiteDefinition, nextVersion: () => number) {
+  constructor(database: SqliteDatabase, definition: SiteModel, nextVersion: () => number) {
     const addCloud = database.prepare('INSERT OR IGNORE INTO cloud (id, name, hosts, version) VALUES (?, ?, ?, ?)');
     const addNetwork = database.prepare('INSERT OR IGNORE INTO network (id, name, subnets, version) VALUES (?, ?, ?, ?)');
     const addHost = database.prepare(

@@ -1,5 +1,5 @@
 /**
- * What two simulated sites say to each other: a request and its answer, JSON, strict and limited on both sides.
+ * What two sites say to each other: a request and its answer, JSON, strict and limited on both sides.
  * It goes from site to site and never past the control plane, so it may carry what egress must not.
  */
 import { z } from 'zod';
@@ -21,6 +21,8 @@ const ReplicaSpec = z.strictObject({
   disks: z.array(z.strictObject({ sizeBytes: Count, storage: z.string().max(80) })).max(260),
   adapters: z.array(z.strictObject({ networkId: NetworkId, subnet: z.string().max(80).nullable(), address: z.ipv4().nullable() })).max(64),
   changeBytesPerSecond: Count,
+  /** For the machinery alone, which reads them strictly. */
+  traits: z.record(z.string().max(40), z.json()).default({}),
 });
 export type ReplicaSpec = z.infer<typeof ReplicaSpec>;
 
@@ -57,6 +59,8 @@ export const ReplicationRequest = z.discriminatedUnion('type', [
     policy: ProtectionPolicy,
   }),
   z.strictObject({ type: z.literal('setPolicy'), cloudId: CloudId, vmId: VmId, policy: ProtectionPolicy }),
+  /** From the machinery of a primary to that of its replica. */
+  z.strictObject({ type: z.literal('machinery'), cloudId: CloudId, vmId: VmId, message: z.json() }),
   z.strictObject({ type: z.literal('sendPoints'), points: z.array(SentPoint).max(MAX_POINTS_PER_FRAME) }),
 ]);
 export type ReplicationRequest = z.infer<typeof ReplicationRequest>;
@@ -74,6 +78,7 @@ export const ReplicationAnswer = z.discriminatedUnion('type', [
   }),
   /** The former primary is a replica. Swapped: it holds what the other was failed over to, and nothing has to be compared. */
   z.strictObject({ type: z.literal('reversed'), isSwapped: z.boolean(), writtenBytes: Count }),
+  z.strictObject({ type: z.literal('machinery'), message: z.json() }),
   z.strictObject({ type: z.literal('refused'), ...Refusal }),
 ]);
 export type ReplicationAnswer = z.infer<typeof ReplicationAnswer>;

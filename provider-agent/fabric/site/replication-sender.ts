@@ -1,14 +1,14 @@
 /**
  * What happens at a site by itself: primaries send their changes when they are due, replicas grow stale, ordered faults
- * begin. One timer serves all VMs; what is due together for one peer goes out in one batch. Points are cut at the
- * moment they are due; what a line costs is told by the initial replication only.
+ * begin. One timer serves all VMs; what is due together for one peer goes out in one batch, unless a machinery carries each for
+ * itself. Points are cut at the moment they are due; what a pretended line costs is told by the initial replication only.
  */
 import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { ReplicationState } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { SendLast } from './failover-operations.ts';
-import type { Operation } from './fault.ts';
+import type { Operation } from './operation.ts';
 import { cmdletClass, failed } from './refusals.ts';
 import {
   MAX_POINTS_PER_FRAME,
@@ -30,10 +30,12 @@ const HOUR_MS = 3_600_000;
 const GRID_MS = 250;
 const MAX_PER_TURN = 2_000;
 
+type SiteMessage = Extract<ReplicationRequest, { type: 'machinery' }>['message'];
+
 interface Batch {
   readonly peer: ReplicationPeer;
   readonly points: SentPoint[];
-  readonly primaries: VmRef[];
+  readonly primaries: VmRecord[];
 }
 
 export class ReplicationSender {
@@ -45,6 +47,8 @@ export class ReplicationSender {
   #cancelTimer: () => void = () => {};
   #wakesAt = Number.POSITIVE_INFINITY;
   #isClosed = false;
+  /** Primaries whose point has not got its answer yet. */
+  readonly #underWay = new Set<string>();
 
   constructor(world: World, transport: ReplicationTransport, settleFaults: () => void, lookMs: number | null) {
     this.#world = world;
@@ -112,11 +116,30 @@ export class ReplicationSender {
       cloudId: target.cloudId,
     });
     const peer = { address: target.address, siteId: target.siteId, pairingId };
-    const answer = await this.#request(peer, { type: 'sendPoints', points: [point] }, 'prepareFailover');
+    const carried = await this.#carry(vm, point, peer, 'prepareFailover');
+    const answer = await this.#request(peer, { type: 'sendPoints', points: [carried] }, 'prepareFailover');
     const refusal = answer.type === 'refused' ? answer : answer.type === 'done' ? answer.refused[0] : undefined;
     if (refusal !== undefined) throw refusedBy(refusal, 'prepareFailover');
-    return point;
+    return carried;
   };
+
+  async #carryAll(primaries: readonly VmRecord[], points: readonly SentPoint[], peer: ReplicationPeer): Promise<SentPoint[]> {
+    if (this.#world.machinery.carry === undefined) return [...points];
+    return Promise.all(
+      primaries.flatMap((vm, i) => (points[i] === undefined ? [] : this.#carry(vm, points[i], peer, 'startInitialReplication'))),
+    );
+  }
+
+  async #carry(vm: VmRecord, point: SentPoint, peer: ReplicationPeer, operation: Operation): Promise<SentPoint> {
+    const { machinery } = this.#world;
+    if (machinery.carry === undefined) return point;
+    return machinery.carry(vm, point, async (message) => {
+      const { cloudId, vmId } = point;
+      const answer = await this.#request(peer, { type: 'machinery', cloudId, vmId, message: message as SiteMessage }, operation);
+      if (answer.type === 'refused') throw refusedBy(answer, operation);
+      return answer.type === 'machinery' ? answer.message : null;
+    });
+  }
 
   /** `operation` is the one that a failure is told of. */
   async #request(peer: ReplicationPeer, request: ReplicationRequest, operation: Operation): Promise<ReplicationAnswer> {
@@ -142,6 +165,7 @@ export class ReplicationSender {
   #cut(): Batch[] {
     const batches = new Map<string, Batch[]>();
     const now = this.#world.clock.now();
+    const most = this.#world.machinery.carry === undefined ? MAX_POINTS_PER_FRAME : 1;
     for (const vm of this.#world.vms.due(now, MAX_PER_TURN)) {
       const { primary } = vm.replication;
       const point = primary === null ? this.#ageReplica(vm, now) : this.#cutPoint(vm, now);
@@ -151,12 +175,12 @@ export class ReplicationSender {
       const open = batches.get(key) ?? [];
       batches.set(key, open);
       let last = open.at(-1);
-      if (last === undefined || last.points.length >= MAX_POINTS_PER_FRAME) {
+      if (last === undefined || last.points.length >= most) {
         last = { peer, points: [], primaries: [] };
         open.push(last);
       }
       last.points.push(point);
-      last.primaries.push(vm.ref);
+      last.primaries.push(vm);
     }
     return [...batches.values()].flat();
   }
@@ -179,7 +203,7 @@ export class ReplicationSender {
     const retryAt = now + Math.min(this.#world.definition.replication.retryAfterMs, policy.copyFrequencySeconds * 1000);
     // Lagging changes are older ones: the state of the disk as it was before.
     const at = now - lagMs;
-    if (isPaused || (lastPointAt !== null && at <= lastPointAt)) {
+    if (isPaused || this.#underWay.has(vm.ref.vmId) || (lastPointAt !== null && at <= lastPointAt)) {
       this.#world.vms.put({
         ...vm,
         replication: { ...vm.replication, health: isPaused ? 'warning' : vm.replication.health },
@@ -200,19 +224,24 @@ export class ReplicationSender {
     return { ...rest, vmId: vm.ref.vmId, id: this.#world.random.uuid(), at: Math.floor(at), writtenBytes: writtenBytesAt(vm, at) };
   }
 
-  async #send({ peer, points, primaries }: Batch): Promise<void> {
+  async #send({ peer, points: cut, primaries }: Batch): Promise<void> {
     let refused: ReadonlySet<string>;
+    let points = cut;
+    const ids = primaries.map(({ ref }) => ref.vmId);
+    for (const id of ids) this.#underWay.add(id);
     try {
+      points = await this.#carryAll(primaries, cut, peer);
       const answer = await this.#request(peer, { type: 'sendPoints', points }, 'startInitialReplication');
       if (answer.type !== 'done') throw new FarshoreError('ERR_FABRIC_FAILED', 'the replica server refused the changes');
       refused = new Set(answer.refused.map(({ vmId }) => vmId));
     } catch {
       // Why does not matter here: the primary cannot send, which its health says, and it tries again.
-      refused = new Set(primaries.map(({ vmId }) => vmId));
+      refused = new Set(ids);
     }
+    for (const id of ids) this.#underWay.delete(id);
     if (this.#isClosed) return;
     this.#world.transaction(() => {
-      for (const [i, ref] of primaries.entries()) {
+      for (const [i, { ref }] of primaries.entries()) {
         const point = points[i];
         if (point !== undefined) this.#settle(ref, point, !refused.has(ref.vmId));
       }

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Act } from '../fabric.ts';
 import type { SqliteDatabase } from './database.ts';
-import type { Operation } from './fault.ts';
+import type { Operation } from './operation.ts';
 
 export interface TaskEntry {
   readonly seq: number;
@@ -23,6 +23,7 @@ export interface TaskEntry {
   readonly code: ErrorCode | null;
 }
 
+/** `found`: the machine was found so, and nobody here had switched it. */
 export interface PowerChange {
   readonly seq: number;
   readonly at: number;
@@ -30,7 +31,7 @@ export interface PowerChange {
   readonly vmId: string;
   readonly host: string;
   readonly change: 'on' | 'off';
-  readonly cause: 'siteFile' | 'startVm' | 'startTestVm' | 'stopVm' | 'stopFailover' | 'stopTestFailover' | 'hostDies';
+  readonly cause: 'siteFile' | 'startVm' | 'startTestVm' | 'stopVm' | 'stopFailover' | 'stopTestFailover' | 'hostDies' | 'found';
   readonly commandId: string | null;
   readonly epoch: number | null;
 }

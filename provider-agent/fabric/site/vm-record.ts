@@ -1,4 +1,4 @@
-/** What a simulated site knows of one VM; stored as one JSON document, written whole. */
+/** What a site knows of one VM; stored as one JSON document, written whole. */
 import type { AdapterSource, AdapterTarget } from '../../../shared/domain/network-map.ts';
 import { type ProtectionPolicy, settingsOf } from '../../../shared/domain/policy.ts';
 import type { CloudId, NetworkId, PairingId, SiteId, VmId, VmRef } from '../../../shared/ids.ts';
@@ -12,7 +12,6 @@ import type {
   ReplicationState,
   VmView,
 } from '../fabric.ts';
-import type { Distribution } from './distribution.ts';
 
 export interface Adapter {
   /** Where it is connected now; null is unconnected. */
@@ -29,6 +28,9 @@ export interface Written {
   readonly at: number;
 }
 
+/** What only the machinery of the site understands: how long a pretended guest takes to start, how a real machine is built. */
+export type Traits = Readonly<Record<string, unknown>>;
+
 export interface VmRecord {
   readonly ref: VmRef;
   readonly name: string;
@@ -38,7 +40,8 @@ export interface VmRecord {
   readonly disks: readonly { readonly sizeBytes: number; readonly storage: string }[];
   readonly adapters: readonly Adapter[];
   readonly changeBytesPerSecond: number;
-  readonly guestStart: Distribution | null;
+  /** Absent where its machinery needs to know no more of it. */
+  readonly traits?: Traits;
   /** Absent in databases that are older than tags. */
   readonly tags?: readonly string[];
   readonly power: PowerState;
@@ -120,8 +123,13 @@ export function viewOf(record: VmRecord): VmView {
     replication: { mode, state, health, failoverType, lastPointAt, settings: policy === null ? null : settingsOf(policy) },
     epoch: record.epoch,
     tags: record.tags ?? [],
-    failover: failover && { commandId: failover.commandId, recoveryPoint: failover.recoveryPoint },
+    failover: noteOf(record),
   };
+}
+
+export function noteOf({ replication: { replica } }: VmRecord): FailoverNote | null {
+  const failover = replica?.failover ?? null;
+  return failover && { commandId: failover.commandId, recoveryPoint: failover.recoveryPoint };
 }
 
 /** The networks that they are connected to. */

@@ -42,7 +42,7 @@ export function enableReplicationWork(
     check: () => void begin(),
     async prepare() {
       const { vm, pairingId } = begin();
-      await createReplica({ address: target.address, siteId: target.siteId, pairingId }, specOf(vm), ref, target, policy);
+      await createReplica({ address: target.address, siteId: target.siteId, pairingId }, specOf(vm, world), ref, target, policy);
     },
     effect() {
       const { vm, replication, pairingId } = begin();
@@ -72,8 +72,7 @@ export function startInitialReplicationWork(world: World, ref: VmRef): Work<void
     check: () => void begin(),
     effect() {
       const { vm, replication } = begin();
-      const copyMs =
-        ((vm.replication.primary?.firstCopyBytes ?? diskBytes(vm)) / world.definition.replication.bandwidthBytesPerSecond) * 1000;
+      const copyMs = world.machinery.copyMs(vm.replication.primary?.firstCopyBytes ?? diskBytes(vm));
       world.vms.put({ ...vm, replication, dueAt: world.clock.now() + copyMs });
     },
     lie: () => undefined,
@@ -146,6 +145,7 @@ export function removeReplicationWork(world: World, ref: VmRef): Work<void> {
     operation: 'removeReplication',
     subject: ref,
     check: () => void begin(),
+    prepare: () => world.machinery.endReplication(begin()),
     effect() {
       const vm = begin();
       world.points.removeAll(ref);
@@ -181,7 +181,7 @@ function plan(world: World, ref: VmRef, adapter: Adapter, networks: readonly Net
   return { ...adapter, planned: choice.target };
 }
 
-function specOf(vm: VmRecord): ReplicaSpec {
+function specOf(vm: VmRecord, world: World): ReplicaSpec {
   return {
     vmId: vm.ref.vmId,
     name: vm.name,
@@ -192,5 +192,6 @@ function specOf(vm: VmRecord): ReplicaSpec {
       connected === null ? [] : [{ networkId: connected.networkId, subnet: connected.subnet, address: connected.address }],
     ),
     changeBytesPerSecond: vm.changeBytesPerSecond,
+    traits: world.machinery.traitsForReplica(vm) as ReplicaSpec['traits'],
   };
 }

@@ -1,8 +1,7 @@
 /**
- * The site's own database: the simulation holds nothing else, so what it says after a kill is what it said before.
- * Every effect and its line in the task log are one transaction, written at the instant the effect happens. WAL with
- * synchronous OFF is enough: a killed process loses nothing that the operating system has taken over; only a power
- * cut could, and a simulated site does not promise to survive one.
+ * The site's own database, its book: what it says after a kill is what it said before. Every effect and its line in the task log are
+ * one transaction, written at the instant the effect happens. A killed process loses nothing that the operating system has taken
+ * over; only a power cut could, which a site with real machines has to survive and a simulated one does not promise to.
  */
 import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
@@ -10,12 +9,12 @@ import Database from 'better-sqlite3';
 export type SqliteDatabase = Database.Database;
 
 /** Opens or makes it. `:memory:` lives as long as the object. */
-export function openDatabase(file: string): SqliteDatabase {
+export function openDatabase(file: string, survives: 'kill' | 'powerCut' = 'kill'): SqliteDatabase {
   // It holds the keys of the hosts: nobody else may read it. SQLite gives its side files the same mode.
   if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
   const database = new Database(file, { timeout: 5000 });
   database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = OFF');
+  database.pragma(`synchronous = ${survives === 'kill' ? 'OFF' : 'FULL'}`);
   database.pragma('cache_size = -1000');
   database.exec(TABLES);
   return database;

@@ -7,7 +7,7 @@ import type { VmRef } from '../../../shared/ids.ts';
 import type { RecoveryPoint } from '../fabric.ts';
 import type { SqliteDatabase } from './database.ts';
 
-export interface SimulatedPoint extends RecoveryPoint {
+export interface StoredPoint extends RecoveryPoint {
   readonly writtenBytes: number;
 }
 
@@ -32,7 +32,7 @@ export class RecoveryPointStore {
 
   constructor(database: SqliteDatabase) {
     this.#sql = {
-      list: database.prepare<[string, string], SimulatedPoint>(
+      list: database.prepare<[string, string], StoredPoint>(
         'SELECT id, at, kind, written_bytes AS writtenBytes FROM recovery_point WHERE cloud_id = ? AND vm_id = ? ORDER BY at DESC',
       ),
       add: database.prepare(
@@ -44,12 +44,12 @@ export class RecoveryPointStore {
   }
 
   /** Newest first. */
-  list({ cloudId, vmId }: VmRef): SimulatedPoint[] {
+  list({ cloudId, vmId }: VmRef): StoredPoint[] {
     return this.#sql.list.all(cloudId, vmId);
   }
 
   /** Adds the point and drops those that the policy no longer keeps. */
-  add(ref: VmRef, point: SimulatedPoint, policy: ProtectionPolicy): void {
+  add(ref: VmRef, point: StoredPoint, policy: ProtectionPolicy): void {
     this.#sql.add.run(ref.cloudId, ref.vmId, point.at, point.id, point.kind, point.writtenBytes);
     const all = this.list(ref);
     const kept = new Set(keptPoints(all, policy).map(({ id }) => id));

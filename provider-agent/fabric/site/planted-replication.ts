@@ -5,7 +5,7 @@
 import { PairingId, SiteId } from '../../../shared/ids.ts';
 import type { HostsPreparation } from '../fabric.ts';
 import { nameUuid } from '../name-uuid.ts';
-import type { ReplicationDefinition } from './site-definition.ts';
+import type { ReplicationDefinition } from './site-model.ts';
 import { notReplicated, type ReplicationRecord } from './vm-record.ts';
 import type { VmStore } from './vm-store.ts';
 

@@ -1,4 +1,4 @@
-/** Preparing the hosts of a cloud to replicate with another site, and taking that back. A simulated site replicates with certificates only. */
+/** Preparing the hosts of a cloud to replicate with another site, and taking that back. Sites of this kind replicate with certificates only. */
 import type { CloudId, PairingId } from '../../../shared/ids.ts';
 import type { HostsPreparation } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
@@ -61,6 +61,6 @@ function refuseKerberos({ authentication }: HostsPreparation): void {
     'ERR_FABRIC_FAILED',
     'InvalidParameter',
     cmdletClass('prepareHosts'),
-    'A simulated site replicates with certificates only: choose authentication "certificate" in the protection policy.',
+    'This site replicates with certificates only: choose authentication "certificate" in the protection policy.',
   );
 }

@@ -44,7 +44,7 @@ export class ReplicationDoor {
       throw failed(
         'ERR_FABRIC_FAILED',
         'prepareHosts',
-        `The simulated site receives all replicas on one port, ${lastPort}; a second port, ${port}, is not to be had.`,
+        `The site receives all replicas on one port, ${lastPort}; a second port, ${port}, is not to be had.`,
       );
     }
     if (this.#world.faults.isSiteDark) {

@@ -6,8 +6,8 @@ import { explainNoPlace, pickPlace } from '../../../shared/domain/placement.ts';
 import { type NetworkId, VmId, type VmRef } from '../../../shared/ids.ts';
 import type { Act, TestCopyView } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { Operation } from './fault.ts';
-import type { SimulatedPoint } from './recovery-points.ts';
+import type { Operation } from './operation.ts';
+import type { StoredPoint } from './recovery-points.ts';
 import { cloudNotFound, cmdletClass, failed, hostDown, noRecoveryPoint, wrongState } from './refusals.ts';
 import { mayBeTested } from './replication-states.ts';
 import type { Work } from './task-runner.ts';
@@ -15,23 +15,29 @@ import { type Adapter, networkIdsOf, notReplicated, type TestCopyRecord, type Vm
 import { needOf, type World } from './world.ts';
 
 export function startTestFailoverWork(world: World, replica: VmRef, recoveryPointId: string | null): Work<void> {
-  const begin = () => {
+  let id = '';
+  const begin = (copyId: string) => {
     const vm = world.need(replica, 'startTestFailover');
     if (!mayBeTested(vm.replication)) throw wrongState('startTestFailover', vm, 'a replica that is replicating');
     if (world.vms.testCopyOf(replica) !== null) throw copyExists(vm);
     const points = world.points.list(replica);
     const point = recoveryPointId === null ? points[0] : points.find(({ id }) => id === recoveryPointId);
     if (point === undefined) throw noRecoveryPoint('startTestFailover', vm, recoveryPointId);
-    const copy = copyOf(vm, point, world);
+    const copy = copyOf(vm, point, VmId.parse(copyId), world.clock.now());
     refuseWithoutRoom(copy, world);
-    return copy;
+    return { copy, vm };
   };
   return {
     operation: 'startTestFailover',
     subject: replica,
-    check: () => void begin(),
+    check: () => void begin(world.random.uuid()),
+    async prepare() {
+      id = world.random.uuid();
+      const { copy, vm } = begin(id);
+      await world.machinery.makeTestCopy(copy, vm);
+    },
     effect() {
-      const copy = begin();
+      const { copy } = begin(id);
       world.hosts.occupy(copy, 1);
       world.vms.add(copy);
     },
@@ -73,11 +79,12 @@ export function startTestVmWork(world: World, replica: VmRef): Work<void> {
     operation: 'startTestVm',
     subject: replica,
     check: () => void startable(),
+    prepare: () => world.machinery.start(startable()),
     effect(act) {
       const copy = startable();
       const now = world.clock.now();
       notePower(world, copy, 'on', 'startTestVm', act);
-      const guestAnswersAt = now + world.drawTime('guestStart', copy);
+      const guestAnswersAt = now + world.machinery.guestStartMs(copy);
       world.vms.put({ ...copy, power: 'running', guestAnswersAt, written: { bytes: copy.written.bytes, at: now } });
     },
     lie: () => undefined,
@@ -90,6 +97,10 @@ export function stopTestFailoverWork(world: World, replica: VmRef): Work<void> {
     operation: 'stopTestFailover',
     subject: replica,
     check: () => void removable(),
+    async prepare() {
+      await world.machinery.switchOff(removable());
+      await world.machinery.remove(removable());
+    },
     effect(act) {
       const copy = removable();
       if (copy.power === 'running') notePower(world, copy, 'off', 'stopTestFailover', act);
@@ -104,10 +115,10 @@ export function testCopyView({ ref, name, power, adapters, testCopy }: TestCopyR
   return { ref, name, power, networkIds: networkIdsOf(adapters), recoveryPoint: testCopy.point };
 }
 
-function copyOf(vm: VmRecord, { id, at, kind, writtenBytes }: SimulatedPoint, world: World): TestCopyRecord {
+function copyOf(vm: VmRecord, { id, at, kind, writtenBytes }: StoredPoint, copyId: VmId, now: number): TestCopyRecord {
   return {
     ...vm,
-    ref: vmRef(vm.ref.cloudId, VmId.parse(world.random.uuid())),
+    ref: vmRef(vm.ref.cloudId, copyId),
     name: `${vm.name} - Test`,
     // Differencing disks: they take room only as the copy writes.
     disks: [],
@@ -115,7 +126,7 @@ function copyOf(vm: VmRecord, { id, at, kind, writtenBytes }: SimulatedPoint, wo
     power: 'off',
     crashed: false,
     guestAnswersAt: null,
-    written: { bytes: writtenBytes, at: world.clock.now() },
+    written: { bytes: writtenBytes, at: now },
     epoch: 0,
     replication: { ...notReplicated, mode: 'testReplica' },
     testCopy: { replicaId: vm.ref.vmId, point: { id, at, kind } },
