@@ -1,4 +1,4 @@
-/** One control plane and the agents of two simulated sites, each in a folder of its own, set up as an administrator would. */
+/** One control plane and the agents of two sites, each in a folder of its own, set up as an administrator would. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -20,14 +20,14 @@ const DARK_AFTER_MS = 10_000;
 export class Installation {
   readonly address: string;
   readonly cliConfig: string;
-  readonly #folder: string;
+  readonly folder: string;
   readonly #ports: { api: number; agents: number };
   readonly #processes: Processes;
   readonly #onDied: (why: string) => void;
   readonly #password = randomBytes(PASSWORD_BYTES).toString('base64url');
 
   private constructor(folder: string, ports: { api: number; agents: number }, processes: Processes, onDied: (why: string) => void) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#ports = ports;
     this.#processes = processes;
     this.#onDied = onDied;
@@ -66,12 +66,12 @@ export class Installation {
     await farshore.json(words, `${link}\n${this.#password}\n`);
   }
 
-  /** Registers a site's agent with a key made for it, and runs it beside its simulated site. */
-  async startAgent(site: string, siteFile: string, farshore: CommandLine): Promise<void> {
+  /** Registers a site's agent with a key made for it, and runs it with this as the `fabric` of its configuration. */
+  async startAgent(site: string, fabric: object, farshore: CommandLine): Promise<void> {
     const data = await this.#dataFolder(site.toLowerCase());
     await writeFile(
       path.join(data, 'agent.yaml'),
-      `fabric: { kind: simulated, site: ${JSON.stringify(path.resolve(siteFile))} }\ninventoryEverySeconds: 1\nlog: { level: info, file: agent.log }\n`,
+      `fabric: ${JSON.stringify(fabric)}\ninventoryEverySeconds: 1\nlog: { level: info, file: agent.log }\n`,
     );
     const keyFile = path.join(data, 'registration.key');
     const { key } = await farshore.json<{ key: string }>(['registration-keys', 'create', site]);
@@ -80,6 +80,11 @@ export class Installation {
     await rm(keyFile);
     this.#processes.start(site, programs.agent, ['run', '--data', data], () => {}, this.#onDied);
     await this.#until(`${site} is connected`, async () => (await this.#site(site, farshore))?.isConnected === true);
+  }
+
+  async siteIds(farshore: CommandLine): Promise<ReadonlyMap<string, string>> {
+    const { sites } = await farshore.json<{ sites: SiteAnswer[] }>(['sites', 'list']);
+    return new Map(sites.map(({ name, id }) => [name, id]));
   }
 
   async untilReported(farshore: CommandLine): Promise<void> {
@@ -109,23 +114,21 @@ export class Installation {
     return job.id;
   }
 
-  /** At a simulated site, as its administrator would. */
-  async orderFault(site: string, fault: string): Promise<void> {
-    const data = path.join(this.#folder, site.toLowerCase());
+  /** As the administrator of the site would. `data`: where its faults are ordered. */
+  async orderFault(data: string, fault: string): Promise<void> {
     console.log(colors.dim('$ ') + colors.cyan(`farshore-agent fault order --data ${data} '${fault}'`));
     await this.#runToEnd('the fault', ['fault', 'order', '--data', data, fault]);
   }
 
-  /** `brokenSite`: where a fault waits to be lifted. */
-  sayGoodbye(brokenSite: string | null): void {
+  /** `brokenAt`: where a fault waits to be lifted. */
+  sayGoodbye(brokenAt: string | null): void {
     const farshore = `FARSHORE_CONFIG=${this.cliConfig} npm run farshore --`;
-    const agent = (words: string, site: string) =>
-      `npm run farshore-agent -- ${words} --data ${path.join(this.#folder, site.toLowerCase())}`;
+    const agent = (words: string, data: string) => `npm run farshore-agent -- ${words} --data ${data}`;
     const toTry =
-      brokenSite === null
-        ? [`${farshore} vms list`, `${farshore} commit --plan web-shop`, agent('egress --total', 'slough')]
+      brokenAt === null
+        ? [`${farshore} vms list`, `${farshore} commit --plan web-shop`, agent('egress --total', path.join(this.folder, 'slough'))]
         : [
-            `${agent('fault lift', brokenSite)} 1`,
+            `${agent('fault lift', brokenAt)} 1`,
             `${farshore} jobs retry latest --all --reason "the fault is lifted"`,
             `${farshore} report latest`,
           ];
@@ -133,7 +136,7 @@ export class Installation {
 ${colors.bold('Everything runs on, until Ctrl-C.')}
   API          ${this.address}/api/v1/openapi.json
   sign in as   ${OWNER}   password  ${this.#password}
-  authority    ${path.join(this.#folder, 'control-plane', 'authority.pem')}
+  authority    ${path.join(this.folder, 'control-plane', 'authority.pem')}
   try          ${toTry.join('\n               ')}`);
   }
 
@@ -143,7 +146,7 @@ ${colors.bold('Everything runs on, until Ctrl-C.')}
   }
 
   async #dataFolder(name: string): Promise<string> {
-    const folder = path.join(this.#folder, name);
+    const folder = path.join(this.folder, name);
     await mkdir(folder, { recursive: true });
     return folder;
   }

@@ -2,38 +2,32 @@
  * The story of the README on one machine: two sites register, their clouds are paired, VMs are protected, the primary site dies,
  * and a recovery plan brings them up at the other site. All in real processes; everything it makes is under ./.farshore/demo.
  *
- * `--once` ends after the report: 0 when every VM is where it should be, else 1. `--break` orders a fault at the recovery site first,
- * so that the failover has to wait for a person.
+ * `--fabric` says what the sites are made of (fabrics.ts). `--once` ends after the report: 0 when every VM is where it should be, else 1.
+ * `--break` orders a fault at the recovery site first, so that the failover has to wait for a person.
  */
+import { parseArgs } from 'node:util';
 import colors from 'picocolors';
+import type { Sites } from './demo-fabric.ts';
+import { fabrics } from './fabrics.ts';
 import { CommandLine } from './farshore.ts';
 import { Installation } from './installation.ts';
 import { Narrator } from './narrator.ts';
 import { checkRecovered, PLAN_FILE, readPlanNames } from './outcome.ts';
 import { Processes } from './processes.ts';
 
-const PRIMARY = { site: 'Reading', file: 'examples/reading.yaml' };
-const RECOVERY = { site: 'Slough', file: 'examples/slough.yaml' };
-
 const FAULT = '{ kind: fails, operation: startVm, vm: sql-01, times: 99 }';
-const USAGE = `usage: npm run demo [-- [--once] [--break]]
+const USAGE = `usage: npm run demo [-- [--fabric <name>] [--once] [--break]]
 
-  --once   end after the report; exit code 0 when every VM is where it should be, else 1
-  --break  let the start of one VM fail at the recovery site, so that the failover waits for you`;
+  --once           end after the report; exit code 0 when every VM is where it should be, else 1
+  --break          let the start of one VM fail at the recovery site, so that the failover waits for you
+  --fabric <name>  what the two sites are made of:
+${Object.entries(fabrics)
+  .map(([name, { about }]) => `                     ${name.padEnd(10)} ${about}`)
+  .join('\n')}`;
 
-const words = process.argv.slice(2);
-if (words.some((word) => word === '--help' || word === '-h')) {
-  console.log(USAGE);
-  process.exit(0);
-}
-const isOnce = words.includes('--once');
-const isToBreak = words.includes('--break');
-const unknown = words.filter((word) => word !== '--once' && word !== '--break');
-if (unknown.length > 0) {
-  console.error(`unknown: ${unknown.join(' ')}\n${USAGE}`);
-  process.exit(2);
-}
-
+const { isOnce, isToBreak, fabric } = asked();
+const PRIMARY = fabric.primary;
+const RECOVERY = fabric.recovery;
 const processes = new Processes();
 const narrator = new Narrator();
 let askedToStop: (() => void) | null = null;
@@ -50,16 +44,35 @@ async function stop(signal: string): Promise<void> {
   process.exit(askedToStop ? 0 : 130);
 }
 
-async function story(installation: Installation, farshore: CommandLine): Promise<boolean> {
+function asked() {
+  try {
+    const flag = { type: 'boolean', default: false } as const;
+    const options = { once: flag, break: flag, help: { ...flag, short: 'h' }, fabric: { type: 'string', default: 'simulated' } } as const;
+    const { values } = parseArgs({ options });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    const fabric = Object.hasOwn(fabrics, values.fabric) ? fabrics[values.fabric] : undefined;
+    if (fabric === undefined) throw new Error(`there is no fabric '${values.fabric}'`);
+    return { isOnce: values.once, isToBreak: values.break, fabric };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+async function story(installation: Installation, farshore: CommandLine, sites: Sites): Promise<boolean> {
   narrator.chapter('A control plane starts');
   await narrator.whileWaiting(`${installation.address} answers; its set-up link makes the owner`, installation.start(farshore));
 
   narrator.chapter('Two sites register');
-  for (const { site, file } of [PRIMARY, RECOVERY]) {
-    await farshore.show(['sites', 'add', site]);
+  for (const { name } of [PRIMARY, RECOVERY]) await farshore.show(['sites', 'add', name]);
+  const siteIds = await installation.siteIds(farshore);
+  for (const site of [PRIMARY, RECOVERY]) {
     await narrator.whileWaiting(
-      `${site}: the agent takes its one-time key, makes its own, connects`,
-      installation.startAgent(site, file, farshore),
+      `${site.name}: the agent takes its one-time key, makes its own, connects`,
+      installation.startAgent(site.name, sites.configOf(site, siteIds), farshore),
     );
   }
   await farshore.show(['sites', 'list']);
@@ -86,15 +99,16 @@ async function story(installation: Installation, farshore: CommandLine): Promise
 
   if (isToBreak) {
     narrator.chapter('A fault is ordered at Slough');
-    await installation.orderFault(RECOVERY.site, FAULT);
+    await installation.orderFault(sites.faultsOf(RECOVERY), FAULT);
   }
 
   narrator.chapter('Reading dies');
-  const pid = await installation.killSite('Reading');
-  narrator.say(colors.red(`kill -9 ${pid}: the agent of Reading, its hosts and its VMs are gone, in the middle of replication.`));
+  const pid = await installation.killSite(PRIMARY.name);
+  const dead = await sites.die(PRIMARY);
+  narrator.say(colors.red(`kill -9 ${pid}: the agent of Reading, ${dead} are gone, in the middle of replication.`));
   await narrator.whileWaiting(
     'the control plane hears nothing from Reading any more; after ten seconds it calls the site dark',
-    installation.untilDark('Reading', farshore),
+    installation.untilDark(PRIMARY.name, farshore),
   );
 
   narrator.chapter('Failover');
@@ -107,7 +121,7 @@ async function story(installation: Installation, farshore: CommandLine): Promise
   narrator.chapter('The report: how long it took, and how much was lost');
   const job = await installation.lastFailover(farshore);
   await farshore.show(['report', job]);
-  const failures = await checkRecovered(farshore, plan.vms, RECOVERY.site);
+  const failures = await checkRecovered(farshore, plan.vms, RECOVERY.name);
   for (const failure of failures) console.log(colors.red(`✗ ${failure}`));
   if (failures.length === 0) console.log(colors.green(`\n✓ all ${plan.vms.length} VMs of the plan run at Slough.`));
   return failures.length === 0;
@@ -120,9 +134,11 @@ async function main(): Promise<void> {
   let isGood = false;
   try {
     const installation = await Installation.make('.farshore/demo', processes, sayDied);
-    isGood = await story(installation, new CommandLine(installation.cliConfig));
+    const { folder } = installation;
+    const sites = await fabric.start({ folder, sites: [PRIMARY, RECOVERY], processes, onDied: sayDied });
+    isGood = await story(installation, new CommandLine(installation.cliConfig), sites);
     if (!isOnce) {
-      installation.sayGoodbye(isToBreak ? RECOVERY.site : null);
+      installation.sayGoodbye(isToBreak ? sites.faultsOf(RECOVERY) : null);
       await new Promise<void>((resolve) => {
         askedToStop = resolve;
       });

@@ -1,4 +1,4 @@
-/** The demo's processes: a control plane and two agents, started from what was built, ended by id and never by name. */
+/** The demo's processes: a control plane, two agents and what their sites stand on, ended by id and never by name. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -21,7 +21,7 @@ export class Processes {
   start(name: string, program: string, args: readonly string[], onLine: (line: string) => void, onDied: (why: string) => void): void {
     // Its own process group on POSIX, so that Ctrl-C reaches the demo alone and it ends them in order.
     const child = spawn(process.execPath, [program, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: process.platform !== 'win32',
     });
     this.#running.set(name, child);
@@ -29,6 +29,11 @@ export class Processes {
     child.once('exit', (code, signal) => {
       if (this.#running.get(name) === child) onDied(`${name} ended with ${signal ?? `exit code ${code}`}`);
     });
+  }
+
+  /** A line on its standard input. */
+  tell(name: string, line: string): void {
+    this.#running.get(name)?.stdin?.write(`${line}\n`);
   }
 
   /** As a power cut ends it. */

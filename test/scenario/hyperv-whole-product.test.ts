@@ -31,7 +31,7 @@ describe('the product over PowerShell', { skip }, () => {
     powerShell = await startEmulatedPowerShell(found);
     const network = new InMemoryReplicationNetwork();
     const open = (name: string, clouds: Record<string, string>) =>
-      openEmulatedSite(name, definition(name, clouds, FAST), systemClock, systemRandom, network);
+      openEmulatedSite(definition(name, clouds, FAST), systemClock, systemRandom, network);
     sites = { reading: await open('reading', { Gold: generated('Gold', 2) }), slough: await open('slough', { Silver: '' }) };
     hyperV = new EmulatedHyperV([sites.reading, sites.slough]);
     powerShell.use(hyperV);
@@ -39,7 +39,7 @@ describe('the product over PowerShell', { skip }, () => {
       const other = part === 'reading' ? 'slough' : 'reading';
       const config = configOf(sites[part], [{ ...sites[other], siteId: siteIds.get(other) as EmulatedSite['siteId'] }]);
       return `fabric: ${JSON.stringify({ ...config, powershell: powerShell.program, callsAtOnce: 2 })}\n`;
-    }, powerShell.environment);
+    });
     await pair.protectAll();
     target = { vms: (await pair.get<{ protectedVms: { id: string }[] }>('/protected-vms')).protectedVms.map(({ id }) => id) };
   });

@@ -42,12 +42,10 @@ const LIMIT_MS = 60_000;
 export class RealPair {
   readonly folder: string;
   readonly #ports: { api: number; agents: number };
-  readonly #environment: NodeJS.ProcessEnv;
   readonly #children = new Map<Part, ChildProcess>();
   #api: AxiosInstance | null = null;
 
-  private constructor(folder: string, ports: { api: number; agents: number }, environment: NodeJS.ProcessEnv) {
-    this.#environment = environment;
+  private constructor(folder: string, ports: { api: number; agents: number }) {
     this.folder = folder;
     this.#ports = ports;
   }
@@ -61,19 +59,15 @@ export class RealPair {
   }
 
   /** Sites with any fabric: what it answers stands in their `agent.yaml`. */
-  static makeWith(
-    fabricOf: (part: 'reading' | 'slough', siteIds: ReadonlyMap<string, string>) => string,
-    environment: NodeJS.ProcessEnv,
-  ): Promise<RealPair> {
-    return RealPair.#make(async (part, _data, siteIds) => fabricOf(part, siteIds), environment);
+  static makeWith(fabricOf: (part: 'reading' | 'slough', siteIds: ReadonlyMap<string, string>) => string): Promise<RealPair> {
+    return RealPair.#make(async (part, _data, siteIds) => fabricOf(part, siteIds));
   }
 
   static async #make(
     fabricOf: (part: 'reading' | 'slough', data: string, siteIds: ReadonlyMap<string, string>) => Promise<string>,
-    environment = process.env,
   ): Promise<RealPair> {
     const folder = await mkdtemp(path.join(tmpdir(), 'farshore-pair-'));
-    const pair = new RealPair(folder, { api: await freePort(), agents: await freePort() }, environment);
+    const pair = new RealPair(folder, { api: await freePort(), agents: await freePort() });
     try {
       await pair.#setUp();
       const parts = ['reading', 'slough'] as const;
@@ -96,7 +90,7 @@ export class RealPair {
   async copy(): Promise<RealPair> {
     const folder = await mkdtemp(path.join(tmpdir(), 'farshore-pair-'));
     await cp(this.folder, folder, { recursive: true });
-    const copy = new RealPair(folder, this.#ports, this.#environment);
+    const copy = new RealPair(folder, this.#ports);
     copy.#api = this.#api;
     return copy;
   }
@@ -108,7 +102,6 @@ export class RealPair {
   async start(part: Part): Promise<void> {
     const program = part === 'control-plane' ? serverProgram : agentProgram;
     const child = spawn(process.execPath, [program, 'run', '--data', path.join(this.folder, part)], {
-      env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#children.set(part, child);

@@ -51,7 +51,11 @@ export class EmulatedHosts {
 
   /** The full name that a host of a site has here. */
   static fullName(definition: SiteDefinition, host: string): string {
-    return `${host}.${definition.name}.example`;
+    return `${host}.${EmulatedHosts.domain(definition)}`;
+  }
+
+  static domain({ name }: SiteDefinition): string {
+    return `${name.toLowerCase()}.example`;
   }
 
   /** Which host of which site a name means. Throws as a cmdlet does that reaches nobody; the text is ours. */

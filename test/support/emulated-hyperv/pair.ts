@@ -21,28 +21,25 @@ export interface EmulatedPair extends ContractPair {
 }
 
 export async function openEmulatedSite(
-  name: string,
   made: SiteDefinition,
   clock: Clock,
   random: Random,
   network: InMemoryReplicationNetwork,
+  databaseFile = ':memory:',
 ): Promise<EmulatedSite> {
-  const siteId = SiteId.parse(uuidOf(name));
-  const options = { definition: made, databaseFile: ':memory:', clock, random, transport: network.join(siteId) };
-  return { siteId, definition: made, site: await SimulatedSite.open(options) };
+  const siteId = SiteId.parse(uuidOf(made.name));
+  return {
+    siteId,
+    definition: made,
+    site: await SimulatedSite.open({ definition: made, databaseFile, clock, random, transport: network.join(siteId) }),
+  };
 }
 
 export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<EmulatedPair> {
   const clock = new VirtualClock();
   const network = new InMemoryReplicationNetwork();
-  const reading = await openEmulatedSite(
-    'reading',
-    definition('reading', { Gold: generated('Gold', 2) }),
-    clock,
-    new SeededRandom(1),
-    network,
-  );
-  const slough = await openEmulatedSite('slough', definition('slough', { Silver: '' }), clock, new SeededRandom(2), network);
+  const reading = await openEmulatedSite(definition('reading', { Gold: generated('Gold', 2) }), clock, new SeededRandom(1), network);
+  const slough = await openEmulatedSite(definition('slough', { Silver: '' }), clock, new SeededRandom(2), network);
   const hyperV = new EmulatedHyperV([reading, slough]);
   powerShell.use(hyperV);
   const sideOf = ({ siteId, definition: { clouds } }: EmulatedSite, config: HyperVConfig): ContractSide => ({

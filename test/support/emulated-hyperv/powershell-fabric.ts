@@ -9,7 +9,9 @@ import { HyperVConfig } from '../../../provider-agent/fabric/hyperv/hyperv-confi
 import { HyperVFabric } from '../../../provider-agent/fabric/hyperv/hyperv-fabric.ts';
 import { hostArguments } from '../../../provider-agent/fabric/hyperv/open-hyperv.ts';
 import { PowerShellHost } from '../../../provider-agent/fabric/hyperv/powershell-host.ts';
+import type { HostProgram } from '../../../provider-agent/fabric/hyperv/powershell-process.ts';
 import type { Preparation, Preparations } from '../../../provider-agent/fabric/hyperv/preparations.ts';
+import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import { systemClock, systemRandom } from '../../../shared/system-ports.ts';
 import { startModelServer } from '../powershell/model-server.ts';
 import type { PowerShell } from '../powershell/powershell.ts';
@@ -23,14 +25,18 @@ const prelude = `function global:Invoke-Command {
 }
 `;
 
-export interface EmulatedPowerShell {
-  readonly host: PowerShellHost;
-  /** As `powershell` of an agent's configuration, with the environment for it; null where this system has no such thing. */
+/** PowerShell with the stub cmdlets, to be started by whoever wants one. */
+export interface PreparedPowerShell {
+  readonly host: HostProgram;
+  /** As `powershell` of an agent's configuration; null where this system has no such thing. */
   readonly program: string | null;
-  readonly environment: NodeJS.ProcessEnv;
   /** What answers the cmdlets from now on. */
-  use(hyperV: EmulatedHyperV): void;
+  use(hyperV: Pick<EmulatedHyperV, 'answer'>): void;
   close(): Promise<void>;
+}
+
+export interface EmulatedPowerShell extends Omit<PreparedPowerShell, 'host'> {
+  readonly host: PowerShellHost;
 }
 
 export interface EmulatedOptions {
@@ -40,35 +46,44 @@ export interface EmulatedOptions {
   readonly module?: string;
 }
 
-export async function startEmulatedPowerShell(
-  powerShell: PowerShell,
-  { edition = 'Desktop', module = hostArguments()[3] ?? '' }: EmulatedOptions = {},
-): Promise<EmulatedPowerShell> {
-  let current: EmulatedHyperV | null = null;
-  const model = await startModelServer((call) => {
-    if (current === null) throw new Error('no Hyper-V is emulated yet');
-    return current.answer(call);
-  });
-  const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
-  const environment = { ...process.env, ...powerShell.environment({ model, edition }) };
-  const command = [...powerShell.program, '-File', writeHostScript(folder, module)] as const;
-  const [file, ...args] = command;
+export async function startEmulatedPowerShell(powerShell: PowerShell, options: EmulatedOptions = {}): Promise<EmulatedPowerShell> {
+  const prepared = await preparePowerShell(powerShell, options);
   const host = new PowerShellHost({
-    program: { file, args, environment },
+    program: prepared.host,
     limits: { startMs: 60_000, answerBytes: 16 * 1024 * 1024, noiseBytes: 1024 * 1024 },
     atOnce: 2,
     clock: systemClock,
     random: systemRandom,
   });
   return {
+    ...prepared,
     host,
-    program: process.platform === 'win32' ? null : writeProgram(folder, command),
-    environment,
+    close: async () => {
+      host.close();
+      await prepared.close();
+    },
+  };
+}
+
+export async function preparePowerShell(
+  powerShell: PowerShell,
+  { edition = 'Desktop', module = hostArguments()[3] ?? '' }: EmulatedOptions = {},
+): Promise<PreparedPowerShell> {
+  let current: Pick<EmulatedHyperV, 'answer'> | null = null;
+  const model = await startModelServer((call) => {
+    if (current === null) throw new Error('no Hyper-V is emulated yet');
+    return current.answer(call);
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
+  const environment = powerShell.environment({ model, edition });
+  const [file, ...args] = [...powerShell.program, '-File', writeHostScript(folder, module)] as const;
+  return {
+    host: { file, args, environment: { ...process.env, ...environment } },
+    program: process.platform === 'win32' ? null : writeProgram(folder, [file, ...args], environment),
     use: (hyperV) => {
       current = hyperV;
     },
     close: async () => {
-      host.close();
       await model.close();
       rmSync(folder, { recursive: true, force: true });
     },
@@ -84,9 +99,10 @@ function writeHostScript(folder: string, module: string): string {
 }
 
 /** A program that runs the emulated host whatever arguments an agent gives to its PowerShell. */
-function writeProgram(folder: string, command: readonly string[]): string {
+function writeProgram(folder: string, command: readonly string[], environment: Readonly<Record<string, string>>): string {
   const file = join(folder, 'powershell');
-  writeFileSync(file, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o700 });
+  const settings = Object.entries(environment).map(([name, value]) => `export ${name}='${value}'\n`);
+  writeFileSync(file, `#!/bin/sh\n${settings.join('')}exec ${command.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o700 });
   return file;
 }
 
@@ -94,7 +110,7 @@ function writeProgram(folder: string, command: readonly string[]): string {
 export function configOf(
   { definition }: EmulatedSite,
   senders: readonly EmulatedSite[],
-  networks: HyperVConfig['networks'] = [],
+  networks: readonly Pick<MappableNetwork, 'name' | 'subnets'>[] = [],
 ): HyperVConfig {
   const hostsOf = (cloud: { readonly hosts: readonly string[] }) => cloud.hosts.map((host) => EmulatedHosts.fullName(definition, host));
   return HyperVConfig.parse({
@@ -102,7 +118,7 @@ export function configOf(
     name: definition.name,
     networks,
     clouds: definition.clouds.map((cloud) => ({ id: cloud.id, name: cloud.name, hosts: hostsOf(cloud), replicaStorage: 'D:\\Replicas' })),
-    senders: senders.map((sender) => ({ site: sender.siteId, hosts: [`*.${sender.definition.name}.example`] })),
+    senders: senders.map((sender) => ({ site: sender.siteId, hosts: [`*.${EmulatedHosts.domain(sender.definition)}`] })),
   });
 }
 

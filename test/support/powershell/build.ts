@@ -27,7 +27,7 @@ const keptForMs = 24 * 3_600_000;
 /** Or why there is none. */
 export async function buildHost(): Promise<BuiltHost | string> {
   const sdk = spawnSync('dotnet', ['--version'], { encoding: 'utf8' });
-  if (sdk.status !== 0) return 'PowerShell is NOT tested here: there is no .NET SDK (dotnet)';
+  if (sdk.status !== 0) return 'there is no .NET SDK (dotnet)';
   const stubs = stubSource(readContract());
   const folder = join(cache, nameOf(stubs, sdk.stdout));
   const built: BuiltHost = {
@@ -76,7 +76,7 @@ async function make(folder: string, stubs: StubSource): Promise<string | undefin
   rmSync(folder, { recursive: true, force: true });
   // Where all that can run has to run, an engine that is there and cannot be built is no reason to skip.
   if (process.env.CI !== undefined) throw new Error(`the PowerShell host cannot be built: ${output}`);
-  return `PowerShell is NOT tested here: its host cannot be built: ${output.trim().split('\n').at(-1) ?? ''}`;
+  return `its host cannot be built: ${output.trim().split('\n').at(-1) ?? ''}`;
 }
 
 function writeManifest(
