@@ -124,7 +124,7 @@ const typeWords: Record<string, string> = {
 
 const formatWords: Record<string, string> = {
   ipv4: "an IPv4 address such as '10.1.0.20'",
-  cidrv4: "an IPv4 subnet such as '10.1.0.0/24'",
+  ipv6: "an IPv6 address such as '2001:db8::20'",
   url: "an address such as 'https://shop.example/health'",
   uuid: "a UUID such as '7b8e5d7a-5c1e-4b62-8a5e-0f6f2f0a7c11'",
   datetime: "a moment such as '2026-11-23T02:00:00Z'",

@@ -1,12 +1,12 @@
 /**
  * Where an adapter goes at the recovery site and which address it gets. Pure: the caller reserves what is chosen.
- * Subnet: the one with the same name, else the first. Static address: the same one if it lies in the target pool
- * and is free, else the next free one of the pool. DHCP is left alone. IPv4.
+ * Subnet: the one with the same name, else the first, of the family of the address. Static address: the same one if it lies in the
+ * target pool and is free, else the next free one of the pool. DHCP is left alone.
  */
 import type { NetworkId } from '../ids.ts';
-import { type Ipv4Range, ipv4Number, ipv4Text, isWithin } from './ipv4.ts';
+import { addressesIn, familyOf, type IpFamily, type IpRange, isWithin } from './ip-address.ts';
 
-export interface StaticPool extends Ipv4Range {
+export interface StaticPool extends IpRange {
   readonly gateway: string | null;
   readonly dns: readonly string[];
 }
@@ -55,19 +55,17 @@ export function mappedNetwork(map: readonly { readonly from: NetworkId; readonly
   return map.find((entry) => entry.from === from)?.to ?? null;
 }
 
-export function chooseSubnet(subnets: readonly Subnet[], name: string | null): Subnet | null {
-  return subnets.find((subnet) => subnet.name === name) ?? subnets[0] ?? null;
+/** `family` null: any. */
+export function chooseSubnet(subnets: readonly Subnet[], name: string | null, family: IpFamily | null): Subnet | null {
+  const fitting = subnets.filter(({ cidr }) => family === null || familyOf(cidr) === family);
+  return fitting.find((subnet) => subnet.name === name) ?? fitting[0] ?? null;
 }
 
 /** `wanted` if it lies in the pool and is free, else the lowest free address of the pool, else null. The gateway is never given away. */
 export function chooseAddress(pool: StaticPool, wanted: string | null, isTaken: (address: string) => boolean): string | null {
   const isFree = (address: string) => address !== pool.gateway && !isTaken(address);
   if (wanted !== null && isWithin(wanted, pool) && isFree(wanted)) return wanted;
-  const last = ipv4Number(pool.to);
-  for (let value = ipv4Number(pool.from); value <= last; value++) {
-    const address = ipv4Text(value);
-    if (isFree(address)) return address;
-  }
+  for (const address of addressesIn(pool)) if (isFree(address)) return address;
   return null;
 }
 
@@ -78,7 +76,7 @@ export function chooseAdapter(
   isTaken: (address: string) => boolean,
 ): AdapterChoice {
   if (network === null) return { kind: 'unconnected' };
-  const subnet = chooseSubnet(network.subnets, source.subnet);
+  const subnet = chooseSubnet(network.subnets, source.subnet, source.address === null ? null : familyOf(source.address));
   const none = (why: 'noSubnet' | 'noPool' | 'poolUsedUp'): AdapterChoice => ({
     kind: 'noAddress',
     network: network.name,

@@ -13,7 +13,13 @@ import { findPowerShell } from '../support/powershell/powershell.ts';
 const found = await findPowerShell();
 /** The VMs at the primary have 10.0.0.10 and 10.0.0.11. */
 const lan = (from: string, to: string): HyperVConfig['networks'] => [
-  { name: 'LAN', subnets: [{ name: 'a', cidr: '10.0.0.0/16', pool: { from, to, gateway: '10.0.0.1', dns: ['10.0.0.2', '10.0.0.3'] } }] },
+  {
+    name: 'LAN',
+    subnets: [
+      { name: 'a', cidr: '10.0.0.0/16', pool: { from, to, gateway: '10.0.0.1', dns: ['10.0.0.2', '10.0.0.3'] } },
+      { name: 'b', cidr: '2001:db8::/64', pool: { from: '2001:db8::10', to: '2001:db8::11', gateway: 'fe80::1', dns: ['2001:db8::53'] } },
+    ],
+  },
 ];
 
 describe('addresses at a failover', { skip: typeof found === 'string' ? found : false }, () => {
@@ -62,6 +68,60 @@ describe('addresses at a failover', { skip: typeof found === 'string' ? found : 
     });
     assert.equal((await settingsOf(second))?.IPv4Address, '10.0.0.12', 'its own is given away');
     assert.deepEqual(await pair.recovery.fabric.addressesOf(first), ['10.0.0.11']);
+  });
+
+  /** What the guest of a primary tells of its adapter beside the address that the simulated site gave it. */
+  async function alsoHas(ref: VmRef, ...addresses: string[]): Promise<void> {
+    const vm = await emulated.hyperV.hosts.find(emulated.sites.primary, ref);
+    assert.ok(vm);
+    emulated.hyperV.hosts.moreAddresses.set(`${referenceTo(vm)}/0`, addresses);
+  }
+
+  it('gives an adapter with addresses of both families one of each, whatever way they are written', async () => {
+    await alsoHas(pair.vms[0], 'fe80::215:5dff:fe00:1%7', '2001:0DB8:0:0:0:0:0:10');
+    await alsoHas(pair.vms[1], '2001:db8::10:1');
+    const [first, second] = [await replicate(pair.vms[0]), await replicate(pair.vms[1])];
+    assert.deepEqual(await settingsOf(first), {
+      IPv4Address: '10.0.0.11',
+      IPv4SubnetMask: '255.255.0.0',
+      IPv4DefaultGateway: '10.0.0.1',
+      IPv4PreferredDNSServer: '10.0.0.2',
+      IPv4AlternateDNSServer: '10.0.0.3',
+      IPv6Address: '2001:db8::10',
+      IPv6SubnetPrefixLength: 64,
+      IPv6DefaultGateway: 'fe80::1',
+      IPv6PreferredDNSServer: '2001:db8::53',
+    });
+    assert.equal((await settingsOf(second))?.IPv6Address, '2001:db8::11', 'its own lies outside the pool, and the first is given away');
+    assert.deepEqual(await pair.recovery.fabric.addressesOf(first), ['10.0.0.11', '2001:db8::10']);
+  });
+
+  it('knows in another life of the agent what was given of both families, and clears the one that is wanted no more', async () => {
+    await alsoHas(pair.vms[0], '2001:db8::10');
+    const replica = await replicate(pair.vms[0]);
+    await alsoHas(pair.vms[1], '2001:db8::10');
+    const other = await enable(pair.vms[1]);
+    const restarted = fabricOf(configOf(emulated.sites.recovery, [], lan('10.0.0.11', '10.0.0.13')), powerShell.host);
+    await configure(restarted, other);
+    assert.deepEqual([(await settingsOf(other))?.IPv4Address, (await settingsOf(other))?.IPv6Address], ['10.0.0.12', '2001:db8::11']);
+    emulated.hyperV.order('Set-VMNetworkAdapterFailoverConfiguration', 'lies');
+    await assert.rejects(pair.recovery.fabric.configureReplica(replica, [], act()), { code: 'ERR_FABRIC_FAILED' });
+    assert.deepEqual(emulated.hyperV.fired, ['Set-VMNetworkAdapterFailoverConfiguration']);
+    await pair.recovery.fabric.configureReplica(replica, [], act());
+    assert.deepEqual(await settingsOf(replica), {});
+  });
+
+  it('has no address where its own family has no pool there', async () => {
+    await alsoHas(pair.vms[0], '2001:db8::10');
+    const [{ name, subnets } = { name: '', subnets: [] }] = lan('10.0.0.11', '10.0.0.13');
+    const recovery = fabricOf(
+      configOf(emulated.sites.recovery, [emulated.sites.primary], [{ name, subnets: subnets.slice(0, 1) }]),
+      powerShell.host,
+    );
+    pair = { ...pair, recovery: { ...pair.recovery, fabric: recovery } };
+    const replica = await enable(pair.vms[0]);
+    await assert.rejects(configure(recovery, replica), { code: 'ERR_NO_ADDRESS', message: /2001:db8::10 .* 'LAN'/ });
+    assert.equal(await settingsOf(replica), undefined);
   });
 
   it('keeps the own address where it is free', async () => {

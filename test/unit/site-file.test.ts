@@ -117,3 +117,31 @@ test('a replica that says it replicates further is a mistake', () => {
   const vm = `  - { name: v, cloud: Gold, cores: 1, memory: 1 GB, disks: [{ size: 1 GB, storage: Gold }], replicaOf: { site: b, cloud: c }, replicatesTo: { site: b, cloud: c, address: 'b:1' } }`;
   assert.match(mistakesIn(siteText('a', { Gold: vm })).join(), /a replica does not replicate further/);
 });
+
+test('mistakes in subnets of IPv6 are told as those of IPv4, and an address is the same however it is written', () => {
+  const told = mistakesIn(`name: X
+clouds: [{ name: a }]
+hosts: [{ name: h1, cores: 4, memory: 64 GB }]
+storage: [{ name: gold, capacity: 2 TB }]
+networks:
+  - name: n
+    subnets:
+      - { name: s, cidr: '2001:db8::/64', pool: { from: '2001:db8::9', to: '2001:db8::1', gateway: 'fe80::1', dns: [10.0.0.1] } }
+      - { name: t, cidr: '2001:db8::/129' }
+      - { name: u, cidr: '2001:db8:1::/64', pool: { from: 10.0.0.1, to: '2001:db8:2::1', gateway: '2001:db8:1::g' } }
+vms:
+  - { name: v1, cloud: a, cores: 1, memory: 1 GB, disks: [{ size: 1 GB, storage: gold }], adapters: [{ network: n, address: '2001:db8::5' }] }
+  - { name: v2, cloud: a, cores: 1, memory: 1 GB, disks: [{ size: 1 GB, storage: gold }], adapters: [{ network: n, address: '2001:DB8:0::0005' }] }
+`);
+  const expected = [
+    /:8:.*pool\.to {2}'2001:db8::1' lies before the first address of the pool \(allowed: 2001:db8::9 or higher\)/,
+    /:8:.*pool\.dns\[0\] {2}'10\.0\.0\.1' is not of the family of the subnet 2001:db8::\/64 \(allowed: an address of IPv6\)/,
+    /:9:.*cidr {2}'2001:db8::\/129' is no subnet \(allowed: a subnet such as '10\.1\.0\.0\/24' or '2001:db8:1::\/64'\)/,
+    /:10:.*pool\.from {2}'10\.0\.0\.1' lies outside the subnet 2001:db8:1::\/64 \(allowed: 2001:db8:1:: to 2001:db8:1:0:ffff:ffff:ffff:ffff\)/,
+    /:10:.*pool\.to {2}'2001:db8:2::1' lies outside the subnet/,
+    /:10:.*pool\.gateway {2}'2001:db8:1::g' is no address \(allowed: an address such as '10\.1\.0\.20' or '2001:db8::20'\)/,
+    /:13:.*address {2}'2001:db8::5' is the address of 'v1' already/,
+  ];
+  for (const pattern of expected) assert.match(told.join('\n'), pattern);
+  assert.equal(told.length, expected.length, told.join('\n'));
+});

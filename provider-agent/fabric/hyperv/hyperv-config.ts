@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { CloudId, NetworkId, SiteId } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
-import { subnetsOf } from '../subnet.ts';
+import { checkSubnets, subnetsOf } from '../subnet.ts';
 
 /** A full name, so that it can stand in a certificate. */
 const HostName = z.string().regex(/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/i, 'must be a full name: hv1.example.org');
@@ -40,7 +40,10 @@ export const HyperVConfig = z
     callsPerHost: z.int().min(1).max(64).default(2),
     callsPerCluster: z.int().min(1).max(64).default(4),
   })
-  .superRefine(({ clouds }, context) => {
+  .superRefine(({ clouds, networks }, context) => {
+    checkSubnets(networks, ['networks'], (path, message, allowed) =>
+      context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) }),
+    );
     const seen = new Map<string, string>();
     for (const [i, { name, hosts }] of clouds.entries())
       for (const [j, host] of hosts.entries()) {

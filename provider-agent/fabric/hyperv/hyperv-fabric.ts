@@ -128,7 +128,7 @@ export class HyperVFabric implements Fabric {
     const plans = keepsOwn || machine.mode !== 'replica' ? [] : await this.#plansFor(ref, machine, networks);
     await this.#do('Set-FarshoreReplicaNetwork', ref, act, {
       SwitchName: plans.map(({ switchName }) => switchName),
-      Address: plans.map(({ address }) => address),
+      Address: plans.map(({ addresses }) => addresses),
       Keep: keepsOwn,
     });
   }

@@ -3,8 +3,8 @@
  * primary tells its networks and fixed addresses in the notes of the VM, which travel with it.
  */
 
-import { cidrRange, ipv4Text, isWithin } from '../../../shared/domain/ipv4.ts';
-import { chooseAdapter, type MappableNetwork, mappedNetwork, type Subnet } from '../../../shared/domain/network-map.ts';
+import { canonicalIp, cidrRange, familyOf, type IpFamily, isWithin, maskOf, prefixLengthOf } from '../../../shared/domain/ip-address.ts';
+import { type AdapterSource, chooseAdapter, type MappableNetwork, mappedNetwork } from '../../../shared/domain/network-map.ts';
 import type { NetworkId, VmId } from '../../../shared/ids.ts';
 import type { NetworkMapping } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
@@ -13,10 +13,12 @@ import { type HyperVConfig, networkIdOf } from './hyperv-config.ts';
 
 /** An adapter that is connected to no network, in the notes. */
 const UNCONNECTED = '-';
-const EVERY_ADDRESS = 2 ** 32;
+
+const FAMILIES = ['ipv4', 'ipv6'] as const;
 
 export interface AddressSetting {
   readonly address: string;
+  /** Of IPv4 the mask, of IPv6 the length of the prefix. */
   readonly mask: string;
   readonly gateway: string | null;
   readonly dns: readonly string[];
@@ -25,7 +27,7 @@ export interface AddressSetting {
 export interface AdapterPlan {
   /** Empty: it stays unconnected. */
   readonly switchName: string;
-  readonly address: AddressSetting | null;
+  readonly addresses: Readonly<Record<IpFamily, AddressSetting | null>>;
 }
 
 export interface TakenAddress {
@@ -43,12 +45,12 @@ export class NetworkPlan {
     this.#config = config;
   }
 
-  /** For the notes of a primary: the network of each adapter, with subnet and address where it has a fixed one. */
+  /** For the notes of a primary: the network of each adapter, with subnet and address for each fixed one that it has. */
   sourcesOf({ switches, addresses }: Machine): string {
     const sources = switches.map((name, i) => {
       if (name === '') return UNCONNECTED;
-      const fixed = this.#fixedAddress(name, addresses[i] ?? []);
-      return [this.#idOf(name), ...(fixed === null ? [] : [encodeURIComponent(fixed.subnet), fixed.address])].join('/');
+      const fixed = FAMILIES.flatMap((family) => this.#fixedAddress(name, addresses[i] ?? [], family));
+      return [this.#idOf(name), ...fixed].join('/');
     });
     return sources.join(',') || UNCONNECTED;
   }
@@ -68,7 +70,9 @@ export class NetworkPlan {
     for (const source of sources.split(',')) plans.push(this.#planOne(source, networks, switchNames, others));
     this.#given.set(
       machine.id,
-      plans.flatMap(({ switchName, address }) => (address === null ? [] : [{ vmId: machine.id, switchName, address: address.address }])),
+      plans.flatMap(({ switchName, addresses: { ipv4, ipv6 } }) =>
+        [ipv4, ipv6].flatMap((setting) => (setting === null ? [] : [{ vmId: machine.id, switchName, address: setting.address }])),
+      ),
     );
     return plans;
   }
@@ -84,33 +88,43 @@ export class NetworkPlan {
     switchNames: readonly string[],
     others: readonly TakenAddress[],
   ): AdapterPlan {
-    const [from = '', subnet, address] = source.split('/');
+    const [from = '', ...fixed] = source.split('/');
     const to = from === UNCONNECTED ? null : mappedNetwork(networks, from as NetworkId);
-    if (to === null) return { switchName: '', address: null };
+    const addresses: Record<IpFamily, AddressSetting | null> = { ipv4: null, ipv6: null };
+    if (to === null) return { switchName: '', addresses };
     const switchName = switchNames.find((name) => this.#idOf(name) === to);
     if (switchName === undefined) throw refusal('ERR_NETWORK_NOT_FOUND', `the host of the replica has no switch of the network ${to}`);
     const network = this.#known(switchName);
-    if (network === undefined || address === undefined) return { switchName, address: null };
+    if (network === undefined) return { switchName, addresses };
     const isTaken = (wanted: string) => others.some((each) => each.switchName === switchName && each.address === wanted);
-    const adapter = { networkId: from as NetworkId, subnet: decodeURIComponent(subnet ?? ''), address };
-    const choice = chooseAdapter(adapter, network, isTaken);
-    if (choice.kind !== 'connected' || choice.target.address === null)
-      throw refusal('ERR_NO_ADDRESS', `no address is left for '${switchName}' in the pools of agent.yaml`);
-    const { target } = choice;
-    const chosen = network.subnets.find(({ name }) => name === target.subnet);
-    return {
-      switchName,
-      address: { address: choice.target.address, mask: maskOf(chosen), gateway: target.gateway, dns: target.dns },
-    };
+    for (let i = 0; i + 1 < fixed.length; i += 2) {
+      const address = fixed[i + 1] ?? '';
+      const adapter = { networkId: from as NetworkId, subnet: decodeURIComponent(fixed[i] ?? ''), address };
+      addresses[familyOf(address)] = this.#settingFor(adapter, network, isTaken);
+    }
+    return { switchName, addresses };
   }
 
-  /** An address is fixed where it lies in a subnet that has a pool; others are the business of DHCP. */
-  #fixedAddress(switchName: string, addresses: readonly string[]): { readonly subnet: string; readonly address: string } | null {
+  #settingFor(adapter: AdapterSource, network: MappableNetwork, isTaken: (address: string) => boolean): AddressSetting {
+    const choice = chooseAdapter(adapter, network, isTaken);
+    if (choice.kind !== 'connected' || choice.target.address === null)
+      throw refusal(
+        'ERR_NO_ADDRESS',
+        `no address is left for ${adapter.address} of the primary in the pools of '${network.name}' in agent.yaml`,
+      );
+    const { subnet, address, gateway, dns } = choice.target;
+    const cidr = network.subnets.find(({ name }) => name === subnet)?.cidr ?? '';
+    return { address, mask: familyOf(address) === 'ipv4' ? maskOf(cidr) : String(prefixLengthOf(cidr)), gateway, dns };
+  }
+
+  /** Its subnet and the address. An address is fixed where it lies in a subnet that has a pool; others are the business of DHCP. */
+  #fixedAddress(switchName: string, addresses: readonly string[], family: IpFamily): string[] {
     for (const { name, cidr, pool } of this.#known(switchName)?.subnets ?? []) {
-      const address = addresses.find((each) => /^\d+(\.\d+){3}$/.test(each) && isWithin(each, cidrRange(cidr)));
-      if (pool !== null && address !== undefined) return { subnet: name, address };
+      const range = familyOf(cidr) === family && pool !== null ? cidrRange(cidr) : null;
+      const address = range === null ? undefined : addresses.find((each) => isWithin(each, range));
+      if (address !== undefined) return [encodeURIComponent(name), canonicalIp(address)];
     }
-    return null;
+    return [];
   }
 
   #known(switchName: string): MappableNetwork | undefined {
@@ -127,19 +141,16 @@ export class NetworkPlan {
 export function takenBy(machine: Machine): TakenAddress[] {
   const vmId = machine.id;
   const plan = listIn(noteOf(machine, 'plan'));
-  const planned = listIn(noteOf(machine, 'addresses')).map((address, i) => ({ vmId, switchName: plan[i] ?? '', address }));
-  const own = machine.switches.flatMap((switchName, i) => (machine.addresses[i] ?? []).map((address) => ({ vmId, switchName, address })));
+  const at = (switchName: string, addresses: readonly string[]) =>
+    addresses.map((address) => ({ vmId, switchName, address: canonicalIp(address) }));
+  const planned = listIn(noteOf(machine, 'addresses')).flatMap((addresses, i) => at(plan[i] ?? '', addresses.split(' ')));
+  const own = machine.switches.flatMap((switchName, i) => at(switchName, machine.addresses[i] ?? []));
   return [...own, ...planned].filter(({ switchName, address }) => switchName !== '' && address !== '');
 }
 
 /** As the module writes lists of names. */
 function listIn(text: string | null): string[] {
   return text === null ? [] : text.split(',').map((name) => (name === '/' ? '' : decodeURIComponent(name)));
-}
-
-function maskOf(subnet: Subnet | undefined): string {
-  const bits = Number(subnet?.cidr.split('/')[1] ?? 32);
-  return ipv4Text(EVERY_ADDRESS - 2 ** (32 - bits));
 }
 
 function refusal(code: 'ERR_FABRIC_FAILED' | 'ERR_NETWORK_NOT_FOUND' | 'ERR_NO_ADDRESS', message: string): FabricError {

@@ -1,7 +1,7 @@
 /** A site as the simulation takes it: names turned into ids, generated VMs written out, pool addresses given. */
 
 import { readDocument } from '../../../shared/document.ts';
-import { ipv4Number, ipv4Text } from '../../../shared/domain/ipv4.ts';
+import { addressesIn } from '../../../shared/domain/ip-address.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
@@ -89,20 +89,16 @@ function defineVms(
   networks: readonly MappableNetwork[],
 ): VmDefinition[] {
   const given = new Set(entries.flatMap(({ adapters }) => adapters.map(({ network, address }) => `${network} ${address}`)));
-  const next = new Map<string, number>();
+  const left = new Map<string, Generator<string, void>>();
 
   /** The next address of the pool that no VM of the file names; null when the pool is used up, and the adapter gets DHCP. */
   const fromPool = (network: MappableNetwork, subnet: MappableNetwork['subnets'][number]): string | null => {
     if (subnet.pool === null) return null;
     const key = `${network.name} ${subnet.name}`;
-    const last = ipv4Number(subnet.pool.to);
-    for (let value = next.get(key) ?? ipv4Number(subnet.pool.from); value <= last; value++) {
-      const address = ipv4Text(value);
-      if (address === subnet.pool.gateway || given.has(`${network.name} ${address}`)) continue;
-      next.set(key, value + 1);
-      return address;
-    }
-    next.set(key, last + 1);
+    const addresses = left.get(key) ?? addressesIn(subnet.pool);
+    left.set(key, addresses);
+    for (let next = addresses.next(); !next.done; next = addresses.next())
+      if (next.value !== subnet.pool.gateway && !given.has(`${network.name} ${next.value}`)) return next.value;
     return null;
   };
 

@@ -3,6 +3,7 @@
  * that nothing else in the file bears are told all at once, with their lines and with what is allowed.
  */
 import { z } from 'zod';
+import { IpAddress } from '../../../shared/domain/ip-address.ts';
 import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
@@ -52,7 +53,7 @@ const vmFields = {
         /** Of the network's subnets; without one the first. */
         subnet: Name.optional(),
         /** `pool` takes the next free address of the subnet's pool. */
-        address: z.union([z.literal('dhcp'), z.literal('pool'), z.ipv4()], { error: 'is no address' }).default('dhcp'),
+        address: z.union([z.literal('dhcp'), z.literal('pool'), IpAddress], { error: 'is no address' }).default('dhcp'),
       }),
     )
     .max(64)

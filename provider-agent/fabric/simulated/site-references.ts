@@ -5,23 +5,19 @@
  */
 import type { z } from 'zod';
 import { nearest } from '../../../shared/document-mistakes.ts';
-import { cidrRange, type Ipv4Range, ipv4Number, isWithin } from '../../../shared/domain/ipv4.ts';
-
-type Report = (path: PropertyKey[], message: string, allowed?: string) => void;
-type Fields = Record<string, unknown>;
-
-const IPV4 = /^(\d{1,3})(\.\d{1,3}){3}$/;
-const CIDR = /^(\d{1,3})(\.\d{1,3}){3}\/\d{1,2}$/;
+import { canonicalIp, cidrRange, isWithin } from '../../../shared/domain/ip-address.ts';
+import { type Fields, fieldsOf, listOf, objectsOf, type Report, uniqueNames } from '../loose-fields.ts';
+import { checkSubnets, isAddress, rangeText } from '../subnet.ts';
 
 export function reportBrokenReferences(file: unknown, context: z.core.$RefinementCtx): void {
   const report: Report = (path, message, allowed) =>
     context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) });
   const site = fieldsOf(file);
   const names = {
-    clouds: uniqueNames(site.clouds, 'clouds', report),
-    hosts: uniqueNames(site.hosts, 'hosts', report),
-    storage: uniqueNames(site.storage, 'storage', report),
-    networks: uniqueNames(site.networks, 'networks', report),
+    clouds: uniqueNames(site.clouds, ['clouds'], report),
+    hosts: uniqueNames(site.hosts, ['hosts'], report),
+    storage: uniqueNames(site.storage, ['storage'], report),
+    networks: uniqueNames(site.networks, ['networks'], report),
   };
   const refer = (known: readonly string[], what: string, value: unknown, path: PropertyKey[]) => {
     if (typeof value !== 'string' || known.includes(value)) return;
@@ -37,7 +33,7 @@ export function reportBrokenReferences(file: unknown, context: z.core.$Refinemen
     referAll(names.networks, 'network', host.networks, ['hosts', i, 'networks']);
     referAll(names.storage, 'storage', host.storage, ['hosts', i, 'storage']);
   }
-  checkSubnets(site, report);
+  checkSubnets(site.networks, ['networks'], report);
 
   const vmNames = new Map<string, number>();
   const addresses = new Map<string, string>();
@@ -64,30 +60,6 @@ export function reportBrokenReferences(file: unknown, context: z.core.$Refinemen
     }
   }
   for (const [i, fault] of objectsOf(site.faults)) refer(names.hosts, 'host', fault.host, ['faults', i, 'host']);
-}
-
-function checkSubnets(site: Fields, report: Report): void {
-  for (const [i, network] of objectsOf(site.networks)) {
-    uniqueNames(network.subnets, ['networks', i, 'subnets'], report);
-    for (const [j, subnet] of objectsOf(network.subnets)) {
-      const { cidr } = subnet;
-      if (typeof cidr !== 'string' || !CIDR.test(cidr)) continue;
-      const range = cidrRange(cidr);
-      const pool = fieldsOf(subnet.pool);
-      for (const field of ['from', 'to', 'gateway'] as const) {
-        const address = pool[field];
-        if (isAddress(address) && !isWithin(address, range))
-          report(['networks', i, 'subnets', j, 'pool', field], `'${address}' lies outside the subnet ${cidr}`, rangeText(range));
-      }
-      if (isAddress(pool.from) && isAddress(pool.to) && ipv4Number(pool.from) > ipv4Number(pool.to)) {
-        report(
-          ['networks', i, 'subnets', j, 'pool', 'to'],
-          `'${pool.to}' lies before the first address of the pool`,
-          `${pool.from} or higher`,
-        );
-      }
-    }
-  }
 }
 
 function checkAddress(
@@ -117,48 +89,12 @@ function checkAddress(
   }
   if (!isAddress(adapter.address)) return;
   if (isGenerated) report([...path, 'address'], 'generated VMs cannot share one address', 'dhcp, pool');
-  if (
-    subnet !== undefined &&
-    typeof subnet.cidr === 'string' &&
-    CIDR.test(subnet.cidr) &&
-    !isWithin(adapter.address, cidrRange(subnet.cidr))
-  ) {
-    report([...path, 'address'], `'${adapter.address}' lies outside the subnet ${subnet.cidr}`, rangeText(cidrRange(subnet.cidr)));
-  }
-  const key = `${String(network.name)} ${adapter.address}`;
+  const range = typeof subnet?.cidr === 'string' ? cidrRange(subnet.cidr) : null;
+  if (range !== null && !isWithin(adapter.address, range))
+    report([...path, 'address'], `'${adapter.address}' lies outside the subnet ${String(subnet?.cidr)}`, rangeText(range));
+  const key = `${String(network.name)} ${canonicalIp(adapter.address)}`;
   const other = taken.get(key);
   if (other !== undefined)
     report([...path, 'address'], `'${adapter.address}' is the address of '${other}' already`, 'an address that no other VM has');
   taken.set(key, vm);
-}
-
-function uniqueNames(list: unknown, at: string | PropertyKey[], report: Report): string[] {
-  const path = typeof at === 'string' ? [at] : at;
-  const names: string[] = [];
-  for (const [i, { name }] of objectsOf(list)) {
-    if (typeof name !== 'string') continue;
-    if (names.includes(name)) report([...path, i, 'name'], `'${name}' is the name of another one already`, 'a name of its own');
-    names.push(name);
-  }
-  return names;
-}
-
-function isAddress(value: unknown): value is string {
-  return typeof value === 'string' && IPV4.test(value);
-}
-
-function rangeText({ from, to }: Ipv4Range): string {
-  return `${from} to ${to}`;
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function objectsOf(value: unknown): [number, Fields][] {
-  return listOf(value).map((item, i): [number, Fields] => [i, fieldsOf(item)]);
 }

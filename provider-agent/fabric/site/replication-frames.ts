@@ -3,6 +3,7 @@
  * It goes from site to site and never past the control plane, so it may carry what egress must not.
  */
 import { z } from 'zod';
+import { IpAddress } from '../../../shared/domain/ip-address.ts';
 import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { ERROR_CODES } from '../../../shared/errors.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
@@ -19,7 +20,7 @@ const ReplicaSpec = z.strictObject({
   cores: z.int().min(1).max(2048),
   memoryBytes: Count,
   disks: z.array(z.strictObject({ sizeBytes: Count, storage: z.string().max(80) })).max(260),
-  adapters: z.array(z.strictObject({ networkId: NetworkId, subnet: z.string().max(80).nullable(), address: z.ipv4().nullable() })).max(64),
+  adapters: z.array(z.strictObject({ networkId: NetworkId, subnet: z.string().max(80).nullable(), address: IpAddress.nullable() })).max(64),
   changeBytesPerSecond: Count,
   /** For the machinery alone, which reads them strictly. */
   traits: z.record(z.string().max(40), z.json()).default({}),

@@ -167,9 +167,11 @@ function plan(world: World, ref: VmRef, adapter: Adapter, networks: readonly Net
   if (to !== null && network === null) throw failed('ERR_NETWORK_NOT_FOUND', 'configureReplica', `the site has no VM network ${to}`);
   const choice = chooseAdapter(adapter.source, network, to === null ? () => false : world.addresses.takenIn(to));
   if (choice.kind === 'noAddress') {
-    const why = { noSubnet: 'has no subnet', noPool: 'has no static pool', poolUsedUp: 'has no free address in its static pool' }[
-      choice.why
-    ];
+    const why = {
+      noSubnet: 'has no subnet of the family of its address',
+      noPool: 'has no static pool',
+      poolUsedUp: 'has no free address in its static pool',
+    }[choice.why];
     throw failed(
       'ERR_NO_ADDRESS',
       'configureReplica',

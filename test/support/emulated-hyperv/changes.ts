@@ -66,9 +66,14 @@ export const changes: Readonly<Record<string, Change>> = {
   },
 
   async 'Set-VMNetworkAdapterFailoverConfiguration'(call, { hosts }) {
-    const { VMNetworkAdapter: _adapter, ClearFailoverIPv4Settings: isCleared, Confirm: _confirm, ...settings } = call.parameters;
-    for (const reference of referencesIn(call, 'VMNetworkAdapter'))
-      hosts.failoverSettings.set(reference, isCleared === true ? {} : { ...hosts.failoverSettings.get(reference), ...settings });
+    const isOf = (family: string) => (name: string) => name.startsWith(family);
+    const given = Object.entries(call.parameters).filter(([name]) => isOf('IPv')(name));
+    const cleared = ['IPv4', 'IPv6'].filter((family) => isGiven(call, `ClearFailover${family}Settings`));
+    for (const reference of referencesIn(call, 'VMNetworkAdapter')) {
+      const before = Object.entries(hosts.failoverSettings.get(reference) ?? {});
+      const kept = before.filter(([name]) => !cleared.some((family) => isOf(family)(name)));
+      hosts.failoverSettings.set(reference, Object.fromEntries([...kept, ...given]));
+    }
   },
 
   async 'Enable-VMReplication'(call, ports) {

@@ -42,6 +42,8 @@ export class EmulatedHosts {
   readonly #servers = new Map<string, ReplicaServer>();
   /** Private switches that were made on a host. */
   readonly madeSwitches = new Map<string, Set<string>>();
+  /** By the reference to the adapter: what its guest tells beside the address that the simulated site knows. */
+  readonly moreAddresses = new Map<string, readonly string[]>();
   /** By the reference to the adapter. */
   readonly failoverSettings = new Map<string, Readonly<Record<string, unknown>>>();
 

@@ -44,14 +44,14 @@ export function adapterObjects(hosts: EmulatedHosts, vm: EmulatedVm): Made[] {
     VMName: vm.view.name,
     SwitchName: switchName,
     Connected: switchName !== '',
-    IPAddresses: vm.view.power === 'running' ? addressesOf(vm, i) : [],
+    IPAddresses: vm.view.power === 'running' ? addressesOf(hosts, vm, i) : [],
     ComputerName: fullHost(vm),
   }));
 }
 
-function addressesOf({ at, ref }: EmulatedVm, index: number): string[] {
-  const address = at.site.adapters(ref)[index]?.connected?.address;
-  return address == null ? [] : [address];
+function addressesOf(hosts: EmulatedHosts, vm: EmulatedVm, index: number): string[] {
+  const address = vm.at.site.adapters(vm.ref)[index]?.connected?.address;
+  return [...(address == null ? [] : [address]), ...(hosts.moreAddresses.get(`${referenceTo(vm)}/${index}`) ?? [])];
 }
 
 export async function replicationObject(hosts: EmulatedHosts, vm: EmulatedVm): Promise<Made> {

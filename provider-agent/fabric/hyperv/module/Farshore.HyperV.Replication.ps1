@@ -74,6 +74,51 @@ function Start-FarshoreInitialReplication {
     Confirm-Phase -Found $found -Phase 'Primary/InitialReplicationInProgress', 'Primary/Replicating' -After 'Start-VMInitialReplication'
 }
 
+function Format-AddressList {
+    <#
+    .SYNOPSIS
+    Addresses as one text that can be compared: one IPv6 address can be written in many ways.
+    #>
+    param([string[]]$Address)
+    @($Address).ForEach({ [System.Net.IPAddress]::Parse($_).ToString() }) -join ' '
+}
+
+function Set-AdapterAddress {
+    <#
+    .SYNOPSIS
+    The addresses that a failover puts into the guest for one adapter, of a family nothing where the guest keeps what it has. Answers them as one text.
+    #>
+    param([object]$VM, [object]$Adapter, [object]$IPv4, [object]$IPv6)
+    $now = @(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $Adapter)[0]
+    if ($null -eq $IPv4 -and [string]$now.IPv4Address -ne '') { Hyper-V\Set-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $Adapter -ClearFailoverIPv4Settings -Confirm:$false }
+    if ($null -eq $IPv6 -and [string]$now.IPv6Address -ne '') { Hyper-V\Set-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $Adapter -ClearFailoverIPv6Settings -Confirm:$false }
+    $given = @()
+    $setting = @{ VMNetworkAdapter = $Adapter }
+    if ($null -ne $IPv4) {
+        $given += [string]$IPv4.address
+        $setting.IPv4Address = [string]$IPv4.address
+        $setting.IPv4SubnetMask = [string]$IPv4.mask
+        if ($null -ne $IPv4.gateway) { $setting.IPv4DefaultGateway = [string]$IPv4.gateway }
+        $servers = @($IPv4.dns)
+        if ($servers.Count -gt 0) { $setting.IPv4PreferredDNSServer = [string]$servers[0] }
+        if ($servers.Count -gt 1) { $setting.IPv4AlternateDNSServer = [string]$servers[1] }
+    }
+    if ($null -ne $IPv6) {
+        $given += [string]$IPv6.address
+        $setting.IPv6Address = [string]$IPv6.address
+        $setting.IPv6SubnetPrefixLength = [int]$IPv6.mask
+        if ($null -ne $IPv6.gateway) { $setting.IPv6DefaultGateway = [string]$IPv6.gateway }
+        $servers = @($IPv6.dns)
+        if ($servers.Count -gt 0) { $setting.IPv6PreferredDNSServer = [string]$servers[0] }
+        if ($servers.Count -gt 1) { $setting.IPv6AlternateDNSServer = [string]$servers[1] }
+    }
+    if ($given.Count -gt 0) { Hyper-V\Set-VMNetworkAdapterFailoverConfiguration @setting -Confirm:$false }
+    $set = @(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $Adapter)[0]
+    $taken = @([string]$set.IPv4Address, [string]$set.IPv6Address).Where({ $_ -ne '' })
+    if ((Format-AddressList -Address $taken) -ne (Format-AddressList -Address $given)) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "An adapter of '$($VM.Name)' did not take its failover address." -Target $VM.Name) }
+    $given -join ' '
+}
+
 function Set-FailoverAddress {
     <#
     .SYNOPSIS
@@ -83,23 +128,9 @@ function Set-FailoverAddress {
     $adapters = @(Hyper-V\Get-VMNetworkAdapter -VM $Found.VM)
     $noted = @()
     for ($i = 0; $i -lt $adapters.Count; $i++) {
-        $wanted = $null
+        $wanted = [pscustomobject]@{ ipv4 = $null; ipv6 = $null }
         if ($i -lt $Address.Count) { $wanted = $Address[$i] }
-        $now = [string]@(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i])[0].IPv4Address
-        if ($null -eq $wanted) {
-            $noted += ''
-            if ($now -ne '') { Hyper-V\Set-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i] -ClearFailoverIPv4Settings -Confirm:$false }
-            continue
-        }
-        $noted += [string]$wanted.address
-        $setting = @{ VMNetworkAdapter = $adapters[$i]; IPv4Address = [string]$wanted.address; IPv4SubnetMask = [string]$wanted.mask }
-        if ($null -ne $wanted.gateway) { $setting.IPv4DefaultGateway = [string]$wanted.gateway }
-        $servers = @($wanted.dns)
-        if ($servers.Count -gt 0) { $setting.IPv4PreferredDNSServer = [string]$servers[0] }
-        if ($servers.Count -gt 1) { $setting.IPv4AlternateDNSServer = [string]$servers[1] }
-        Hyper-V\Set-VMNetworkAdapterFailoverConfiguration @setting -Confirm:$false
-        $set = [string]@(Hyper-V\Get-VMNetworkAdapterFailoverConfiguration -VMNetworkAdapter $adapters[$i])[0].IPv4Address
-        if ($set -ne $setting.IPv4Address) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "An adapter of '$($Found.VM.Name)' did not take its failover address." -Target $Found.VM.Name) }
+        $noted += Set-AdapterAddress -VM $Found.VM -Adapter $adapters[$i] -IPv4 $wanted.ipv4 -IPv6 $wanted.ipv6
     }
     if ($noted.Count -gt 0) { Set-Note -Found $Found -Key 'addresses' -Value (ConvertTo-NameList -Name $noted) }
 }
@@ -115,7 +146,7 @@ function Set-FarshoreReplicaNetwork {
     .PARAMETER SwitchName
     One for each adapter, empty where it stays unconnected.
     .PARAMETER Address
-    One for each adapter, nothing where it gets none: { address, mask, gateway, dns }
+    One for each adapter: { ipv4, ipv6 }, each { address, mask, gateway, dns } or nothing; of IPv6 the mask is the length of the prefix.
     .PARAMETER Keep
     It was the primary, and goes back to where it stood: nothing is written down.
     #>
