@@ -9,23 +9,26 @@ import { z } from 'zod';
 import { subjectOf, writeCredentials } from '../../provider-agent/fabric/qemu/credentials.ts';
 import { type ExportAddress, sendIncrement } from '../../provider-agent/fabric/qemu/increment.ts';
 import { Layers } from '../../provider-agent/fabric/qemu/layers.ts';
-import { Machine } from '../../provider-agent/fabric/qemu/machine.ts';
+import { Machine, type MachineDefinition } from '../../provider-agent/fabric/qemu/machine.ts';
 import { NbdExport } from '../../provider-agent/fabric/qemu/nbd-export.ts';
 import type { Qmp } from '../../provider-agent/fabric/qemu/qmp.ts';
 import { ReplicaDisks, type StoredPoint } from '../../provider-agent/fabric/qemu/replica-disks.ts';
 import { StorageDaemon } from '../../provider-agent/fabric/qemu/storage-daemon.ts';
 import { SiteId } from '../../shared/ids.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/system-ports.ts';
-import { type GuestSettings, writeGuestDisk } from './qemu-guest.ts';
+import { writeGuestDisk } from './qemu-guest.ts';
 import { makeVaultCertificates } from './replication-certificates.ts';
 import { uuidOf } from './simulated-sites.ts';
 import { until } from './until.ts';
 
 const certificates = makeVaultCertificates();
-const DISK_BYTES = 16 * 1024 * 1024;
+export const DISK_BYTES = 16 * 1024 * 1024;
 export const disks = [{ name: 'd0', sizeBytes: DISK_BYTES }];
 
 const BlockStatistics = z.array(z.looseObject({ stats: z.looseObject({ wr_operations: z.int() }) }));
+
+/** The machine of `test/qemu/guest`. */
+const tiny: MachineDefinition = { accelerator: 'tcg', memoryMib: 4, bus: 'ide', address: '203.0.113.10/24', more: [] };
 
 type Hurt = (exports: ReadonlyMap<string, NbdExport>) => Promise<void>;
 
@@ -36,6 +39,7 @@ export class QemuSide {
   readonly subject: string;
   readonly serverName: string;
   layers: Layers;
+  definition = tiny;
   machine: Machine | null = null;
   replica: ReplicaDisks | null = null;
 
@@ -58,8 +62,7 @@ export class QemuSide {
   }
 
   async start(): Promise<Machine> {
-    const definition = { accelerator: 'tcg', memoryMib: 4, bus: 'ide', address: '203.0.113.10/24', more: [] } as const;
-    this.machine = await Machine.start(this.folder, this.layers, definition, clock);
+    this.machine = await Machine.start(this.folder, this.layers, this.definition, clock);
     return this.machine;
   }
 
@@ -111,12 +114,20 @@ export interface QemuPair {
   close(): Promise<void>;
 }
 
+export interface PairSettings {
+  /** Writes the raw disk that the VM begins with; left out: that of the tiny guest. */
+  readonly disk?: (file: string) => Promise<void> | void;
+  /** What runs at each site. */
+  readonly definition?: (site: string, folder: string) => Promise<MachineDefinition> | MachineDefinition;
+}
+
 /** The VM runs at reading, and slough is ready to take it. */
-export async function makeQemuPair(settings?: GuestSettings): Promise<QemuPair> {
+export async function makeQemuPair({ disk = (raw) => writeGuestDisk(raw, DISK_BYTES), definition }: PairSettings = {}): Promise<QemuPair> {
   const root = mkdtempSync(join(tmpdir(), 'fq-'));
   const [reading, slough] = [await QemuSide.make(root, 'reading'), await QemuSide.make(root, 'slough')];
+  if (definition) for (const [name, side] of Object.entries({ reading, slough })) side.definition = await definition(name, root);
   mkdirSync(join(reading.folder, 'd0'));
-  writeGuestDisk(join(root, 'raw'), DISK_BYTES, settings);
+  await disk(join(root, 'raw'));
   const base = join(reading.folder, 'd0', 'base.qcow2');
   await promisify(execFile)('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(root, 'raw'), base]);
   await reading.start();

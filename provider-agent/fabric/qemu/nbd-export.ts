@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { type Clock, pause } from '../../../shared/ports.ts';
+import { withoutRights } from './programs.ts';
 import { failed } from './qemu-error.ts';
 
 const READY_MS = 10_000;
@@ -43,7 +44,8 @@ export class NbdExport {
   static async open(order: ExportOrder, clock: Clock): Promise<NbdExport> {
     const pidFile = `${order.file}.pid`;
     await rm(pidFile, { force: true });
-    const child = spawn('qemu-nbd', argumentsOf(order, pidFile), {
+    const [program, ...args] = withoutRights('qemu-nbd', argumentsOf(order, pidFile));
+    const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });

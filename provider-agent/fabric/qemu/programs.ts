@@ -3,6 +3,7 @@
  * as a line for a shell; output is capped; at the limit a program is killed.
  */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { failed } from './qemu-error.ts';
 
 const OUTPUT_BYTES_MOST = 4 * 1024 * 1024;
@@ -12,7 +13,21 @@ const OLDEST = 6;
 
 const needed = ['qemu-system-x86_64', 'qemu-img', 'qemu-nbd', 'qemu-storage-daemon'] as const;
 
-export type Program = (typeof needed)[number];
+/** `ip` of iproute2 makes the adapters' ends at the host (networks.ts). */
+export type Program = (typeof needed)[number] | 'ip';
+
+/**
+ * The command that runs a program of QEMU: what a guest or another site speaks to has none of the rights that a service manager may have
+ * given to the agent and all that it starts.
+ */
+export function withoutRights(program: Program, args: readonly string[]): [string, ...string[]] {
+  if (!hasRightsToPassOn()) return [program, ...args];
+  return ['setpriv', '--ambient-caps', '-all', '--inh-caps', '-all', program, ...args];
+}
+
+function hasRightsToPassOn(): boolean {
+  return process.platform === 'linux' && !/^CapAmb:\s*0+$/m.test(readFileSync('/proc/self/status', 'utf8'));
+}
 
 /** What it printed. Throws ERR_FABRIC_FAILED with what it said on its error output. */
 export function runProgram(program: Program, args: readonly string[], limitMs: number = LIMIT_MS): Promise<string> {
@@ -23,7 +38,8 @@ export function runProgram(program: Program, args: readonly string[], limitMs: n
       maxBuffer: OUTPUT_BYTES_MOST,
       env: { ...process.env, LC_ALL: 'C' },
     };
-    execFile(program, [...args], options, (error, output, errors) => {
+    const [file, ...rest] = program === 'ip' ? [program, ...args] : withoutRights(program, args);
+    execFile(file, rest, options, (error, output, errors) => {
       if (error === null) return resolve(output);
       const said = errors.trim() || error.message;
       reject(failed(error.killed ? 'OperationTimeout' : 'OperationFailed', `${program} ${args[0] ?? ''}: ${said}`, error));

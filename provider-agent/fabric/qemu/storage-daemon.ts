@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../../shared/ports.ts';
 import type { Layers } from './layers.ts';
+import { withoutRights } from './programs.ts';
 import { failed } from './qemu-error.ts';
 import { Qmp } from './qmp.ts';
 
@@ -33,7 +34,8 @@ export class StorageDaemon {
       '--monitor',
       'chardev=monitor',
     ];
-    const child = spawn('qemu-storage-daemon', [...blockdevs, ...monitor], {
+    const [program, ...args] = withoutRights('qemu-storage-daemon', [...blockdevs, ...monitor]);
+    const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });
