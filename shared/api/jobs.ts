@@ -48,13 +48,24 @@ export const StepFault = z
   .meta({ id: 'StepFault' });
 export type StepFault = z.infer<typeof StepFault>;
 
-export const STEP_STATUSES = ['waiting', 'running', 'done', 'failed', 'blocked', 'skipped', 'undoing', 'undone', 'undoFailed'] as const;
+export const STEP_STATUSES = [
+  'waiting',
+  'running',
+  'done',
+  'failed',
+  'blocked',
+  'skipped',
+  'notNeeded',
+  'undoing',
+  'undone',
+  'undoFailed',
+] as const;
 
 export const StepAnswer = z
   .object({
     id: StepId,
     title: z.string(),
-    status: z.enum(STEP_STATUSES),
+    status: z.enum(STEP_STATUSES).meta({ description: 'notNeeded: an action of a group of which nobody was left in its turn' }),
     attempt: z.int(),
     startedAt: Moment.nullable().meta({ description: 'of its first attempt' }),
     endedAt: Moment.nullable(),
@@ -67,7 +78,7 @@ export const StepAnswer = z
   .meta({ id: 'Step' });
 export type StepAnswer = z.infer<typeof StepAnswer>;
 
-export const MEMBER_STATUSES = ['waiting', 'running', 'done', 'failed', 'undone', 'skipped', 'waitsForPerson'] as const;
+export const MEMBER_STATUSES = ['waiting', 'running', 'done', 'failed', 'undone', 'skipped', 'notNeeded', 'waitsForPerson'] as const;
 export type MemberStatus = (typeof MEMBER_STATUSES)[number];
 
 export const MemberAnswer = z

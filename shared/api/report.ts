@@ -32,8 +32,8 @@ export const VmReportAnswer = z.object({
   name: z.string(),
   group: z.string(),
   outcome: z
-    .enum(['succeeded', 'failed', 'undone', 'skipped', 'waitsForPerson', 'inProgress'])
-    .meta({ description: 'skipped: a person went on without a step of it' }),
+    .enum(['succeeded', 'failed', 'undone', 'skipped', 'notNeeded', 'waitsForPerson', 'inProgress'])
+    .meta({ description: 'skipped: a person went on without a step of it; notNeeded: an action of a group of which nobody was left' }),
   beganAt: Moment.nullable(),
   endedAt: Moment.nullable(),
   rtoSeconds: Seconds.nullable().meta({ description: 'actual RTO: from the start of the job until it was known that the VM serves' }),

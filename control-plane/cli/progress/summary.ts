@@ -2,7 +2,7 @@
 import { isMeasured, type JobDetailAnswer, type StepAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, moment, type Output, plain } from '../output.ts';
-import { countOf } from './frame.ts';
+import { countOf, troubleWords } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
 import { approvalText, awaitedText, jobTitle, stateWords } from './words.ts';
 
@@ -13,8 +13,8 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
   const { groups } = new JobModel(detail);
   const members = groups.flatMap((group) => group.members);
   const wordsOf = (some: readonly ModelMember[]) => {
-    const { done, failed, skipped } = countOf(some);
-    return `${done} of ${some.length} done${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+    const count = countOf(some);
+    return [`${count.done} of ${some.length} done`, ...troubleWords(count)].join(', ');
   };
   const perGroup =
     groups.length > 1 && groups.length <= MOST_GROUPS ? groups.map((group) => `    ${plain(group.name)}: ${wordsOf(group.members)}`) : [];

@@ -50,6 +50,7 @@ export const statusWords: Record<MemberStatus, string> = {
   failed: 'failed',
   undone: 'taken back',
   skipped: 'skipped by decision',
+  notNeeded: 'not needed: nobody of the group is left',
   waitsForPerson: 'waits for a person',
 };
 
