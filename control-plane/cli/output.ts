@@ -6,6 +6,7 @@ import Table from 'cli-table3';
 import colors from 'picocolors';
 import { formatProblems } from '../../shared/document.ts';
 import { errorCodes, FarshoreError, type Problem } from '../../shared/errors.ts';
+import { STEERING_SIGNS } from '../../shared/names.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export type Colors = ReturnType<typeof colors.createColors>;
@@ -113,7 +114,7 @@ export function moment(iso: string | null): string {
 
 /** Names and texts from elsewhere must not steer the terminal. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, '?');
+  return text.replace(STEERING_SIGNS, '?');
 }
 
 function inPlain({ line, column, ...texts }: Problem): Problem {

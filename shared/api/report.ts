@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ACTION_PLACES } from '../domain/plan-actions.ts';
 import { Decision, JobState } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
-import { Moment, Name } from './fields.ts';
+import { Moment } from './fields.ts';
 import { JOB_KINDS, StepFault } from './jobs.ts';
 import { ApprovalOfJob } from './run-approval.ts';
 
@@ -76,7 +76,7 @@ export const ReportAnswer = z
     job: z.object({
       id: JobId,
       kind: z.enum(JOB_KINDS),
-      target: Name,
+      target: z.string(),
       state: JobState,
       startedBy: z.string(),
       startedAt: Moment,

@@ -15,7 +15,12 @@ import type { SiteName, World } from '../support/world.ts';
 
 const KINDS = ['unplanned' as const, 'test' as const, 'takeBack' as const, 'changeRecoveryPoint' as const];
 const look = (name: string) => ({ do: 'waitForTcp' as const, name, host: 'sql', port: 1433, withinSeconds: 60, kinds: KINDS });
-const drain = { do: 'runScript', name: 'drain', script: `Drain.ps1@${digest('d')}`, kinds: ['takeBack', 'changeRecoveryPoint'] } as const;
+const drain = {
+  do: 'runScript' as const,
+  name: 'drain',
+  script: `Drain.ps1@${digest('d')}`,
+  kinds: ['takeBack' as const, 'changeRecoveryPoint' as const],
+};
 
 async function protectedVms(vms: number): Promise<World> {
   const world = await protectedWorld({ vms });
