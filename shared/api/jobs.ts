@@ -131,5 +131,11 @@ export const CancelBody = z.strictObject({ reason: Reason });
 export const RestartBody = z.strictObject({
   id: JobId.meta({ description: 'of the new job; a request that is repeated is the same job' }),
   reason: Reason,
-  attested: z.literal(true).optional().meta({ description: 'of an unplanned failover that a person had vouched for: vouched for anew' }),
+  attested: z
+    .literal(true)
+    .optional()
+    .meta({
+      description:
+        'what a person had vouched for is vouched for anew: VMs that are down, an emergency, force, recovery points that may be deleted',
+    }),
 });

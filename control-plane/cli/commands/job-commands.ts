@@ -170,7 +170,7 @@ function addRestart(tree: Tree, jobs: Command): void {
     configure: (command) =>
       withFollow(withReason(command)).option(
         '--attest',
-        'you vouch anew for what was vouched for: that the VMs are down where they are left, or that nobody needs what the former primary holds',
+        'you vouch anew, with the reason of now, for what was vouched for: that VMs are down where they are left, that nobody needs what the former primary holds, an emergency, force, that recovery points may be deleted, or that settings may differ',
         false,
       ),
     run: async (session, options: FollowOptions & { reason: string; attest: boolean }, wanted: string) => {
