@@ -111,6 +111,9 @@ export const JobDetailAnswer = JobAnswer.extend({
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
   approval: ApprovalOfJob,
   reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody said' }),
+  cancelled: z.object({ at: Moment, by: z.string(), reason: z.string() }).nullable().meta({
+    description: 'a person cancelled it: what is past the point of no return goes on all the same, and `state` tells how it stands',
+  }),
   restartOf: JobId.nullable().meta({ description: 'the job that did not go well and that this one is a new run of' }),
   takesItselfBackAt: Moment.nullable().meta({ description: 'of VMs that it moved, unless they are committed before; null: it does not' }),
 }).meta({ id: 'JobDetail' });
@@ -131,11 +134,8 @@ export const CancelBody = z.strictObject({ reason: Reason });
 export const RestartBody = z.strictObject({
   id: JobId.meta({ description: 'of the new job; a request that is repeated is the same job' }),
   reason: Reason,
-  attested: z
-    .literal(true)
-    .optional()
-    .meta({
-      description:
-        'what a person had vouched for is vouched for anew: VMs that are down, an emergency, force, recovery points that may be deleted',
-    }),
+  attested: z.literal(true).optional().meta({
+    description:
+      'what a person had vouched for is vouched for anew: VMs that are down, an emergency, force, recovery points that may be deleted',
+  }),
 });
