@@ -29,7 +29,7 @@ function mistakesOfIssue(issue: Issue, above: FieldPath, raw: unknown, schema: z
   const path = [...above, ...issue.path];
   const value = valueAt(raw, path);
   if (issue.code === 'unrecognized_keys') {
-    const known = fieldsAt(schema, path);
+    const known = fieldsAt(schema, path, raw);
     return issue.keys.map((key) => {
       const guess = nearest(key, known);
       const message = guess === undefined ? 'is not a field here' : `is not a field here; did you mean '${guess}'?`;
@@ -163,14 +163,15 @@ export function valueAt(raw: unknown, path: FieldPath): unknown {
   return value;
 }
 
-/** Names of the fields that the schema knows at a path, over all the forms it allows there. */
-function fieldsAt(schema: z.ZodType, path: FieldPath): string[] {
-  let here: z.ZodType[] = formsOf(schema);
-  for (const part of path) {
+/** Names of the fields that the schema knows at a path, over all the forms that it allows there for what is written. */
+function fieldsAt(schema: z.ZodType, path: FieldPath, raw: unknown): string[] {
+  let here: z.ZodType[] = formsOf(schema, raw);
+  for (const [index, part] of path.entries()) {
+    const value = valueAt(raw, path.slice(0, index + 1));
     here = here.flatMap((form) => {
       const def = form.def as unknown as SchemaDef;
       const inner = def.shape?.[String(part)] ?? def.element ?? def.valueType;
-      return inner === undefined ? [] : formsOf(inner);
+      return inner === undefined ? [] : formsOf(inner, value);
     });
   }
   return [...new Set(here.flatMap((form) => Object.keys((form.def as unknown as SchemaDef).shape ?? {})))];
@@ -183,15 +184,23 @@ interface SchemaDef {
   valueType?: z.ZodType;
   innerType?: z.ZodType;
   options?: readonly z.ZodType[];
+  /** The field that tells the options apart. */
+  discriminator?: string;
   in?: z.ZodType;
   getter?: () => z.ZodType;
 }
 
-function formsOf(schema: z.ZodType): z.ZodType[] {
-  const def = schema.def as unknown as SchemaDef;
-  const inner = def.innerType ?? def.in ?? def.getter?.();
-  if (inner !== undefined) return formsOf(inner);
-  return def.options?.flatMap(formsOf) ?? [schema];
+/** Where a field of the value tells which one it is, that form alone. */
+function formsOf(schema: z.ZodType, value: unknown): z.ZodType[] {
+  const { innerType, in: input, getter, options, discriminator } = schema.def as unknown as SchemaDef;
+  const inner = innerType ?? input ?? getter?.();
+  if (inner !== undefined) return formsOf(inner, value);
+  const forms = options?.flatMap((option) => formsOf(option, value)) ?? [schema];
+  if (discriminator === undefined) return forms;
+  const isMeant = ({ def }: z.ZodType) =>
+    (def as unknown as SchemaDef).shape?.[discriminator]?.safeParse(valueAt(value, [discriminator])).success === true;
+  const meant = forms.filter(isMeant);
+  return meant.length > 0 ? meant : forms;
 }
 
 /** The candidate that is at most a third of its letters away. */

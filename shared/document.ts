@@ -5,7 +5,6 @@
  */
 import {
   type Document,
-  type ErrorCode,
   isAlias,
   isCollection,
   isMap,
@@ -22,6 +21,7 @@ import {
 import type { z } from 'zod';
 import { type FieldPath, fieldText, type Mistake, mistakesOf } from './document-mistakes.ts';
 import { FarshoreError, type Problem } from './errors.ts';
+import { noAnchors, yamlMistake } from './yaml-mistakes.ts';
 
 export interface ReadOptions {
   /** Longer documents are refused unread; in UTF-16 code units, default 1 Mi. */
@@ -106,21 +106,13 @@ function invalid(fileName: string, problems: readonly Problem[], found = problem
   return new FarshoreError('ERR_DOCUMENT_INVALID', `${fileName} has ${count}; nothing of it was used`, { problems: sorted });
 }
 
-const yamlRemedies: Partial<Record<ErrorCode, string>> = {
-  TAB_AS_INDENT: 'spaces',
-  BAD_INDENT: 'the same indentation for what stands side by side',
-  MULTIPLE_DOCS: 'one document in a file',
-  TAG_RESOLVE_FAILED: 'the value without a tag',
-};
-
 type Locate = (offset: number) => { line: number; column: number };
 
 function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Problem[] {
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     file,
     ...at(error.pos[0]),
-    message: error.message.replace(/\s+/g, ' '),
-    allowed: yamlRemedies[error.code] ?? 'YAML 1.2; what is wrong may stand in the line before it',
+    ...yamlMistake(error),
   }));
   visit(document, {
     // Not by the parser, which compares every key with every other: a long map would keep the program for a minute.
@@ -139,8 +131,7 @@ function syntaxProblems(document: Document.Parsed, file: string, at: Locate): Pr
       problems.push({
         file,
         ...at(node.range?.[0] ?? 0),
-        message: 'anchors and aliases are not taken',
-        allowed: 'the value itself, written out',
+        ...noAnchors,
       });
     },
   });

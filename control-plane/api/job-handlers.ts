@@ -67,6 +67,7 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
     async cancelJob({ caller, params, body }) {
       const job = await findJob(caller.vaultId, params.jobId);
       await operations.cancel(actorOf(caller), job.id, body.reason);
+      return detailOf(caller.vaultId, job.id);
     },
   };
 

@@ -85,9 +85,15 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
     leftOut: input.skipped ?? [],
     approval: input.approval ?? null,
     reason: input.reason ?? input.primary?.reason ?? null,
+    cancelled: cancelOf(log),
     restartOf: input.restartOf ?? null,
     takesItselfBackAt: moment(takesItselfBackAt),
   };
+}
+
+function cancelOf(log: readonly Fact[]): JobDetailAnswer['cancelled'] {
+  const fact = log.find(({ type }) => type === 'cancelled');
+  return fact?.type === 'cancelled' ? { at: isoMoment(fact.at), by: fact.by, reason: fact.reason } : null;
 }
 
 /** Whom the job waits for in vain at the moment, and how much has waited too long. */

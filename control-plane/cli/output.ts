@@ -6,6 +6,7 @@ import Table from 'cli-table3';
 import colors from 'picocolors';
 import { formatProblems } from '../../shared/document.ts';
 import { errorCodes, FarshoreError, type Problem } from '../../shared/errors.ts';
+import { STEERING_SIGNS } from '../../shared/names.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export type Colors = ReturnType<typeof colors.createColors>;
@@ -113,7 +114,7 @@ export function moment(iso: string | null): string {
 
 /** Names and texts from elsewhere must not steer the terminal. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, '?');
+  return text.replace(STEERING_SIGNS, '?');
 }
 
 function inPlain({ line, column, ...texts }: Problem): Problem {
@@ -134,15 +135,37 @@ export function widthOf(text: string): number {
   return Array.from(text).reduce((sum, letter) => sum + (wide.test(letter) ? 2 : 1), 0);
 }
 
+/** Lines of at most `columns`, broken between words; a word that is longer is broken where it has to be. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<= )(?! )/)) {
+    if (line !== '' && widthOf(line + word.trimEnd()) > columns) {
+      lines.push(line.trimEnd());
+      line = '';
+    }
+    line += word;
+    for (let fitting = beginningOf(line, columns); fitting.length < line.trimEnd().length; fitting = beginningOf(line, columns)) {
+      lines.push(fitting);
+      line = line.slice(fitting.length);
+    }
+  }
+  return [...lines, line.trimEnd()];
+}
+
 /** At most `columns` wide, so that it does not wrap. */
 export function cut(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
-  let kept = '';
-  let width = 1;
+  return `${beginningOf(text, columns - 1)}…`;
+}
+
+/** As many of its letters as fit, and one at least. */
+function beginningOf(text: string, columns: number): string {
+  let [kept, width] = ['', 0];
   for (const letter of Array.from(text)) {
     width += widthOf(letter);
-    if (width > columns) break;
+    if (width > columns && kept !== '') break;
     kept += letter;
   }
-  return `${kept}…`;
+  return kept;
 }

@@ -1,7 +1,8 @@
 /** A plan as a tree: its groups in the order of their start, in each its actions and members, and what is to be known of each. */
 import type { ResolvedPlanAnswer } from '../../shared/api/plans.ts';
 import { type ActionPlace, actionsOf, type PlanActing, type PlanAction, splitPin } from '../../shared/domain/plan-actions.ts';
-import { type Colors, cut, duration, plain, table } from './output.ts';
+import { type Colors, duration, plain, widthOf, wrap } from './output.ts';
+import { phaseWords } from './progress/words.ts';
 
 export const placeWords: Record<ActionPlace, string> = {
   beforeShutDown: 'before the shut-down',
@@ -9,11 +10,13 @@ export const placeWords: Record<ActionPlace, string> = {
   after: 'after the start',
 };
 
-const HEADS = ['GROUP', 'WHAT', 'IN', 'WITHIN', 'IF IT FAILS'];
+/** It fits terminals, mails and change requests alike. */
+const COLUMNS = 100;
 
 interface Node {
   readonly name: string;
-  readonly cells: readonly string[];
+  /** Behind the name where there is room, else below it. */
+  readonly about: string;
   readonly under: readonly Node[];
 }
 
@@ -23,23 +26,15 @@ type Member = Group['members'][number];
 export function planPicture(plan: ResolvedPlanAnswer, colors: Colors): string {
   const names = new Map(plan.groups.flatMap(({ members }) => members.map(({ vm, name }) => [vm as string, plain(name)])));
   const groups = plan.groups.map((group, index) => groupNode(group, index, names));
-  const rows = groups.flatMap((group) => rowsOf(group, '', ''));
-  const problems = plan.problems.map(({ field, message }) => `  ${field ?? ''}  ${plain(message)}`);
+  const problems = plan.problems.flatMap(({ field, message }) => wrap(`${field ?? ''}  ${plain(message)}`, COLUMNS - 2));
+  const [title = '', ...more] = wrap(`${plain(plan.name)}  version ${plan.version}`, COLUMNS);
   return [
-    `${colors.bold(plain(plan.name))}  version ${plan.version}`,
-    ...(plan.description === '' ? [] : [plain(plan.description)]),
-    ...settingsOf(plan),
-    '',
-    tableOfFilled(rows, colors),
-    ...(problems.length > 0 ? ['', 'Members that mean no VM now:', ...problems] : []),
+    colors.bold(title),
+    ...more,
+    ...[plain(plan.description), ...settingsOf(plan)].flatMap((text) => (text === '' ? [] : wrap(text, COLUMNS))),
+    ...groups.flatMap((group) => ['', ...linesOf(group, '', '', colors)]),
+    ...(problems.length > 0 ? ['', 'Members that mean no VM now:', ...problems.map((line) => `  ${line}`)] : []),
   ].join('\n');
-}
-
-/** Without columns that say nothing in this plan. */
-function tableOfFilled(rows: readonly (readonly string[])[], colors: Colors): string {
-  const isFilled = (column: number) => column === 0 || rows.some((row) => row[column] !== '');
-  const filled = (row: readonly string[]) => row.filter((_cell, column) => isFilled(column));
-  return table(filled(HEADS), rows.map(filled), '', colors);
 }
 
 /** `5 min`, not `5 min 00 s`: a limit that somebody wrote. */
@@ -65,10 +60,10 @@ function drillText({ everyDays, at, standsMinutes, networks, makeNetworksLike }:
 function groupNode(group: Group, index: number, names: ReadonlyMap<string, string>): Node {
   const actions = actionNodes(group);
   const members = group.members.map((member) => memberNode(member, names));
-  const nobody = members.length === 0 ? [{ name: '(no member of it is protected)', cells: [], under: [] }] : [];
+  const nobody = members.length === 0 ? [{ name: '(no member of it is protected)', about: '', under: [] }] : [];
   return {
     name: `${index + 1} ${plain(group.name)}`,
-    cells: [],
+    about: '',
     under: [...actions.first, ...members, ...nobody, ...actions.last],
   };
 }
@@ -79,7 +74,11 @@ function memberNode(member: Member, names: ReadonlyMap<string, string>): Node {
   const actions = actionNodes(member);
   return {
     name: plain(member.name),
-    cells: [`${member.phase}${others === '' ? '' : `, starts after ${others}`}`, '', seconds === 0 ? '' : `guest: ${limit(seconds)}`],
+    about: [
+      phaseWords[member.phase],
+      ...(others === '' ? [] : [`starts after ${others}`]),
+      ...(seconds === 0 ? [] : [`its guest answers within ${limit(seconds)}`]),
+    ].join('; '),
     under: [...actions.first, ...actions.last],
   };
 }
@@ -97,17 +96,15 @@ function actionNode(action: PlanAction, place: ActionPlace): Node {
   const way = others.length > 0 ? '' : only === 'toRecovery' ? ', to the recovery site' : ', to the primary site';
   return {
     name: `${placeWords[place]}: ${plain(action.name)}`,
-    cells: [
-      `${cut(plain(deedOf(action)), WIDEST_DEED)}${where}${later}`,
-      `${action.kinds.map((kind) => kindWords[kind]).join(', ')}${way}`,
-      'withinSeconds' in action ? limit(action.withinSeconds) : 'until confirmed',
-      action.onFailure,
-    ],
+    about: [
+      `${plain(deedOf(action))}${where}${later}`,
+      `runs in: ${action.kinds.map((kind) => kindWords[kind]).join(', ')}${way}`,
+      'withinSeconds' in action ? `within ${limit(action.withinSeconds)}` : 'until it is confirmed',
+      `if it fails the plan ${action.onFailure === 'stop' ? 'stops' : 'goes on'}`,
+    ].join('; '),
     under: [],
   };
 }
-
-const WIDEST_DEED = 60;
 
 const kindWords: Record<PlanAction['kinds'][number], string> = {
   planned: 'planned',
@@ -134,12 +131,20 @@ function deedOf(action: PlanAction): string {
   }
 }
 
-function rowsOf({ name, cells, under }: Node, stem: string, below: string): string[][] {
+/** `stem` is drawn before its first line, `below` before the others. */
+function linesOf({ name, about, under }: Node, stem: string, below: string, colors: Colors): string[] {
+  const room = COLUMNS - widthOf(below);
+  const whole = about === '' ? name : `${name}  ${about}`;
+  const inner = `${below}${under.length > 0 ? '│' : ' '}    `;
+  const isShort = widthOf(whole) <= room;
+  const [first = '', ...others] = isShort ? [whole] : wrap(name, room);
+  const told = [...others, ...(isShort ? [] : wrap(about, COLUMNS - widthOf(inner)))];
   return [
-    [`${stem}${name}`, ...HEADS.slice(1).map((_head, index) => cells[index] ?? '')],
+    `${stem}${first}`,
+    ...told.map((line) => `${inner}${colors.dim(line)}`),
     ...under.flatMap((node, index) => {
       const isLast = index === under.length - 1;
-      return rowsOf(node, `${below}${isLast ? '└─ ' : '├─ '}`, `${below}${isLast ? '   ' : '│  '}`);
+      return linesOf(node, `${below}${isLast ? '└─ ' : '├─ '}`, `${below}${isLast ? '   ' : '│  '}`, colors);
     }),
   ];
 }

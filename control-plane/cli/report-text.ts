@@ -92,6 +92,7 @@ const outcomeWords: Record<VmReportAnswer['outcome'], string> = {
   failed: 'failed',
   undone: 'taken back',
   skipped: 'skipped by decision',
+  notNeeded: 'not needed: nobody of the group was left',
   waitsForPerson: 'waits for a person',
   inProgress: 'in progress',
 };

@@ -40,8 +40,10 @@ export const compileChangePairing: Compile<'changePairing'> = async (request, ac
   const vms = await store.promises.protectedVms(actor.vaultId, { pairingId: pairing.id });
   const wanted = wantedSettings(pairing);
   const behind = vms.filter((vm) => settingsBehind(vm, wanted).length > 0);
-  await refuseToDeletePoints(request, before, pairing, behind, actor, ports);
   const now = behind.filter((vm) => isFree(vm) && (request.vms?.includes(vm.id) ?? true));
+  // Whoever changes the policy says it for those too that get it later.
+  const affected = request.policy === undefined ? now : behind.filter(hasPoints);
+  await refuseToDeletePoints(request, before, pairing, affected, actor, ports);
   const members = now.map((vm): TargetVm => ({ vm, pairing, guestAnswersWithinSeconds: 0, dependsOn: [] }));
   await refuseUnlessConnected(
     members.flatMap((member) => [sidesOf(member).source.siteId, sidesOf(member).target.siteId]),
@@ -64,6 +66,9 @@ export const compileChangePairing: Compile<'changePairing'> = async (request, ac
 };
 
 const isFree = ({ phase, busyWith }: ProtectedVm) => busyWith === null && (phase === 'protected' || phase === 'seeding');
+
+/** With the commit they went, and replication that is turned round begins with none. */
+const hasPoints = ({ phase }: ProtectedVm) => phase !== 'committed' && phase !== 'reversing';
 
 const attemptsOf = (vm: ProtectedVm, wanted: VmSettings): Partial<VmSettings> =>
   Object.fromEntries(settingsBehind(vm, wanted).map((setting) => [setting, wanted[setting]]));

@@ -26,7 +26,7 @@ export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async 
   const { groups, record } = compileActions(target, 'changeRecoveryPoint', (member) => ({ vm: member.vm.id, member }));
   // Nobody does anything for points that are not there.
   const actions = groupsBeforeShutDown(groups, { needs: [], after: members.map(({ vm }) => lookOf(vm.id)) });
-  const { steps } = compileGroups(
+  const { steps, ...graph } = compileGroups(
     groups,
     (vm) => stepOf('failover', vm),
     (member, turn, ends) => [
@@ -37,7 +37,7 @@ export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async 
   return {
     target: target.title,
     input: { target: request.target, ...record, recoveryPoint, reason: request.reason },
-    graph: { steps: [...actions, ...steps] },
+    graph: { ...graph, steps: [...actions, ...steps] },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
     newVms: [],
   };

@@ -27,13 +27,30 @@ export function restartRequest(job: Job, vms: JobVms, { id, reason, attested }: 
   const stored = OperationRequest.safeParse(JobInput.safeParse(job.input).data?.request);
   if (!stored.success) throw refusal('what was asked for is not kept with this job: ask for the operation itself');
   const request = narrowed({ ...stored.data, id }, vms);
-  // What somebody vouched for was true then.
-  if (!attested && request.kind === 'unplannedFailover' && request.primary.evidence === 'attested')
-    throw refusal('a person vouched for the VMs being down when it ran: vouch for it anew (--attest)');
-  if (!attested && request.kind === 'reverseReplication' && request.shutDownFormerPrimary !== undefined)
-    throw refusal('a person gave up what the former primary holds when it ran: vouch anew that nobody needs it (--attest)');
-  if (request.kind === 'unplannedFailover') return { ...request, primary: { ...request.primary, reason } };
-  return 'reason' in request ? { ...request, reason } : request;
+  const vouched = vouchedFor(request);
+  if (!attested && vouched.length > 0)
+    throw refusal(`when it ran, a person vouched ${vouched.join(', and ')}: vouch for that anew (--attest)`);
+  return withReason(request, reason);
+}
+
+/** What a person took upon themselves when it was asked for: it was so then. */
+function vouchedFor(request: OperationRequest): string[] {
+  const all = {
+    'that the VMs are down where they are left': request.kind === 'unplannedFailover' && request.primary.evidence === 'attested',
+    'that nobody needs what the former primary holds': 'shutDownFormerPrimary' in request && request.shutDownFormerPrimary,
+    'that it is an emergency, which needs no approval': 'emergency' in request && request.emergency,
+    'that it is done although a side is away': 'forced' in request && request.forced,
+    'that recovery points may be deleted': 'deleteRecoveryPoints' in request && request.deleteRecoveryPoints,
+    'that settings may differ from the policy': request.kind === 'adopt' && request.differences?.do === 'keep',
+  };
+  return Object.entries(all).flatMap(([what, isVouched]) => (isVouched ? [what] : []));
+}
+
+/** Every reason in it is that of the new run: nobody finds the words of then under the job of now. */
+function withReason(request: OperationRequest, reason: string): OperationRequest {
+  const anew = (value: unknown) => (typeof value === 'object' && value !== null && 'reason' in value ? { ...value, reason } : value);
+  const fields = Object.entries(request).map(([name, value]) => [name, name === 'reason' ? reason : anew(value)]);
+  return OperationRequest.parse(Object.fromEntries(fields));
 }
 
 function narrowed(request: OperationRequest, vms: JobVms): OperationRequest {

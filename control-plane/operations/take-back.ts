@@ -25,7 +25,7 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
   const { target, members } = await resolveAllowed(request.target, 'takeBack', ['source', 'target'], actor, ports);
   const { groups, record } = compileActions(target, 'takeBack', (member) => ({ vm: member.vm.id, member }));
   const actions = groupsBeforeShutDown(groups, { needs: [], after: [] });
-  const { steps } = compileGroups(
+  const { steps, ...graph } = compileGroups(
     groups,
     (vm) => stepOf('release', vm),
     (member, turn, ends) => [
@@ -40,7 +40,7 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
       ...record,
       reason: request.reason,
     },
-    graph: { steps: [...actions, ...steps] },
+    graph: { ...graph, steps: [...actions, ...steps] },
     claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.takeBack, epoch: vm.epoch + 1 })),
     newVms: [],
   };
@@ -101,9 +101,10 @@ function comeBack(acting: Member, turn: Before): Step<StepWork>[] {
         ...atSource,
         kind: 'vm.start',
         args: startArgs(member, source.ref),
-        // Whoever skips the start leaves it off on both sides.
         vm: { id, marks: { done: 'failoverUndone', skipped: 'failoverInterrupted' } },
       },
+      // It is left off on both sides: nothing is to be done behind its start.
+      skipEndsScope: true,
       needs: [release, ...turn.needs],
       after: turn.after,
     }),

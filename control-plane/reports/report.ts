@@ -70,6 +70,7 @@ const outcomes: Record<MemberStatus, VmReportAnswer['outcome']> = {
   running: 'inProgress',
   done: 'succeeded',
   skipped: 'skipped',
+  notNeeded: 'notNeeded',
   failed: 'failed',
   undone: 'undone',
   waitsForPerson: 'waitsForPerson',

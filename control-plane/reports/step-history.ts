@@ -92,6 +92,9 @@ function fold(draft: Draft, fact: Extract<Fact, { step: StepId }>): void {
     case 'undoFailed':
       draft.failures.push({ at: fact.at, error: fact.error, isFinal: !fact.retry });
       return settle(draft, fact.at);
+    case 'notNeeded':
+      draft.endedAt = fact.at;
+      return;
     case 'decided':
       return decide(draft, fact.at);
   }

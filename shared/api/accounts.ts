@@ -1,7 +1,8 @@
 /** Set-up, sessions, users and API tokens. A secret is in an answer once, when it is made. */
 import { z } from 'zod';
 import { UserId, VaultId } from '../ids.ts';
-import { Moment, Name, Role } from './fields.ts';
+import { Name } from '../names.ts';
+import { Moment, Role } from './fields.ts';
 
 export const PASSWORD_LENGTH = { least: 12, most: 200 } as const;
 const Password = z.string().min(PASSWORD_LENGTH.least).max(PASSWORD_LENGTH.most);

@@ -3,9 +3,6 @@ import { z } from 'zod';
 
 export const Moment = z.iso.datetime().meta({ description: 'ISO 8601, UTC', example: '2026-11-23T02:47:24.000Z' });
 
-/** A name that people give and read. */
-export const Name = z.string().trim().min(1).max(100);
-
 /** From least to most; each may do what those before it may. */
 export const ROLES = ['viewer', 'operator', 'owner'] as const;
 export const Role = z

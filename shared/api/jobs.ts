@@ -48,13 +48,24 @@ export const StepFault = z
   .meta({ id: 'StepFault' });
 export type StepFault = z.infer<typeof StepFault>;
 
-export const STEP_STATUSES = ['waiting', 'running', 'done', 'failed', 'blocked', 'skipped', 'undoing', 'undone', 'undoFailed'] as const;
+export const STEP_STATUSES = [
+  'waiting',
+  'running',
+  'done',
+  'failed',
+  'blocked',
+  'skipped',
+  'notNeeded',
+  'undoing',
+  'undone',
+  'undoFailed',
+] as const;
 
 export const StepAnswer = z
   .object({
     id: StepId,
     title: z.string(),
-    status: z.enum(STEP_STATUSES),
+    status: z.enum(STEP_STATUSES).meta({ description: 'notNeeded: an action of a group of which nobody was left in its turn' }),
     attempt: z.int(),
     startedAt: Moment.nullable().meta({ description: 'of its first attempt' }),
     endedAt: Moment.nullable(),
@@ -67,7 +78,7 @@ export const StepAnswer = z
   .meta({ id: 'Step' });
 export type StepAnswer = z.infer<typeof StepAnswer>;
 
-export const MEMBER_STATUSES = ['waiting', 'running', 'done', 'failed', 'undone', 'skipped', 'waitsForPerson'] as const;
+export const MEMBER_STATUSES = ['waiting', 'running', 'done', 'failed', 'undone', 'skipped', 'notNeeded', 'waitsForPerson'] as const;
 export type MemberStatus = (typeof MEMBER_STATUSES)[number];
 
 export const MemberAnswer = z
@@ -100,6 +111,9 @@ export const JobDetailAnswer = JobAnswer.extend({
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
   approval: ApprovalOfJob,
   reason: z.string().nullable().meta({ description: 'why it was asked for; null where nobody said' }),
+  cancelled: z.object({ at: Moment, by: z.string(), reason: z.string() }).nullable().meta({
+    description: 'a person cancelled it: what is past the point of no return goes on all the same, and `state` tells how it stands',
+  }),
   restartOf: JobId.nullable().meta({ description: 'the job that did not go well and that this one is a new run of' }),
   takesItselfBackAt: Moment.nullable().meta({ description: 'of VMs that it moved, unless they are committed before; null: it does not' }),
 }).meta({ id: 'JobDetail' });
@@ -120,5 +134,8 @@ export const CancelBody = z.strictObject({ reason: Reason });
 export const RestartBody = z.strictObject({
   id: JobId.meta({ description: 'of the new job; a request that is repeated is the same job' }),
   reason: Reason,
-  attested: z.literal(true).optional().meta({ description: 'of an unplanned failover that a person had vouched for: vouched for anew' }),
+  attested: z.literal(true).optional().meta({
+    description:
+      'what a person had vouched for is vouched for anew: VMs that are down, an emergency, force, recovery points that may be deleted',
+  }),
 });

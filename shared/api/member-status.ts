@@ -10,5 +10,6 @@ export function memberStatus(steps: readonly Pick<StepAnswer, 'status' | 'waitsF
   if (has('blocked')) return 'failed';
   // Between two steps it waits: for its group, or for its turn.
   if (has('waiting')) return 'waiting';
+  if (has('notNeeded')) return 'notNeeded';
   return has('skipped') ? 'skipped' : 'done';
 }

@@ -4,6 +4,7 @@ import { DRILL_OUTCOMES } from '../domain/drill.ts';
 import { FailoverDirection } from '../domain/plan-actions.ts';
 import { PolicyChange, ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
+import { Name } from '../names.ts';
 import { RecoveryPointChoice } from '../protocol/commands.ts';
 
 /** Why it is done; kept with the job. */
@@ -61,7 +62,7 @@ export const OperationRequest = z.discriminatedUnion('kind', [
   z.strictObject({
     id: JobId,
     kind: z.literal('pair'),
-    name: z.string().trim().min(1).max(100),
+    name: Name,
     primary: CloudAt,
     recovery: CloudAt,
     policy: ProtectionPolicy,

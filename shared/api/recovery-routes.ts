@@ -191,10 +191,12 @@ export const recoveryRoutes = {
     path: '/api/v1/jobs/{jobId}/cancel',
     tag: 'Jobs',
     access: 'operator',
-    summary: 'Cancels a job: nothing new starts, and what has not passed the point of no return is undone',
+    summary:
+      'Cancels a job: nothing new starts, and what has not passed the point of no return is undone. Answers how it stands then: the rest goes on, and what waited for a person still does',
     params: OneJob,
     body: CancelBody,
-    status: 204,
+    status: 200,
+    answer: JobDetailAnswer,
     errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
   },
   restartJob: {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ACTION_PLACES } from '../domain/plan-actions.ts';
 import { Decision, JobState } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
-import { Moment, Name } from './fields.ts';
+import { Moment } from './fields.ts';
 import { JOB_KINDS, StepFault } from './jobs.ts';
 import { ApprovalOfJob } from './run-approval.ts';
 
@@ -32,8 +32,8 @@ export const VmReportAnswer = z.object({
   name: z.string(),
   group: z.string(),
   outcome: z
-    .enum(['succeeded', 'failed', 'undone', 'skipped', 'waitsForPerson', 'inProgress'])
-    .meta({ description: 'skipped: a person went on without a step of it' }),
+    .enum(['succeeded', 'failed', 'undone', 'skipped', 'notNeeded', 'waitsForPerson', 'inProgress'])
+    .meta({ description: 'skipped: a person went on without a step of it; notNeeded: an action of a group of which nobody was left' }),
   beganAt: Moment.nullable(),
   endedAt: Moment.nullable(),
   rtoSeconds: Seconds.nullable().meta({ description: 'actual RTO: from the start of the job until it was known that the VM serves' }),
@@ -76,7 +76,7 @@ export const ReportAnswer = z
     job: z.object({
       id: JobId,
       kind: z.enum(JOB_KINDS),
-      target: Name,
+      target: z.string(),
       state: JobState,
       startedBy: z.string(),
       startedAt: Moment,

@@ -1,9 +1,10 @@
 /** Sites, the keys that register their agents, and what the agents report. What is past its freshness is told as `unknown`. */
 import { z } from 'zod';
 import { AgentId, CloudId, NetworkId, SiteId, VmId } from '../ids.ts';
+import { Name } from '../names.ts';
 import { Power, ReplicationReport } from '../protocol/egress.ts';
 import { REGISTRATION_KEY_HOURS } from '../protocol/registration.ts';
-import { Moment, Name } from './fields.ts';
+import { Moment } from './fields.ts';
 
 export const NewSiteBody = z.strictObject({ name: Name });
 

@@ -3,9 +3,10 @@
  * started it; where the plan names a time of day it is begun at that time or soon after, on the first day that allows it.
  */
 import { z } from 'zod';
+import { nameUpTo } from '../names.ts';
 
 /** `network`, or `site/network`. */
-const NetworkName = z.string().trim().min(1).max(300);
+const NetworkName = nameUpTo(300);
 const NetworkNames = z.array(NetworkName).min(1).max(1000);
 
 export const DrillSchedule = z

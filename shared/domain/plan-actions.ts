@@ -3,9 +3,8 @@
  * after that. Each says in which kinds and directions of run it is a part, where, how long it may take, and what its failure means. Pure.
  */
 import { z } from 'zod';
+import { Name, nameUpTo } from '../names.ts';
 import { type ActiveLocation, otherSide } from './protected-vm.ts';
-
-const Name = z.string().trim().min(1).max(100);
 
 /** What can be done with a plan that brings VMs up. */
 export const RUN_KINDS = ['planned', 'unplanned', 'test', 'takeBack', 'changeRecoveryPoint'] as const;
@@ -100,13 +99,7 @@ const forms = {
   },
   waitForGuest: {
     withinSeconds,
-    vm: z
-      .string()
-      .trim()
-      .min(1)
-      .max(255)
-      .optional()
-      .meta({ description: 'a member of the plan, named as in `vm`; left out at a member: the member' }),
+    vm: nameUpTo(255).optional().meta({ description: 'a member of the plan, named as in `vm`; left out at a member: the member' }),
   },
 };
 

@@ -6,13 +6,13 @@
  * every member of the one before has settled, so a member that failed does not hold up the others. Only those that depend
  * on it are held up: a member starts after the ones it depends on have started well.
  *
- * Actions of one list run one after the other. Those of a group hold up all that comes after them in the plan; those of a
- * member are a part of its own way, so they hold up the member and whoever depends on it. Actions before a shut-down go the other
- * way round, and are there only where guests are shut down by us.
+ * Actions of one list run one after the other. Those of a group hold up all that comes after them in the plan, and are done for its
+ * members: when none is left, they are not needed. Those of a member are a part of its own way, so they hold up the member and
+ * whoever depends on it. Actions before a shut-down go the other way round, and are there only where guests are shut down by us.
  */
 import type { Graph, Step } from '../engine/graph.ts';
 import { type ProtectedVmId, StepId } from '../ids.ts';
-import type { ActionPlace } from './plan-actions.ts';
+import { ACTION_PLACES, type ActionPlace } from './plan-actions.ts';
 
 /** An action: `work` for a site, or `asks` for a person. */
 export type ActionWork<Work> = Pick<Step<Work>, 'work' | 'asks' | 'looksOnly' | 'delaySeconds'> & {
@@ -49,7 +49,7 @@ export const lookAtSourceOf = (vm: string): StepId => stepOf('look/source', vm);
 
 /** Places count from 0, in the plan and in the list of actions. */
 export const groupActionId = (group: number, place: ActionPlace, index: number): StepId =>
-  StepId.parse(`action/group-${group + 1}/${place}-${index + 1}`);
+  StepId.parse(`action/${groupName(group)}/${place}-${index + 1}`);
 export const memberActionId = (vm: string, place: ActionPlace, index: number): StepId => stepOf(`action/${place}-${index + 1}`, vm);
 
 /** What has to come before: done, or only settled. */
@@ -87,8 +87,18 @@ export function compileGroups<Work, Member extends ActingMember<Work>>(
     gate = [id];
     add(groupActions(group, index, 'after', { needs, after: gate }));
   });
-  return { steps };
+  return { ...groupsOf(groups), steps };
 }
+
+/** Who is left of them tells whether the actions of a group are needed. */
+function groupsOf(groups: Groups<unknown, ActingMember<unknown>>): Pick<Graph<unknown>, 'groups'> {
+  const acting = groups.flatMap((group, index) =>
+    ACTION_PLACES.some((place) => (group[place] ?? []).length > 0) ? [[groupName(index), group.members.map(({ vm }) => vm)] as const] : [],
+  );
+  return acting.length > 0 ? { groups: Object.fromEntries(acting) } : {};
+}
+
+const groupName = (index: number): string => `group-${index + 1}`;
 
 export type ActingMember<Work> = Acting<Work> & { readonly vm: ProtectedVmId };
 
@@ -170,22 +180,27 @@ export const lastOf = (chain: readonly Step<unknown>[], before: readonly StepId[
 
 /** They belong to the way of the member, and have its scope. */
 function memberActions<Work>(member: ActingMember<Work>, place: ActionPlace, { needs, after }: Before): Step<Work>[] {
-  return chain(member[place] ?? [], actionIds(member, place), { needs, after }, member.vm);
+  return chain(member[place] ?? [], actionIds(member, place), { needs, after }, { scope: member.vm });
 }
 
 /** Each has a scope of its own: nothing that it did is undone with anything else. */
 function groupActions<Work>(group: Acting<Work>, index: number, place: ActionPlace, first: Before): Step<Work>[] {
   const actions = group[place] ?? [];
   const ids = actions.map((_action, at) => groupActionId(index, place, at));
-  return chain(actions, ids, first, null);
+  return chain(actions, ids, first, { forGroup: groupName(index) });
 }
 
-function chain<Work>(actions: readonly ActionWork<Work>[], ids: readonly StepId[], first: Before, scope: string | null): Step<Work>[] {
+function chain<Work>(
+  actions: readonly ActionWork<Work>[],
+  ids: readonly StepId[],
+  first: Before,
+  of: Pick<Step<Work>, 'scope'> | Pick<Step<Work>, 'forGroup'>,
+): Step<Work>[] {
   let before = first;
   return actions.flatMap(({ name, onFailure, ...does }, index) => {
     const id = ids[index];
     if (id === undefined) return [];
-    const step: Step<Work> = { ...does, id, title: name, ...before, scope: scope ?? id, aside: onFailure };
+    const step: Step<Work> = { ...does, id, title: name, ...before, scope: id, ...of, aside: onFailure };
     before = { needs: [id], after: [] };
     return [step];
   });

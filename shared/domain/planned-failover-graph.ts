@@ -41,10 +41,11 @@ const MOVED = StepId.parse('group/all-moved');
 /** `ends` are the sites in words, for the titles. */
 export function compilePlannedFailover<Work>(groups: readonly PlannedGroup<Work>[], ends: Ends): Graph<Work> {
   const members = groups.flatMap((group) => group.members);
-  const { steps } = compileFailover(groups);
+  const { steps, ...graph } = compileFailover(groups);
   const byId = new Map(steps.map((step) => [step.id, step]));
   const goesDownAfter = dependants(members, byId);
   return {
+    ...graph,
     together: true,
     steps: [
       ...members.flatMap((member) => looks(member, ends)),

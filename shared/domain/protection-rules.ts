@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import type { VmId } from '../ids.ts';
+import { Name, nameUpTo } from '../names.ts';
 
 /** A tag as people write it at their VMs; case does not count. */
-export const VmTag = z.string().trim().min(1).max(100);
+export const VmTag = Name;
 
 /** So many tags at most may the rules of a vault name: sites are asked for these and tell of no other. */
 export const TAGS_MOST = 50;
@@ -15,7 +16,7 @@ export const RuleMatch = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('all') }),
   z.strictObject({
     by: z.literal('name'),
-    pattern: z.string().trim().min(1).max(255).meta({ description: '* stands for anything, ? for one character; case does not count' }),
+    pattern: nameUpTo(255).meta({ description: '* stands for anything, ? for one character; case does not count' }),
   }),
   z.strictObject({
     by: z.literal('tag'),

@@ -3,13 +3,13 @@
  * an API document; members are named as people name them: by the VM's name where that is unique in the vault, else with its cloud and site.
  */
 import { z } from 'zod';
+import { Name, nameUpTo } from '../names.ts';
 import { DrillSchedule } from './drill-schedule.ts';
 import { type ActionProblem, actionLists, actionProblems } from './plan-actions.ts';
 import { dependencyProblems } from './plan-dependencies.ts';
 import { isReadable, readablePlan } from './readable-plan.ts';
 
-const Name = z.string().trim().min(1).max(100);
-const VmName = z.string().trim().min(1).max(255);
+const VmName = nameUpTo(255);
 
 export const PlanMember = z.strictObject({
   vm: VmName.meta({ description: 'name of the protected VM; `cloud/name`, or `site/cloud/name`, where the name alone is not unique' }),

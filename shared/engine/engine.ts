@@ -205,9 +205,16 @@ export class Engine<Work> {
       this.#note(facts, { type: direction === 'do' ? begun : 'undoStarted', at: this.#now(), step: step.id, attempt });
       if (direction === 'undo' || begun === 'started') assignments.push({ step, direction, attempt });
     };
+    this.#passOver(facts);
     for (const step of this.state.ready()) start(step, 'do');
     for (const step of this.state.undoable()) start(step, 'undo');
     return assignments;
+  }
+
+  /** What nobody needs any more; others that nobody needs may come behind it. */
+  #passOver(facts: Fact[]): void {
+    for (let some = this.state.unneeded(); some.length > 0; some = this.state.unneeded())
+      for (const { id } of some) this.#note(facts, { type: 'notNeeded', at: this.#now(), step: id });
   }
 
   /** What is left of the time that it is held back: by the log, so that a restart does not begin it anew. */

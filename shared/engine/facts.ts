@@ -37,6 +37,8 @@ export const Fact = z.discriminatedUnion('type', [
   z.strictObject({ ...at, type: z.literal('done'), step: StepId, attempt, result: z.unknown() }),
   /** `retry`: it will be tried again by itself. */
   z.strictObject({ ...at, type: z.literal('failed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),
+  /** It was its turn, and nobody whom it would be done for was left: it is not begun, and what needs it goes on. */
+  z.strictObject({ ...at, type: z.literal('notNeeded'), step: StepId }),
   z.strictObject({ ...at, type: z.literal('undoStarted'), step: StepId, attempt }),
   z.strictObject({ ...at, type: z.literal('undone'), step: StepId, attempt }),
   z.strictObject({ ...at, type: z.literal('undoFailed'), step: StepId, attempt, error: StepError, retry: z.boolean() }),

@@ -45,11 +45,15 @@ export interface Step<Work> {
    * waits for a person from then on. `continue`: when it fails, those that need it go on as if it were done.
    */
   readonly aside?: 'stop' | 'continue';
+  /** The group of the graph that it is done for: once all of its scopes have fallen or were given up, it is not needed any more. */
+  readonly forGroup?: string;
 }
 
 export interface Graph<Work> {
   /** Until the first pivot of all is begun, the scopes fall together: with one that fails all are taken back. */
   readonly together?: true;
+  /** By name, scopes for which something is done together. */
+  readonly groups?: Readonly<Record<string, readonly string[]>>;
   readonly steps: readonly Step<Work>[];
 }
 
@@ -57,7 +61,7 @@ export interface Graph<Work> {
 export const isGate = ({ work, asks }: Pick<Step<unknown>, 'work' | 'asks'>): boolean => work === undefined && asks === undefined;
 
 /**
- * Throws ERR_INTERNAL with every mistake of the graph: ids used twice, unknown predecessors, cycles. Compilers make
+ * Throws ERR_INTERNAL with every mistake of the graph: ids used twice, unknown predecessors or groups, cycles. Compilers make
  * graphs from checked input, so a mistake here is ours.
  */
 export function checkGraph(graph: Graph<unknown>): void {
@@ -71,6 +75,8 @@ export function checkGraph(graph: Graph<unknown>): void {
     for (const before of [...step.needs, ...step.after]) {
       if (!steps.has(before)) problems.push({ message: `step ${step.id} waits for ${before}, which is not there` });
     }
+    if (step.forGroup !== undefined && (graph.groups?.[step.forGroup] ?? []).length === 0)
+      problems.push({ message: `step ${step.id} is for the group ${step.forGroup}, which has nobody` });
   }
   if (problems.length === 0) problems.push(...cycles(graph, steps));
   if (problems.length > 0) throw new FarshoreError('ERR_INTERNAL', 'the graph of steps is not sound', { problems });

@@ -1,15 +1,16 @@
 /**
- * Steps that may start now and steps that may be undone now, apart from those that are held back for a while: going through the
- * former stays quick while ten thousand wait to be tried again.
+ * Steps that may start now, steps that may be undone now, and steps whose turn it is and that nobody needs any more, apart from those
+ * that are held back for a while: going through the former stays quick while ten thousand wait to be tried again.
  */
 export class NextSteps<Node> {
   readonly ready = new Set<Node>();
   readonly undoable = new Set<Node>();
+  readonly unneeded = new Set<Node>();
   /** And which of the two it goes back to. */
   readonly #held = new Map<Node, Set<Node>>();
 
   get count(): number {
-    return this.ready.size + this.undoable.size + this.#held.size;
+    return this.ready.size + this.undoable.size + this.unneeded.size + this.#held.size;
   }
 
   hold(node: Node): void {
@@ -23,6 +24,6 @@ export class NextSteps<Node> {
   }
 
   remove(node: Node): void {
-    for (const list of [this.ready, this.undoable, this.#held]) list.delete(node);
+    for (const list of [this.ready, this.undoable, this.unneeded, this.#held]) list.delete(node);
   }
 }

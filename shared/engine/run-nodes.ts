@@ -2,7 +2,7 @@
 import { type ErrorCode, isUnknownOutcome } from '../errors.ts';
 import type { StepId } from '../ids.ts';
 import type { StepError } from './facts.ts';
-import { isGate, type Step } from './graph.ts';
+import { type Graph, isGate, type Step } from './graph.ts';
 import type { NextSteps } from './next-steps.ts';
 
 /** A person's word that an executor will not answer. */
@@ -11,8 +11,18 @@ export interface GivenUp {
   readonly reason: string;
 }
 
-/** `blocked`: it never starts, because its scope failed before it could. */
-export type StepStatus = 'waiting' | 'running' | 'done' | 'failed' | 'blocked' | 'skipped' | 'undoing' | 'undone' | 'undoFailed';
+/** `blocked`: it never starts, because its scope failed before it could. `notNeeded`: because nobody was left whom it would be done for. */
+export type StepStatus =
+  | 'waiting'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'blocked'
+  | 'skipped'
+  | 'notNeeded'
+  | 'undoing'
+  | 'undone'
+  | 'undoFailed';
 
 export interface StepView<Work> {
   readonly step: Step<Work>;
@@ -26,6 +36,8 @@ export interface StepView<Work> {
 export interface Node<Work> {
   readonly step: Step<Work>;
   readonly scope: Scope<Work>;
+  /** Whom it is done for; null: it asks for nobody. */
+  readonly group: Group<Work> | null;
   /** Steps that need this one, and steps that come after it either way. */
   readonly neededBy: Node<Work>[];
   readonly followers: Node<Work>[];
@@ -49,12 +61,50 @@ export interface Scope<Work> {
   status: 'active' | 'unwinding' | 'undone' | 'stuck' | 'undoStuck';
   running: number;
   isPastPivot: boolean;
+  readonly groups: Group<Work>[];
+  /** It has fallen or was given up: it never goes forward again. */
+  isLost: boolean;
 }
 
-export function newNode<Work>(step: Step<Work>, scope: Scope<Work>): Node<Work> {
+export interface Group<Work> {
+  /** Steps that are done for it. */
+  readonly nodes: Node<Work>[];
+  /** How many of its scopes are not lost. */
+  left: number;
+}
+
+/** A node for each step of the graph, linked to those behind it, and their scopes. */
+export function nodesOf<Work>(graph: Graph<Work>) {
+  const nodes = new Map<StepId, Node<Work>>();
+  const scopes = new Map<string, Scope<Work>>();
+  const groups = new Map(
+    Object.entries(graph.groups ?? {}).map(([name, { length }]) => [name, { nodes: [], left: length } as Group<Work>]),
+  );
+  for (const step of graph.steps) {
+    const scope: Scope<Work> = scopes.get(step.scope) ?? newScope();
+    scopes.set(step.scope, scope);
+    const node = newNode(step, scope, groups.get(step.forGroup ?? '') ?? null);
+    node.group?.nodes.push(node);
+    scope.nodes.push(node);
+    nodes.set(step.id, node);
+  }
+  for (const node of nodes.values()) {
+    for (const id of node.step.needs) nodes.get(id)?.neededBy.push(node);
+    for (const id of node.step.after) nodes.get(id)?.followers.push(node);
+  }
+  for (const [name, group] of groups) for (const id of graph.groups?.[name] ?? []) scopes.get(id)?.groups.push(group);
+  return { nodes, scopes };
+}
+
+function newScope<Work>(): Scope<Work> {
+  return { nodes: [], acted: [], status: 'active', running: 0, isPastPivot: false, groups: [], isLost: false };
+}
+
+function newNode<Work>(step: Step<Work>, scope: Scope<Work>, group: Group<Work> | null): Node<Work> {
   return {
     step,
     scope,
+    group,
     neededBy: [],
     followers: [],
     needsLeft: step.needs.length,
@@ -84,6 +134,31 @@ export function isAsked({ status, step }: Node<unknown>): boolean {
   return status === 'running' && step.asks !== undefined;
 }
 
+/** What needs it goes on: it is done, or need not be. */
+export function isMet({ status }: Node<unknown>): boolean {
+  return status === 'done' || status === 'skipped' || status === 'notNeeded';
+}
+
+/** Nobody is left whom it would be done for. What was begun is brought to its end all the same. */
+export function isForNobody({ group, attempt }: Node<unknown>): boolean {
+  return group?.left === 0 && attempt === 0;
+}
+
+/** The scope never goes forward again. Answers the steps that nobody needs with that and that have not been begun. */
+export function lose<Work>(scope: Scope<Work>): Node<Work>[] {
+  if (scope.isLost) return [];
+  scope.isLost = true;
+  for (const group of scope.groups) group.left--;
+  return scope.groups.flatMap(({ nodes }) => nodes.filter((node) => node.status === 'waiting' && isForNobody(node)));
+}
+
+/** A person has to decide it: it is asked of them, its work failed where it is not undone, or its undo failed for good. */
+export function isToDecide(node: Node<unknown>): boolean {
+  const { status, scope } = node;
+  if (status === 'failed') return scope.status === 'stuck' && !isPassedOver(node);
+  return isAsked(node) || (status === 'undoFailed' && scope.status === 'undoStuck');
+}
+
 export function hasWork(scope: Scope<unknown>): boolean {
   return scope.nodes.some(({ step }) => !isGate(step));
 }
@@ -98,7 +173,7 @@ export function runningOn<Work>(scopes: Iterable<Scope<Work>>, nodes: ReadonlyMa
       if (status !== 'waiting' && status !== 'blocked') continue;
       for (const id of step.needs) {
         const needed = nodes.get(id);
-        if (needed !== undefined && needed.status !== 'done' && needed.status !== 'skipped') found.add(needed.scope);
+        if (needed !== undefined && !isMet(needed)) found.add(needed.scope);
       }
     }
   }
@@ -121,7 +196,7 @@ export function mayFall(scope: Scope<unknown>): boolean {
 }
 
 function isOver(scope: Scope<unknown>): boolean {
-  return scope.nodes.every((node) => node.status === 'done' || node.status === 'skipped' || isPassedOver(node));
+  return scope.nodes.every((node) => isMet(node) || isPassedOver(node));
 }
 
 /**

@@ -4,30 +4,32 @@
  */
 import { isUnknownOutcome } from '../errors.ts';
 import type { StepId } from '../ids.ts';
-import type { Fact, JobEnd, JobState, StepError } from './facts.ts';
+import type { Fact, JobState, StepError } from './facts.ts';
 import { type Graph, isGate, type Step } from './graph.ts';
 import { NextSteps } from './next-steps.ts';
 import {
   fallen,
   type GivenUp,
-  hasWork,
   isAsked,
-  isOfTheMatter,
+  isForNobody,
   isPassedOver,
+  isToDecide,
   isUnknown,
+  lose,
   mayFall,
   type Node,
-  newNode,
+  nodesOf,
   putBack,
   runningOn,
   type Scope,
   type StepStatus,
   type StepView,
 } from './run-nodes.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 export class RunState<Work> {
-  readonly #nodes = new Map<StepId, Node<Work>>();
-  readonly #scopes = new Map<string, Scope<Work>>();
+  readonly #nodes: ReadonlyMap<StepId, Node<Work>>;
+  readonly #scopes: ReadonlyMap<string, Scope<Work>>;
   readonly #next = new NextSteps<Node<Work>>();
   /** Work steps that may start now, and steps that may be undone now. */
   readonly #ready = this.#next.ready;
@@ -47,8 +49,7 @@ export class RunState<Work> {
 
   constructor(graph: Graph<Work>, facts: Iterable<Fact> = []) {
     this.#together = graph.together === true;
-    for (const step of graph.steps) this.#addNode(step);
-    for (const node of this.#nodes.values()) this.#link(node);
+    ({ nodes: this.#nodes, scopes: this.#scopes } = nodesOf(graph));
     this.#release([...this.#nodes.values()]);
     for (const fact of facts) this.apply(fact);
   }
@@ -64,6 +65,11 @@ export class RunState<Work> {
 
   undoable(): Step<Work>[] {
     return [...this.#undoable].map((node) => node.step);
+  }
+
+  /** Steps whose turn it is, and that nobody needs any more. */
+  unneeded(): Step<Work>[] {
+    return [...this.#next.unneeded].map((node) => node.step);
   }
 
   /** Holds a step back that may start or be undone, or lets it go: meanwhile it is not listed, and the job is not over. */
@@ -91,12 +97,10 @@ export class RunState<Work> {
     return this.#nodes.get(id)?.readyAt ?? null;
   }
 
-  /** Whether a person has to decide the step: it is asked of them, its work failed where it is not undone, or its undo failed for good. */
+  /** Whether a person has to decide the step. */
   waitsForPerson(id: StepId): boolean {
     const node = this.#nodes.get(id);
-    if (!node) return false;
-    if (node.status === 'failed') return node.scope.status === 'stuck' && !isPassedOver(node);
-    return isAsked(node) || (node.status === 'undoFailed' && node.scope.status === 'undoStuck');
+    return node !== undefined && isToDecide(node);
   }
 
   /** Scopes that run to their end although the others fall. */
@@ -115,23 +119,9 @@ export class RunState<Work> {
   }
 
   /** What the facts so far lead to when nothing runs any more; null while something still can. */
-  verdict(): JobEnd | 'parked' | 'waiting' | null {
+  verdict(): Verdict | null {
     if (this.#running > this.#asked || this.#next.count > 0) return null;
-    let [done, lost, isFlawed, isHeld] = [0, 0, false, false];
-    for (const scope of this.#scopes.values()) {
-      if (scope.status === 'stuck' || scope.status === 'undoStuck') return 'parked';
-      // An active scope with a step still waiting waits for one that is stuck, or for a person.
-      isHeld ||= scope.nodes.some((node) => node.status === 'waiting');
-      isFlawed ||= scope.nodes.some(isPassedOver);
-      if (!hasWork(scope)) continue;
-      if (scope.status === 'undone' || scope.nodes.some((node) => node.status === 'skipped')) lost++;
-      else if (isOfTheMatter(scope)) done++;
-    }
-    if (this.#asked > 0) return 'waiting';
-    if (isHeld) return 'parked';
-    if (this.#isCancelled && lost > 0) return 'cancelled';
-    if (lost === 0) return isFlawed ? 'completedWithFailures' : 'succeeded';
-    return done === 0 ? 'failed' : 'completedWithFailures';
+    return verdictOf(this.#scopes.values(), this.#asked > 0, this.#isCancelled);
   }
 
   apply(fact: Fact): void {
@@ -165,6 +155,8 @@ export class RunState<Work> {
         return this.#done(node);
       case 'failed':
         return this.#fail(node, fact.error, fact.retry);
+      case 'notNeeded':
+        return this.#passBy(node);
       case 'undone':
         return this.#wasUndone(node, 'undone');
       case 'undoFailed':
@@ -175,26 +167,10 @@ export class RunState<Work> {
         return;
       case 'decided':
         this.#state = 'inProgress';
-        if (!this.waitsForPerson(fact.step)) return;
+        if (!isToDecide(node)) return;
         if (fact.decision === 'confirm') return this.#done(node);
         return fact.decision === 'retry' ? this.#retry(node) : this.#skip(node);
     }
-  }
-
-  #addNode(step: Step<Work>): void {
-    let scope = this.#scopes.get(step.scope);
-    if (!scope) {
-      scope = { nodes: [], acted: [], status: 'active', running: 0, isPastPivot: false };
-      this.#scopes.set(step.scope, scope);
-    }
-    const node = newNode(step, scope);
-    scope.nodes.push(node);
-    this.#nodes.set(step.id, node);
-  }
-
-  #link(node: Node<Work>): void {
-    for (const id of node.step.needs) this.#nodes.get(id)?.neededBy.push(node);
-    for (const id of node.step.after) this.#nodes.get(id)?.followers.push(node);
   }
 
   #begin(node: Node<Work>, status: 'running' | 'undoing', attempt: number): void {
@@ -268,8 +244,10 @@ export class RunState<Work> {
     for (const scope of failing) {
       this.#close(scope);
       // A stuck scope may still be decided, so what needs it waits; an unwound one never will do its work.
-      if (scope.status === 'unwinding')
+      if (scope.status === 'unwinding') {
+        this.#lose(scope);
         for (const node of scope.nodes) if (node.status !== 'running') for (const other of this.#deny(node)) failing.push(other);
+      }
       this.#unwind(scope);
     }
   }
@@ -316,7 +294,7 @@ export class RunState<Work> {
     } else {
       putBack(node, this.#next);
       // What it needed may be tried again too, and goes first; what never came is not waited for.
-      if (node.attempt === 0 || (node.needsLeft === 0 && node.afterLeft === 0)) this.#ready.add(node);
+      if (node.attempt === 0 || (node.needsLeft === 0 && node.afterLeft === 0)) this.#offer(node);
       this.#reopen(node);
     }
   }
@@ -336,11 +314,27 @@ export class RunState<Work> {
 
   /** What has not been begun never will be, and holds nobody up. */
   #giveUp(scope: Scope<Work>): void {
+    this.#lose(scope);
     for (const node of scope.nodes) {
       if (node.status !== 'waiting' && node.status !== 'blocked') continue;
       node.status = 'skipped';
       this.#meet(node);
     }
+  }
+
+  /** What is done for nobody but those that are lost, and has not been begun, never will be. */
+  #lose(scope: Scope<Work>): void {
+    const unneeded = lose(scope);
+    for (const node of unneeded) this.#next.remove(node);
+    this.#release(unneeded);
+  }
+
+  /** Nobody needed it in its turn: what needs it goes on. */
+  #passBy(node: Node<Work>): void {
+    this.#next.remove(node);
+    if (node.status !== 'waiting') return;
+    node.status = 'notNeeded';
+    this.#meet(node);
   }
 
   /** A decided scope goes on, unless another of its steps still waits for a person. */
@@ -360,7 +354,7 @@ export class RunState<Work> {
     this.#release(node.followers);
   }
 
-  /** It is done, or a person decided to go on as if it were. */
+  /** It is done, need not be, or a person decided to go on as if it were. */
   #meet(node: Node<Work>): void {
     for (const dependent of node.neededBy) dependent.needsLeft--;
     this.#release(node.neededBy);
@@ -380,6 +374,11 @@ export class RunState<Work> {
     return scopes;
   }
 
+  /** It is its turn. */
+  #offer(node: Node<Work>): void {
+    (isForNobody(node) ? this.#next.unneeded : this.#ready).add(node);
+  }
+
   /** Marks what may start; gates settle on the spot. A work list, because a chain of gates may be long. */
   #release(candidates: readonly Node<Work>[]): void {
     const queue = [...candidates];
@@ -387,7 +386,7 @@ export class RunState<Work> {
       if (node.status !== 'waiting' || node.needsLeft > 0 || node.afterLeft > 0 || node.scope.status !== 'active') continue;
       if (!isGate(node.step)) {
         node.readyAt ??= this.#now;
-        this.#ready.add(node);
+        this.#offer(node);
         continue;
       }
       node.status = 'done';

@@ -173,6 +173,43 @@ test('fewer recovery points are not deleted unless a person says so; it tells ho
   await world.finishes();
 });
 
+test('of a VM that is committed no recovery points are left to go, and nobody is asked about it', async () => {
+  const world = await protectedWorld({ vms: 2, recoveryPoints: 4 });
+  const [first] = await world.protectedVms();
+  assert.ok(first);
+  await world.failOverAsPlanned({ vms: [first.id] });
+  await world.commit({ vms: [first.id] });
+  const fewer = await changeOf(world, { policy: { additionalRecoveryPoints: 1 } });
+  const refusal = await world.ask(fewer).catch((thrown: { problems: object[] }) => thrown);
+  assert.deepEqual((refusal as { problems: object[] }).problems, [{ field: 'vm-2', message: 'loses up to 3 recovery points' }]);
+  await world.settles(await world.ask({ ...fewer, id: world.newJobId(), deleteRecoveryPoints: { reason: 'the storage is full' } }));
+  const [apply] = [await changeOf(world, {})];
+  assert.equal(apply.policy ?? apply.networks, undefined, 'as farshore pairings apply asks for it');
+  const job = await world.ask(apply);
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'succeeded');
+  const { skipped } = JobInput.parse((await world.job(job))?.job.input);
+  assert.deepEqual(
+    skipped?.map(({ name }) => name),
+    ['vm-1'],
+    'it is behind, and gets it when it is reversed',
+  );
+  await world.finishes();
+});
+
+test('a VM that is failed over and not committed keeps its points: whoever applies what is behind is not asked about it', async () => {
+  const world = await protectedWorld({ vms: 1, recoveryPoints: 4 });
+  await world.failOverAsPlanned();
+  const fewer = await changeOf(world, { policy: { additionalRecoveryPoints: 1 } });
+  const refusal = await world.ask(fewer).catch((thrown: { code: string }) => thrown.code);
+  assert.equal(refusal, 'ERR_POINTS_WOULD_GO', 'they go when it is taken back');
+  await world.settles(await world.ask({ ...fewer, id: world.newJobId(), deleteRecoveryPoints: { reason: 'the storage is full' } }));
+  const job = await world.ask(await changeOf(world, {}));
+  await world.settles(job);
+  assert.equal(await stateOf(world, job), 'succeeded');
+  await world.finishes();
+});
+
 test('where nobody is protected, or more are kept, nobody is asked', async () => {
   const world = await World.make({ vms: 1, recoveryPoints: 4 });
   await world.pair();

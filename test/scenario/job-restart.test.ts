@@ -51,7 +51,10 @@ test('a request for a restart that is sent twice is one job, and what somebody v
   ]);
   const { id } = JSON.parse(asked.stdout);
   await http.post(`/api/v1/jobs/${id}/cancel`, { reason: 'not now' });
-  assert.match((await cli(['jobs', 'restart', id, '--reason', 'again'])).stderr, /vouch for it anew/);
+  assert.match(
+    (await cli(['jobs', 'restart', id, '--reason', 'again'])).stderr,
+    /that the VMs are down where they are left: vouch for that anew \(--attest\)/,
+  );
   const body = { id: randomUUID(), reason: 'seen again', attested: true };
   const [first, second] = [await http.post(`/api/v1/jobs/${id}/restart`, body), await http.post(`/api/v1/jobs/${id}/restart`, body)];
   assert.deepEqual([first.status, second.status, second.data.id], [202, 202, body.id]);

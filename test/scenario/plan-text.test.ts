@@ -124,8 +124,8 @@ test('plans show tells who waits for whom', async (t) => {
   const { cli, file } = await openShop(t, vms);
   await cli(['plans', 'apply', await file('shop.yaml', SHOP)]);
   const { stdout } = await cli(['plans', 'show', 'shop']);
-  assert.match(stdout, /├─ web-01 +protected, starts after sql-01 +guest: 5 min$/m);
-  assert.match(stdout, /└─ web-02 .* starts after sql-01, web-01 /m);
+  assert.match(stdout, /├─ web-01 {2}protected; starts after sql-01; its guest answers within 5 min$/m);
+  assert.match(stdout, /└─ web-02 {2}protected; starts after sql-01, web-01; /m);
 });
 
 test('another vault learns nothing of a plan, its versions or its differences', async (t) => {

@@ -55,7 +55,8 @@ export function actionOrder(trace: readonly TraceEvent[]): string[] {
   eachFact(trace, (plan, fact, jobId) => {
     const key = `${jobId}/${fact.step}`;
     if (fact.type === 'decided' && fact.decision === 'retry') settled.delete(key);
-    else if (fact.type === 'done' || fact.type === 'decided' || (fact.type === 'failed' && !fact.retry)) settled.add(key);
+    else if (fact.type === 'done' || fact.type === 'notNeeded' || fact.type === 'decided' || (fact.type === 'failed' && !fact.retry))
+      settled.add(key);
     if (fact.type !== 'started' && fact.type !== 'asked') return;
     for (const { step } of plan.actions)
       if (!settled.has(`${jobId}/${step}`) && plan.behind.get(step)?.includes(fact.step))

@@ -135,7 +135,7 @@ function noteFact(jobId: string, fact: Fact, started: Set<string>, settled: Set<
 
 interface JobFold {
   readonly steps: ReadonlyMap<string, Step<unknown>>;
-  readonly status: Map<string, 'running' | 'failed' | 'passedOver' | 'done' | 'skipped' | 'undoing' | 'undone'>;
+  readonly status: Map<string, 'running' | 'failed' | 'passedOver' | 'done' | 'skipped' | 'notNeeded' | 'undoing' | 'undone'>;
   readonly pastPivot: Set<string>;
   readonly attempts: Map<string, number>;
 }
@@ -153,7 +153,7 @@ export function order(trace: readonly TraceEvent[]): string[] {
   foldJobs(trace, (job, fact, jobId) => {
     const step = job.steps.get(fact.step);
     if (!step) return void found.push(`job ${jobId} has a fact about ${fact.step}, which is not in its graph`);
-    if (fact.type === 'started' || fact.type === 'asked') {
+    if (fact.type === 'started' || fact.type === 'asked' || fact.type === 'notNeeded') {
       for (const id of step.needs) if (!isMet(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} was done`);
       for (const id of step.after) if (!isSettled(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} had settled`);
     }
@@ -212,7 +212,8 @@ function fold(job: JobFold, fact: StepFact): void {
       if (step.pivot) job.pastPivot.add(step.scope);
       return;
     case 'done':
-      return void job.status.set(step.id, 'done');
+    case 'notNeeded':
+      return void job.status.set(step.id, fact.type);
     case 'failed':
       return void job.status.set(step.id, step.aside === 'continue' && !isUnknown(step, fact.error.code) ? 'passedOver' : 'failed');
     case 'undoStarted':
@@ -224,7 +225,13 @@ function fold(job: JobFold, fact: StepFact): void {
     case 'decided':
       if (fact.decision === 'confirm') job.status.set(step.id, 'done');
       if (fact.decision === 'skip') job.status.set(step.id, fact.direction === 'do' ? 'skipped' : 'undone');
+      if (fact.decision === 'skip' && fact.direction === 'do' && step.skipEndsScope) endScope(job, step.scope);
   }
+}
+
+/** A person has given the rest of it up. */
+function endScope(job: JobFold, scope: string): void {
+  for (const step of job.steps.values()) if (step.scope === scope && !job.status.has(step.id)) job.status.set(step.id, 'skipped');
 }
 
 /** Directly or through others of its scope. */
@@ -247,7 +254,7 @@ function isMet(job: JobFold, id: string): boolean {
   if (!step) return false;
   if (isGate(step)) return step.needs.every((before) => isMet(job, before)) && step.after.every((before) => isSettled(job, before));
   const status = job.status.get(id);
-  return status === 'done' || status === 'skipped' || status === 'passedOver';
+  return status === 'done' || status === 'skipped' || status === 'notNeeded' || status === 'passedOver';
 }
 
 /** Well or not: a step whose scope failed before it could begin has settled too. */
@@ -258,7 +265,19 @@ function isSettled(job: JobFold, id: string): boolean {
   const status = job.status.get(id);
   if (status !== undefined && status !== 'running') return true;
   const scope = [...job.steps.values()].filter((other) => other.scope === step.scope);
-  return status === undefined && scope.some((other) => ['failed', 'undoing', 'undone'].includes(job.status.get(other.id) ?? ''));
+  const hasFailed = scope.some((other) => ['failed', 'undoing', 'undone'].includes(job.status.get(other.id) ?? ''));
+  return status === undefined && (hasFailed || isDenied(job, scope));
+}
+
+/** It needs what has fallen in another scope, or what is denied there in its turn. */
+function isDenied(job: JobFold, scope: readonly Step<unknown>[]): boolean {
+  const needed = new Set(scope.flatMap(({ needs }) => needs.flatMap((id) => job.steps.get(id) ?? [])));
+  return [...needed].some((step) => {
+    const status = job.status.get(step.id);
+    if (step.scope === scope[0]?.scope || job.pastPivot.has(step.scope)) return false;
+    const others = () => [...job.steps.values()].filter((other) => other.scope === step.scope);
+    return status === undefined ? isDenied(job, others()) : status === 'failed' || status === 'undone';
+  });
 }
 
 /** every-job-ends: once faults stop, each job has ended or waits visibly for a person. */

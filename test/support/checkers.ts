@@ -7,6 +7,7 @@ import { actionOnce, actionOrder, stopHolds } from './checkers-actions.ts';
 import { drillIsolated, drillKnown, drillNetwork, drillPassed } from './checkers-drill.ts';
 import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, writtenFirst } from './checkers-jobs.ts';
 import { metadataOnly } from './checkers-metadata.ts';
+import { actionNeeded } from './checkers-needed.ts';
 import { promiseKept } from './checkers-promises.ts';
 import { causeChecker, deadSite, epochOrder, newestProtection, outageNeutral, singleActivation } from './checkers-sites.ts';
 import { withdrawn } from './checkers-withdrawn.ts';
@@ -30,6 +31,7 @@ export const checkers = {
   'action-once': actionOnce,
   'stop-holds': stopHolds,
   'action-order': actionOrder,
+  'action-needed': actionNeeded,
   'every-job-ends': everyJobEnds,
   'metadata-only': metadataOnly,
   'drill-isolated': drillIsolated,

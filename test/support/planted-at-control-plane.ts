@@ -20,6 +20,26 @@ export const atControlPlane: readonly PlantedBug[] = [
     invariant: 'stop-holds',
   },
   {
+    name: 'acts-for-nobody',
+    what: 'an action of a group is run although all members of the group have fallen',
+    edits: [
+      {
+        file: 'shared/engine/run-nodes.ts',
+        from: 'return group?.left === 0 && attempt === 0;',
+        to: 'return false && group !== null && attempt === 0;',
+      },
+    ],
+    scenario: 'all of a group fall',
+    invariant: 'action-needed',
+  },
+  {
+    name: 'passed-over-too-soon',
+    what: 'an action of a group is passed over when the first of its members has fallen',
+    edits: [{ file: 'shared/engine/run-nodes.ts', from: 'group.left--;', to: 'group.left = 0;' }],
+    scenario: 'one of a group falls',
+    invariant: 'action-needed',
+  },
+  {
     name: 'members-fall-alone',
     what: 'a planned failover goes on with the others when one member cannot be moved, and leaves the application in two halves',
     edits: [{ file: runState, from: 'if (this.#together && !waits) this.#failAll();', to: '' }],

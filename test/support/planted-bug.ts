@@ -36,6 +36,8 @@ export type ScenarioName =
   | 'drill on its own network'
   | 'drilled VM unprotected by force'
   | 'action fails'
+  | 'all of a group fall'
+  | 'one of a group falls'
   | 'protected anew'
   | 'agent dies in a script'
   | 'given up, and its agent had died'

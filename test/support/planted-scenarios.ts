@@ -54,6 +54,8 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
   'protected anew': whatWasLeftDoesNotHitTheNewProtection,
   'action fails': nothingStartsAfterAFailedAction,
+  'all of a group fall': () => actionsAreForWhoIsLeft(['vm-1', 'vm-2']),
+  'one of a group falls': () => actionsAreForWhoIsLeft(['vm-1']),
   'agent dies in a script': aScriptOfUnknownOutcomeWaitsForAPerson,
   'given up, and its agent had died': anAgentThatDiedDoesNothingOfWhatWasGivenUp,
   'given up, and its agent lives': anAgentThatLostItsLineActsNoMore,
@@ -233,6 +235,25 @@ export async function nothingStartsAfterAFailedAction(): Promise<void> {
   const state = (await world.job(job))?.job.state;
   await world.finishes();
   assert.equal(state, 'parked');
+}
+
+/** Members of the first group cannot be failed over; those of the second can. */
+async function actionsAreForWhoIsLeft(falling: readonly string[]): Promise<void> {
+  const world = await protectedWorld({ vms: 3 });
+  world.goesDark('reading');
+  const { fabric, network } = world.site('slough');
+  network.open.add('sql:1433');
+  for (const vm of falling) fabric.faults.order({ kind: 'fails', operation: 'startFailover', vm, times: 3, when: 'beforeEffect' });
+  const look = (name: string) => ({ do: 'waitForTcp' as const, name, host: 'sql', port: 1433 });
+  const plan = await world.planOf([
+    { name: 'databases', before: [look('before')], members: [{ vm: 'vm-1' }, { vm: 'vm-2' }], after: [look('after')] },
+    { name: 'front', members: [{ vm: 'vm-3' }] },
+  ]);
+  const job = await world.failOver(plan);
+  const state = await stateOf(world, job);
+  const met = fabric.faults.fired().length;
+  await world.finishes();
+  assert.deepEqual([met, state], [3 * falling.length, 'completedWithFailures']);
 }
 
 /** The replica could not be removed; a person does it, protects the VM anew, and tries the old step again all the same. */

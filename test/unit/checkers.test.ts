@@ -73,7 +73,24 @@ const withActions = (...went: Parameters<typeof facts>): TraceEvent[] => {
   const run = evidence(input);
   return run.toSpliced(at(run, isFinished), 0, facts(...went));
 };
+
+/** A run of its own, of a plan with one action before its group of one VM. */
+const ofGroup = (...went: Parameters<typeof facts>): TraceEvent[] => {
+  const actions = [{ step: first, name: 'look', when: 'before', onFailure: 'stop' }];
+  const run = evidence({ groups: [{ name: 'g', members: [{ vm: protectedVm, name: 'vm' }], actions }] });
+  const named = went.map((one) => ('step' in one ? { ...one, step: one.step.replace(/vm$/, protectedVm) as StepId } : one));
+  return [...run.slice(0, at(run, isOpened) + 1), facts(...named)];
+};
+const cannot = {
+  type: 'failed',
+  at: 0,
+  step: prepare,
+  attempt: 1,
+  error: { code: 'ERR_FABRIC_FAILED', logRef: '' },
+  retry: false,
+} as const;
 const [first, second] = ['action/group-1/before-1' as StepId, 'action/group-1/before-2' as StepId];
+const passedOver = { type: 'notNeeded', at: 0, step: first } as const;
 const failed = { type: 'failed', at: 0, step: first, attempt: 1, error: { code: 'ERR_WAIT_TIMEOUT', logRef: '' }, retry: false } as const;
 
 const error = { code: 'ERR_SITE_GIVEN_UP', logRef: '' } as const;
@@ -139,6 +156,12 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
   'action-once': [['begun again, and nobody said so', withActions(fact.started(first), fact.started(first, 2))]],
   'stop-holds': [['one starts after one before it has failed', withActions(fact.started(first), failed, fact.started(second))]],
   'action-order': [['the second starts and the first has not ended', withActions(fact.started(first), fact.started(second))]],
+  'action-needed': [
+    ['begun for a group whose member has fallen', ofGroup(fact.started(prepare), cannot, fact.started(first), fact.ended)],
+    ['begun for a group whose members never came', ofGroup(fact.started(first), fact.ended)],
+    ['passed over although a member is up', ofGroup(fact.started(start), fact.done(start), passedOver, fact.ended)],
+    ['passed over although a member still comes', ofGroup(passedOver, fact.started(start), fact.done(start), fact.ended)],
+  ],
   'bounded-retries': [['begun a third time of two', withMore(facts(fact.started(start, 2), fact.started(start, 3)), isFinished)]],
   'every-job-ends': [['it has no end', instead(isLike(facts(fact.done(start), fact.ended)), facts(fact.done(start)))]],
   'drill-isolated': [

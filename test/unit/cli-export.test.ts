@@ -48,6 +48,7 @@ function jobNamed(name: string): JobDetailAnswer {
     leftOut: [],
     approval: null,
     reason: null,
+    cancelled: null,
     restartOf: null,
     takesItselfBackAt: null,
     groups: [{ name, members: [{ vm: null, name, isAction: false, status: 'waitsForPerson', steps }] }],

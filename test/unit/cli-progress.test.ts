@@ -33,6 +33,7 @@ function detail(groups: number, members: number): JobDetailAnswer {
     leftOut: [],
     approval: null,
     reason: null,
+    cancelled: null,
     restartOf: null,
     takesItselfBackAt: null,
     groups: Array.from({ length: groups }, (_, g) => ({

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { z } from 'zod';
 import { formatProblems, type ReadOptions, readDocument } from '../../shared/document.ts';
 import { DurationMs, SizeBytes } from '../../shared/domain/units.ts';
@@ -49,9 +50,109 @@ test('a field given twice is a mistake at its second place', () => {
   assert.match(mistakesIn('name: a\nname: b\n'), /^plan\.yaml:2:1 {2}the field is given twice \(allowed: each field once\)$/);
 });
 
-test('what is no YAML is told with its line', () => {
-  assert.match(mistakesIn('name: erp\ngroups: [\n'), /^plan\.yaml:[23]:/);
-  assert.match(mistakesIn('name: !!js/function x\n'), /^plan\.yaml:1:/);
+const notYaml: readonly (readonly [string, string])[] = [
+  ['name: erp\ngroups: [\n', 'plan.yaml:3:1  a list or object in brackets has no end (allowed: ] at its end)'],
+  ['name: !!js/function x\n', 'plan.yaml:1:7  has a tag, a word that begins with ! (allowed: the value without a tag)'],
+  ['name: "erp\n', 'plan.yaml:2:1  a text in quotes has no end (allowed: " at its end)'],
+  ['name: erp\nkind:\n\t- planned\n', 'plan.yaml:3:1  is indented with a tab (allowed: spaces)'],
+  ['name: @erp\n', 'plan.yaml:1:7  a text begins with @ (allowed: the text in quotes)'],
+  [
+    'name: "C:\\qemu"\n',
+    'plan.yaml:1:10  a backslash in double quotes is followed by what it does not go with (allowed: the text in single quotes, or two backslashes for one)',
+  ],
+  ['groups: [sql,,front]\n', 'plan.yaml:1:14  a comma stands after nothing (allowed: a comma between two entries)'],
+  ['name: erp }\nkind: ]\n', 'plan.yaml:2:7  "]" does not belong here (allowed: YAML 1.2; what is wrong may stand in the line before it)'],
+  ['groups: - sql\n', 'plan.yaml:1:9  a list begins on the line of its field (allowed: the list in the lines below it)'],
+  ['name: erp\n---\nname: crm\n', 'plan.yaml:2:1  a second document begins here (allowed: one document in a file)'],
+];
+
+for (const [text, told] of notYaml)
+  test(`what is no YAML is told in our words, with its line: ${JSON.stringify(text)}`, () => {
+    assert.equal(mistakesIn(text).split('\n')[0], told);
+  });
+
+test('a line without a colon, and a field in the line of another, tell how fields are written', () => {
+  const allowed =
+    "\\(allowed: in each line a name, a colon, a space and a value, fields side by side with the same indentation; in quotes a text with ': ' in it\\)";
+  assert.match(mistakesIn('name: erp\nkind\nlimit: 5 s\n'), new RegExp(`^plan.yaml:2:1  a line has no colon ${allowed}$`));
+  assert.match(mistakesIn('name: erp: crm\n'), new RegExp(`^plan.yaml:1:7  a field begins within another one ${allowed}$`));
+});
+
+test('whatever is wrong with the YAML, the words of the parser are told to nobody', () => {
+  const piece = fc.constantFrom(
+    'name: ',
+    '- ',
+    '\n',
+    '\n  ',
+    '\t',
+    '[',
+    ']',
+    '{',
+    '}',
+    ',',
+    '"',
+    "'",
+    '|',
+    '>',
+    '&a ',
+    '*a',
+    '!x ',
+    '%Y',
+    '---\n',
+    '# ',
+    '#',
+    ': ',
+    '? ',
+    '@',
+    '\\q',
+    'erp',
+  );
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 14 }), (pieces) => {
+      let told = '';
+      try {
+        readDocument(pieces.join(''), 'plan.yaml', z.unknown());
+      } catch (thrown) {
+        told = formatProblems(thrown as FarshoreError);
+        refused++;
+      }
+      assert.doesNotMatch(
+        told,
+        /implicit|flow |scalar|plain value|mapping|sequence|token|collection|unresolved|invalid|parseAll|node|indicator/i,
+      );
+      for (const line of told.split('\n').filter((text) => text !== '')) assert.match(line, /^plan\.yaml:\d+:\d+ .*\(allowed: .+\)$/);
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(refused > 500, `only ${refused} were refused`);
+});
+
+test('a field that is not there is held against the fields of the form that is meant', () => {
+  const Shape = z.strictObject({
+    all: z.array(
+      z.discriminatedUnion('do', [
+        z.strictObject({ do: z.literal('ask'), instruction: z.string() }),
+        z.strictObject({ do: z.literal('wait'), host: z.string(), port: z.int() }),
+      ]),
+    ),
+  });
+  const told = (text: string) => {
+    try {
+      readDocument(text, 'plan.yaml', Shape);
+    } catch (thrown) {
+      return formatProblems(thrown as FarshoreError);
+    }
+    return '';
+  };
+  assert.equal(
+    told('all: [{ do: ask, instruction: Look., hots: a }]'),
+    'plan.yaml:1:38  all[0].hots  is not a field here (allowed: do, instruction)',
+  );
+  assert.equal(
+    told('all: [{ do: wait, hosts: a, host: b, port: 1 }]'),
+    "plan.yaml:1:19  all[0].hosts  is not a field here; did you mean 'host'? (allowed: do, host, port)",
+  );
 });
 
 test('anchors and aliases are refused, so that no document grows when it is read', () => {

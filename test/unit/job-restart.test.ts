@@ -33,10 +33,38 @@ test('protecting goes on with the VMs that are not protected, and not where all 
   assert.throws(() => restartRequest(job, vms([two], vm1, vm2), again), /every VM of the job is protected/);
 });
 
-test('that nobody needs what the former primary holds is said anew', () => {
-  const shutDownFormerPrimary = { reason: 'Slough counts' };
-  const job = jobOf({ id, kind: 'reverseReplication', target: { vms: [one] }, shutDownFormerPrimary }, 'failed');
-  const both = { all: [one], left: [one], protectedNow: new Set<VmId>() };
-  assert.throws(() => restartRequest(job, both, again), /vouch anew that nobody needs it/);
-  assert.equal(restartRequest(job, both, { ...again, attested: true }).kind, 'reverseReplication');
+const target = { vms: [one] };
+const pairing = PairingId.parse(uuidOf('main'));
+const then = { reason: 'the words of then' };
+const emergency: OperationRequest = { id, kind: 'plannedFailover', target, direction: 'toRecovery', ...then, emergency: then };
+const vouched: readonly (readonly [what: RegExp, request: OperationRequest])[] = [
+  [/that nobody needs what the former primary holds/, { id, kind: 'reverseReplication', target, shutDownFormerPrimary: then }],
+  [/that it is an emergency/, emergency],
+  [/although a side is away/, { id, kind: 'unprotect', target, forced: then }],
+  [/although a side is away/, { id, kind: 'unpair', pairing, forced: then }],
+  [/although a side is away/, { id, kind: 'movePairing', pairing, to: pairing, ...then, forced: true }],
+  [/that recovery points may be deleted/, { id, kind: 'changePairing', pairing, deleteRecoveryPoints: then }],
+  [/that settings may differ/, { id, kind: 'adopt', pairing, vms: [vm1], differences: { do: 'keep', ...then } }],
+];
+
+for (const [what, request] of vouched) {
+  test(`what a person took upon themselves is said anew, and the words of then are gone: ${request.kind} ${what.source}`, () => {
+    const job = jobOf(request, 'failed');
+    const both = { all: [one], left: [one], protectedNow: new Set<VmId>() };
+    assert.throws(() => restartRequest(job, both, again), { code: 'ERR_OPERATION_NOT_ALLOWED', message: what });
+    const asked = restartRequest(job, both, { ...again, attested: true });
+    const expected = JSON.parse(JSON.stringify({ ...request, id: again.id }).replaceAll(then.reason, again.reason));
+    assert.deepEqual(asked, expected);
+  });
+}
+
+test('all that was vouched for is told at once', () => {
+  const primary = { evidence: 'attested' as const, reason: 'seen on site' };
+  const recoveryPoint = { choose: 'latest' as const };
+  const request: OperationRequest = { ...emergency, kind: 'unplannedFailover', primary, recoveryPoint } as never;
+  const { reason: _none, ...unplanned } = request as never as { reason: string };
+  assert.throws(
+    () => restartRequest(jobOf(unplanned as never, 'failed'), vms([one, two]), again),
+    /vouched that the VMs are down where they are left, and that it is an emergency.*: vouch for that anew \(--attest\)/,
+  );
 });

@@ -10,7 +10,7 @@ import { addLeaf, type Tree } from '../leaf.ts';
 import { momentOption } from '../moment-option.ts';
 import { pick } from '../names.ts';
 import { duration, jsonText, moment, type Output, plain, table } from '../output.ts';
-import { summaryOf } from '../progress/summary.ts';
+import { afterCancel, summaryOf } from '../progress/summary.ts';
 import { activityOf, approvalText, jobTitle, stateWords, statusWords } from '../progress/words.ts';
 import { jobsSince, readJob } from '../read-jobs.ts';
 import { reportText } from '../report-text.ts';
@@ -114,14 +114,14 @@ export function addJobCommands(tree: Tree, program: Command): void {
   addLeaf(tree, jobs, {
     usage: 'cancel <job>',
     about:
-      'cancel a job: nothing new starts, and what is not past the point of no return is undone. A wait for a copy ends, and what has been begun goes on copying by itself',
+      'cancel a job: nothing new starts, and what is not past the point of no return is undone; what is past it goes on. A wait for a copy ends, and what has been begun goes on copying by itself',
     examples: ['farshore jobs cancel latest --reason "wrong plan"'],
     configure: withReason,
     run: async (session, options: { reason: string }, wanted: string) => {
       const client = session.client();
       const jobId = await findJob(client, wanted);
-      await client.call('cancelJob', { params: { jobId }, body: { reason: options.reason } });
-      session.output.show({ job: jobId, cancelled: true }, () => `cancelled; watch it with: farshore jobs show ${jobId} --follow`);
+      const job = await client.call('cancelJob', { params: { jobId }, body: { reason: options.reason } });
+      session.output.show({ job: jobId, state: job.state, stillWaiting: waitingSteps(job).length }, () => afterCancel(job));
       return undefined;
     },
   });
@@ -170,7 +170,7 @@ function addRestart(tree: Tree, jobs: Command): void {
     configure: (command) =>
       withFollow(withReason(command)).option(
         '--attest',
-        'you vouch anew for what was vouched for: that the VMs are down where they are left, or that nobody needs what the former primary holds',
+        'you vouch anew, with the reason of now, for what was vouched for: that VMs are down where they are left, that nobody needs what the former primary holds, an emergency, force, that recovery points may be deleted, or that settings may differ',
         false,
       ),
     run: async (session, options: FollowOptions & { reason: string; attest: boolean }, wanted: string) => {

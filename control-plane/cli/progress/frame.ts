@@ -26,7 +26,7 @@ interface Line {
 }
 
 const asIs = (text: string) => text;
-const settled: readonly MemberStatus[] = ['done', 'failed', 'undone', 'skipped', 'waitsForPerson'];
+const settled: readonly MemberStatus[] = ['done', 'failed', 'undone', 'skipped', 'notNeeded', 'waitsForPerson'];
 const troubled: readonly MemberStatus[] = ['waitsForPerson', 'failed', 'undone'];
 
 export function frame(model: JobModel, window: Window): string[] {
@@ -110,13 +110,14 @@ function memberLine(member: ModelMember, { colors, now, columns, isUnicode }: Wi
   const took = seconds === null ? '' : `  ${duration(seconds < 10 ? Math.floor(seconds * 10) / 10 : Math.floor(seconds))}`;
   const name = plain(member.name).padEnd(Math.min(24, Math.floor(columns / 3)));
   const marks = isUnicode
-    ? { done: '✓', failed: '✗', undone: '↩', skipped: '-', waitsForPerson: '!', running: '›', waiting: '·' }
-    : { done: '+', failed: 'x', undone: '<', skipped: '-', waitsForPerson: '!', running: '>', waiting: '.' };
+    ? { done: '✓', failed: '✗', undone: '↩', skipped: '-', notNeeded: '-', waitsForPerson: '!', running: '›', waiting: '·' }
+    : { done: '+', failed: 'x', undone: '<', skipped: '-', notNeeded: '-', waitsForPerson: '!', running: '>', waiting: '.' };
   const paints: Record<MemberStatus, (text: string) => string> = {
     done: colors.green,
     failed: colors.red,
     undone: colors.yellow,
     skipped: colors.yellow,
+    notNeeded: colors.dim,
     waitsForPerson: colors.red,
     running: asIs,
     waiting: colors.dim,
@@ -130,6 +131,7 @@ interface Count {
   readonly failed: number;
   readonly person: number;
   readonly skipped: number;
+  readonly notNeeded: number;
   readonly settled: number;
   readonly trouble: number;
 }
@@ -142,16 +144,18 @@ export function countOf(members: readonly ModelMember[]): Count {
     failed: of('failed', 'undone'),
     person: of('waitsForPerson'),
     skipped: of('skipped'),
+    notNeeded: of('notNeeded'),
     settled: of(...settled),
     trouble: of(...troubled),
   };
 }
 
-function troubleWords({ failed, person, skipped }: Count): string[] {
+export function troubleWords({ failed, person, skipped, notNeeded }: Count): string[] {
   return [
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(person > 0 ? [`${person} ${person === 1 ? 'waits' : 'wait'} for a person`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(notNeeded > 0 ? [`${notNeeded} not needed`] : []),
   ];
 }
 

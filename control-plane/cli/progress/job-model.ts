@@ -88,6 +88,7 @@ export class JobModel {
         step.endedAt = null;
         return;
       case 'done':
+      case 'notNeeded':
       case 'undone':
         step.status = fact.type;
         step.endedAt = at;

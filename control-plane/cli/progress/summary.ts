@@ -2,7 +2,7 @@
 import { isMeasured, type JobDetailAnswer, type StepAnswer } from '../../../shared/api/jobs.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import { duration, moment, type Output, plain } from '../output.ts';
-import { countOf } from './frame.ts';
+import { countOf, troubleWords } from './frame.ts';
 import { JobModel, type ModelMember } from './job-model.ts';
 import { approvalText, awaitedText, jobTitle, stateWords } from './words.ts';
 
@@ -13,8 +13,8 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
   const { groups } = new JobModel(detail);
   const members = groups.flatMap((group) => group.members);
   const wordsOf = (some: readonly ModelMember[]) => {
-    const { done, failed, skipped } = countOf(some);
-    return `${done} of ${some.length} done${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+    const count = countOf(some);
+    return [`${count.done} of ${some.length} done`, ...troubleWords(count)].join(', ');
   };
   const perGroup =
     groups.length > 1 && groups.length <= MOST_GROUPS ? groups.map((group) => `    ${plain(group.name)}: ${wordsOf(group.members)}`) : [];
@@ -25,6 +25,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     `  ${wordsOf(members)}`,
     ...perGroup,
     ...(detail.approval?.state === 'emergency' ? [`  ${colors.yellow(approvalText(detail.approval))}`] : []),
+    ...cancelledLines(detail),
     ...byRuleLines(detail),
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
     ...awaitedLines(detail, colors),
@@ -36,6 +37,23 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
   if (detail.endedAt !== null && isMeasured(detail.kind)) lines.push(`  farshore report ${detail.id}`);
   if (detail.endedAt !== null && detail.kind === 'testFailover' && hasDone(members)) lines.push(...cleanUpLines(detail.id));
   return lines.join('\n');
+}
+
+function cancelledLines({ cancelled, endedAt }: JobDetailAnswer): string[] {
+  if (cancelled === null) return [];
+  const goesOn = endedAt === null ? '; what is past the point of no return goes on all the same' : '';
+  return [`  ${plain(cancelled.by)} cancelled it ${moment(cancelled.at)}: ${plain(cancelled.reason)}${goesOn}`];
+}
+
+/** How a job stands that was cancelled just now. */
+export function afterCancel(detail: JobDetailAnswer): string {
+  const { id, state } = detail;
+  const watch = `watch it with: farshore jobs show ${id} --follow`;
+  if (state === 'cancelled') return `cancelled; see what was undone with: farshore jobs show ${id}`;
+  if (state === 'inProgress') return `being cancelled: what is not past the point of no return is undone, the rest goes on; ${watch}`;
+  if (state !== 'parked' && state !== 'waiting') return `nothing was left to cancel: the job ${stateWords[state]}`;
+  const waits = 'not cancelled as a whole: what waits for a person is past the point of no return, so it is not undone and still waits';
+  return [waits, ...askedLines(detail), ...decisionLines(detail)].join('\n');
 }
 
 const hasDone = (members: readonly ModelMember[]): boolean => members.some(({ status }) => status === 'done');

@@ -157,6 +157,8 @@ function wordsOf(model: JobModel, fact: Fact): string {
       return `${subject}: started${fact.attempt > 1 ? `, attempt ${fact.attempt}` : ''}`;
     case 'asked':
       return `${subject}: waits for a person to confirm it`;
+    case 'notNeeded':
+      return `${subject}: not needed, since nobody of its group is left`;
     case 'undoStarted':
       return `${subject}: is being taken back`;
     case 'failed':

@@ -1,6 +1,7 @@
 /** Jobs, states and stages in words for people. */
 import type { JobAnswer, JobDetailAnswer, MemberStatus, StepAnswer } from '../../../shared/api/jobs.ts';
 import type { RunApproval } from '../../../shared/api/run-approval.ts';
+import type { Phase } from '../../../shared/domain/protected-vm.ts';
 import type { JobState } from '../../../shared/engine/facts.ts';
 import type { Stage } from '../../../shared/protocol/commands.ts';
 import { moment, plain } from '../output.ts';
@@ -50,7 +51,20 @@ export const statusWords: Record<MemberStatus, string> = {
   failed: 'failed',
   undone: 'taken back',
   skipped: 'skipped by decision',
+  notNeeded: 'not needed: nobody of the group is left',
   waitsForPerson: 'waits for a person',
+};
+
+export const phaseWords: Record<Phase, string> = {
+  enabling: 'being protected',
+  seeding: 'first copy under way',
+  protected: 'protected',
+  failingOver: 'being failed over',
+  interrupted: 'its failover was broken off',
+  failedOver: 'failed over',
+  committed: 'failed over and committed',
+  reversing: 'its replication is being reversed',
+  disabling: 'being unprotected',
 };
 
 const stages: Record<Stage, string> = {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { CloudId, NetworkId, SiteId } from '../../../shared/ids.ts';
+import { nameUpTo } from '../../../shared/names.ts';
 import { nameUuid } from '../name-uuid.ts';
 import { checkSubnets, subnetsOf } from '../subnet.ts';
 
@@ -11,7 +12,7 @@ import { checkSubnets, subnetsOf } from '../subnet.ts';
 const HostName = z.string().regex(/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/i, 'must be a full name: hv1.example.org');
 
 const Cloud = z.strictObject({
-  name: z.string().min(1).max(256),
+  name: nameUpTo(256),
   id: CloudId.optional(),
   hosts: z.array(HostName).min(1).max(1024),
   /** They are nodes of one failover cluster: calls to it are limited together. */
@@ -26,10 +27,10 @@ export const HyperVConfig = z
   .strictObject({
     kind: z.literal('hyperv'),
     /** The site's own name; ids of clouds and networks are made from it, so it stays as it is. */
-    name: z.string().min(1).max(256),
+    name: nameUpTo(256),
     clouds: z.array(Cloud).min(1),
     /** Networks in which a failover gives fixed addresses, by the names of their switches; in others a guest keeps what it has. */
-    networks: z.array(z.strictObject({ name: z.string().min(1), subnets: subnetsOf(z.string().min(1)) })).default([]),
+    networks: z.array(z.strictObject({ name: nameUpTo(256), subnets: subnetsOf(z.string().min(1)) })).default([]),
     /** Hosts of other sites that may send replicas here, by full name or `*.` and a domain. */
     senders: z
       .array(z.strictObject({ site: SiteId, hosts: z.array(z.string().regex(/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$/i)).min(1) }))

@@ -8,6 +8,7 @@ import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
+import { refuseSteeringSigns } from '../../../shared/names.ts';
 import { OPERATIONS } from '../site/operation.ts';
 import { subnetsOf } from '../subnet.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
@@ -18,7 +19,8 @@ const Name = z
   .string()
   .min(1)
   .max(80)
-  .regex(/^\S(.*\S)?$/, { error: 'has spaces at an end' });
+  .regex(/^\S(.*\S)?$/s, { error: 'has spaces at an end' })
+  .superRefine(refuseSteeringSigns);
 const Names = z.array(Name).min(1).max(1000);
 
 const Network = z.strictObject({
