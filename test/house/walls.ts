@@ -29,6 +29,7 @@ const agentRooms = [
   'process',
   'recovery',
   'scripts',
+  'service',
   'state',
 ];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
@@ -53,6 +54,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent/fabric/hyperv': { may: ['provider-agent/fabric', 'provider-agent/process', 'certs', ...everyShared] },
   'provider-agent/process': { may: everyShared },
   'provider-agent/scripts': { may: ['provider-agent/process', ...everyShared] },
+  'provider-agent/service': { may: ['certs', ...everyShared] },
   'provider-agent/state': { may: everyShared },
   'provider-agent/commands': agentCore,
   'provider-agent/observe': agentCore,
