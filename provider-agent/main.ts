@@ -30,6 +30,18 @@ Exit codes:
   4  the control plane was not reached or refused
   5  another agent runs on the data folder`;
 
+const CHECK_HELP = `
+Examples:
+  farshore-agent check --data "C:\\ProgramData\\Farshore"
+  farshore-agent check --data "C:\\ProgramData\\Farshore" --json
+
+Rights are those of whoever runs it: the account of the service may have others (docs/windows.md).
+
+Exit codes:
+  0  nothing is missing
+  1  something should be looked at
+  2  something is missing, or could not be looked at`;
+
 const exitCodes: Partial<Record<ErrorCode, number>> = {
   ERR_DOCUMENT_INVALID: 2,
   ERR_REQUEST_INVALID: 2,
@@ -89,6 +101,18 @@ withData(program.command('status'))
     const description = await describeAgent(agentPaths(options.data));
     print(options.json ? JSON.stringify(description, null, 2) : formatDescription(description));
     if (description.agentId === null) process.exitCode = 3;
+  });
+
+withData(program.command('check'))
+  .description('look whether all is there that the agent needs, and say how to mend what is not; nothing is changed')
+  .option('--json', 'as JSON', false)
+  .addHelpText('after', CHECK_HELP)
+  .action(async (options: { data: string; json: boolean }) => {
+    const { checkSite } = await import('./check-site.ts');
+    const { exitCodeOf, formatFindings } = await import('./check/run-checks.ts');
+    const findings = await checkSite(surroundings(options.data));
+    print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
+    process.exitCode = exitCodeOf(findings);
   });
 
 withData(program.command('scripts'))

@@ -17,6 +17,7 @@ interface Room {
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
 const agentRooms = [
   'channel',
+  'check',
   'commands',
   'enroll',
   'fabric',
@@ -61,6 +62,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent/recovery': agentCore,
   'provider-agent/local': agentCore,
   'provider-agent/channel': { may: ['certs', ...everyShared] },
+  'provider-agent/check': { may: ['provider-agent/enroll', 'provider-agent/fabric', ...everyShared] },
   'provider-agent/enroll': { may: ['certs', ...everyShared] },
 
   'control-plane': { may: [...controlPlaneRooms.map((room) => `control-plane/${room}`), 'certs', ...everyShared] },

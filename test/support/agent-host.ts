@@ -65,6 +65,9 @@ export class Host {
     this.server = server;
   }
 
+  /** How the program finds its way out: HTTPS_PROXY. */
+  proxy = '';
+
   /** A command of the program; resolves with its end. */
   async run(...args: string[]): Promise<{ code: number | null; out: string; error: string }> {
     const child = this.#spawn(args);
@@ -101,7 +104,7 @@ export class Host {
 
   #spawn(args: string[]): AgentProcess {
     const child = spawn(process.execPath, [PROGRAM, ...args], {
-      env: { ...process.env, HTTPS_PROXY: '' },
+      env: { ...process.env, HTTPS_PROXY: this.proxy },
       stdio: 'pipe',
     });
     this.#processes.push(child);

@@ -6,6 +6,7 @@ import type { TestCopyView, VmView } from '../../../provider-agent/fabric/fabric
 import type { SimulatedSite } from '../../../provider-agent/fabric/simulated/simulated-site.ts';
 import type { CloudDefinition, SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
 import type { SiteId, VmId, VmRef } from '../../../shared/ids.ts';
+import { HostFacts } from './host-facts.ts';
 import { StubRefusal } from './stub-call.ts';
 
 export interface EmulatedSite {
@@ -39,6 +40,7 @@ export class EmulatedHosts {
   readonly #notes = new Map<string, string>();
   readonly #adapters = new Map<string, string[]>();
   readonly #servers = new Map<string, ReplicaServer>();
+  readonly facts = new HostFacts();
   /** Private switches that were made on a host. */
   readonly madeSwitches = new Map<string, Set<string>>();
   /** By the reference to the adapter. */
