@@ -22,10 +22,14 @@ const ConfigFile = z.strictObject({
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-      /** Beside this file unless absolute; left out: standard output. */
+      /** Beside this file unless absolute; left out: standard output, and of a Windows service `logs/agent.log`. */
       file: z.string().min(1).optional(),
+      /** Of one file; then the next is begun. */
+      megabytes: z.int().min(1).max(10_000).default(20),
+      /** With the newest. */
+      files: z.int().min(1).max(1000).default(10),
     })
-    .default({ level: 'info' }),
+    .default({ level: 'info', megabytes: 20, files: 10 }),
   /** The folder with the scripts that plans may run here, beside this file unless absolute; left out: none is run. */
   scripts: z.strictObject({ folder: z.string().min(1) }).optional(),
   inventoryEverySeconds: z.int().min(1).max(3600).default(5),
@@ -51,6 +55,7 @@ export function agentPaths(dataDir: string) {
     /** What scripts said, and copies of those that run. */
     scripts: join(folder, 'scripts-work'),
     status: join(folder, 'status.json'),
+    serviceLog: join(folder, 'logs', 'agent.log'),
   };
 }
 export type AgentPaths = ReturnType<typeof agentPaths>;

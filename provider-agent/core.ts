@@ -3,6 +3,7 @@
  * world gives it its own clock, chance and wire, so both run the same agent. It owns the journal it is given.
  */
 
+import type { ErrorCode } from '../shared/errors.ts';
 import type { AgentId, VaultId } from '../shared/ids.ts';
 import { type Clock, type Log, pause, type Random } from '../shared/ports.ts';
 import type { Verifier } from '../shared/protocol/envelope.ts';
@@ -40,6 +41,8 @@ export interface AgentCorePorts {
   readonly defer: (callback: () => void) => void;
   readonly settings?: Partial<AgentSettings>;
   onStatus?(status: ChannelStatus): void;
+  /** A command was not done, or an envelope not even taken. */
+  onRefused?(code: ErrorCode): void;
 }
 
 export interface AgentSettings {
@@ -129,9 +132,15 @@ function connectParts(ports: AgentCorePorts, settings: AgentSettings, life: Life
     clock,
     random,
     log,
-    onFinished: (finished) => channel.finished(finished),
+    onFinished: (finished) => {
+      if ('code' in finished.outcome) ports.onRefused?.(finished.outcome.code);
+      channel.finished(finished);
+    },
     onProgress: (commandId, stage) => channel.progress(commandId, stage),
-    onRefused: (code) => channel.refused(code),
+    onRefused: (code) => {
+      ports.onRefused?.(code);
+      channel.refused(code);
+    },
     onNotTaken: () => channel.drop('a command was not taken on'),
   });
   const channel = new AgentChannel({

@@ -4,7 +4,7 @@
  * what it needs when it runs. No secret is taken from an argument: other users of the machine can read those.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -13,7 +13,9 @@ import { decodeText } from '../shared/decode-text.ts';
 import { type ErrorCode, errorCodes, FarshoreError, toFarshoreError } from '../shared/errors.ts';
 import { systemClock, systemRandom } from '../shared/system-ports.ts';
 import { agentPaths } from './config.ts';
+import { type EventName, eventLine } from './local/administrator-events.ts';
 import type { RunningAgent, Surroundings } from './run-agent.ts';
+import { serviceCommand } from './service-commands.ts';
 
 const AFTER_START_MS = 3_000;
 const LOOK_AT_MEMORY_MS = 60_000;
@@ -27,6 +29,18 @@ Exit codes:
   3  not registered, or registered already
   4  the control plane was not reached or refused
   5  another agent runs on the data folder`;
+
+const CHECK_HELP = `
+Examples:
+  farshore-agent check --data "C:\\ProgramData\\Farshore"
+  farshore-agent check --data "C:\\ProgramData\\Farshore" --json
+
+Rights are those of whoever runs it: the account of the service may have others (docs/windows.md).
+
+Exit codes:
+  0  nothing is missing
+  1  something should be looked at
+  2  something is missing, or could not be looked at`;
 
 const exitCodes: Partial<Record<ErrorCode, number>> = {
   ERR_DOCUMENT_INVALID: 2,
@@ -68,13 +82,14 @@ withData(program.command('register'))
 
 withData(program.command('run'))
   .description('run the agent until it is told to stop (SIGINT, SIGTERM, SIGBREAK)')
-  .action(async (options: { data: string }) => {
+  .option('--service', 'as the host of the Windows service runs it: the end of standard input is the order to stop', false)
+  .action(async (options: { data: string; service: boolean }) => {
     // An agent is at rest most of its life, beside a busy SCVMM server: small rather than fast at collecting.
     setFlagsFromString('--optimize-for-size');
     setFlagsFromString('--semi-space-growth-factor=1');
     const { runAgent } = await import('./run-agent.ts');
-    const agent = await runAgent(surroundings(options.data));
-    stopOnSignals(agent);
+    const agent = await runAgent({ ...surroundings(options.data), ...(options.service && { service: { tell: tellAdministrator } }) });
+    stopOnSignals(agent, options.service);
     giveMemoryBack(agent, AFTER_START_MS);
   });
 
@@ -86,6 +101,18 @@ withData(program.command('status'))
     const description = await describeAgent(agentPaths(options.data));
     print(options.json ? JSON.stringify(description, null, 2) : formatDescription(description));
     if (description.agentId === null) process.exitCode = 3;
+  });
+
+withData(program.command('check'))
+  .description('look whether all is there that the agent needs, and say how to mend what is not; nothing is changed')
+  .option('--json', 'as JSON', false)
+  .addHelpText('after', CHECK_HELP)
+  .action(async (options: { data: string; json: boolean }) => {
+    const { checkSite } = await import('./check-site.ts');
+    const { exitCodeOf, formatFindings } = await import('./check/run-checks.ts');
+    const findings = await checkSite(surroundings(options.data));
+    print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
+    process.exitCode = exitCodeOf(findings);
   });
 
 withData(program.command('scripts'))
@@ -139,6 +166,18 @@ withData(fault.command('lift'))
     print(`fault ${id} is lifted`);
   });
 
+program.addCommand(
+  serviceCommand({
+    platform: process.platform,
+    systemRoot: process.env.SystemRoot,
+    clock: systemClock,
+    node: process.execPath,
+    script: resolve(process.argv[1] ?? ''),
+    version: agentVersion(),
+    print,
+  }),
+);
+
 try {
   await program.parseAsync();
 } catch (thrown) {
@@ -147,13 +186,14 @@ try {
   process.stderr.write(`farshore-agent: ${error.message}\n`);
   if (error.problems.length > 0) process.stderr.write(`${formatProblems(error)}\n`);
   const exitCode = exitCodes[error.code] ?? 1;
+  if (process.argv.includes('--service')) tellNotStarted(error);
   if (error.code === 'ERR_INTERNAL') process.stderr.write(`${String((error.cause as Error | undefined)?.stack ?? error.stack)}\n`);
   // Of enrolment the table knows the remedy; the other messages carry their own.
   else process.stderr.write(exitCode === 3 || exitCode === 4 ? `${errorCodes[error.code].remedy} (${error.code})\n` : `(${error.code})\n`);
   process.exitCode = exitCode;
 }
 
-function stopOnSignals(agent: RunningAgent): void {
+function stopOnSignals(agent: RunningAgent, isService: boolean): void {
   let isStopping = false;
   const stop = () => {
     // A second signal means now: what is under way is resumed by the next start.
@@ -168,6 +208,8 @@ function stopOnSignals(agent: RunningAgent): void {
     );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) process.on(signal, stop);
+  // It ends with the host too, so no agent outlives its service.
+  if (isService) process.stdin.resume().once('end', stop).once('error', stop);
 }
 
 /** Starting, a burst of commands and each renewal take memory that an agent at rest does not need, and V8 keeps it unless told. */
@@ -197,6 +239,18 @@ function agentVersion(): string {
   // Beside the sources, or beside the folder they were compiled into.
   const path = ['../package.json', '../../package.json'].map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
   return path === undefined ? 'unknown' : (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+/** By way of the service host, which reads what we write. */
+function tellAdministrator(name: EventName, text: string): void {
+  print(eventLine(name, text));
+}
+
+function tellNotStarted(error: FarshoreError): void {
+  const { cause, remedy } = errorCodes[error.code];
+  const name = error.code === 'ERR_JOURNAL_DAMAGED' ? 'journalDamaged' : 'notStarted';
+  const problems = error.problems.map(({ field, message }) => `${field ?? ''} ${message}`).join('; ');
+  tellAdministrator(name, `The agent did not start: ${error.message} ${problems} ${cause} ${remedy} (${error.code})`);
 }
 
 /** The first line of standard input: a key may be pasted, and Enter ends it. */

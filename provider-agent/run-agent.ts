@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { decodeText } from '../shared/decode-text.ts';
-import { FarshoreError } from '../shared/errors.ts';
+import { type ErrorCode, errorCodes, FarshoreError } from '../shared/errors.ts';
 import { type Clock, isoMoment, type Log, type Random } from '../shared/ports.ts';
 import type { ChannelStatus } from './channel/channel.ts';
 import { dialWebSocket, type WayOut, wayThroughProxy } from './channel/dial.ts';
@@ -21,6 +21,8 @@ import { Renewal } from './enroll/renewal.ts';
 import { SiteAuthority } from './enroll/site-authority.ts';
 import type { Fabric } from './fabric/fabric.ts';
 import type { HyperVConfig } from './fabric/hyperv/hyperv-config.ts';
+import { ConnectionWatch, seldom, type TellAdministrator } from './local/administrator-events.ts';
+import { LogFile } from './local/log-file.ts';
 import { writeStatus } from './local/status-file.ts';
 import { ScriptFolder } from './scripts/script-folder.ts';
 import { lockDataFolder } from './state/data-lock.ts';
@@ -34,6 +36,8 @@ export interface Surroundings {
   readonly random: Random;
   readonly defer: (callback: () => void) => void;
   readonly environment: Environment;
+  /** As a Windows service: the log goes to a file, and what an administrator wants to know to the event log. */
+  readonly service?: { readonly tell: TellAdministrator };
 }
 
 export interface RunningAgent {
@@ -58,8 +62,10 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
     opened.unshift(fabric);
     const egress = openLedger(config.egress, surroundings);
     opened.unshift(egress);
-    const { core, renewal } = await compose(config, identity, surroundings, { log, fabric, egress });
+    const { core, renewal, watch } = await compose(config, identity, surroundings, { log, fabric, egress });
     log.info({ agentId: identity.agentId, siteId: identity.siteId, version: surroundings.version }, 'agent ready');
+    const tell = surroundings.service?.tell ?? (() => {});
+    tell('started', `The agent ${identity.agentId} of site ${identity.siteId} runs, release ${surroundings.version}, on ${paths.folder}.`);
     return {
       get runningCommands() {
         return core.runningCommands;
@@ -67,12 +73,14 @@ export async function runAgent(surroundings: Surroundings): Promise<RunningAgent
       async stop() {
         log.info({ runningCommands: core.runningCommands }, 'agent stops');
         renewal.stop();
+        watch.stop();
         await core.stop();
         await fabric.close();
         egress.close();
         lock.release();
         log.info({}, 'agent stopped');
         log.flush();
+        tell('stopped', 'The agent has stopped.');
       },
     };
   } catch (error) {
@@ -105,6 +113,9 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
   let present = identity;
   const proxy = await wayThroughProxy(chooseProxy(identity.channel, config.proxy ?? null, environment));
   const wayOut = (): WayOut => ({ ...present, proxy });
+  const tell = surroundings.service?.tell ?? (() => {});
+  const watch = new ConnectionWatch(clock, tell);
+  const tellStatus = statusFile(surroundings, parts.log);
   const core = startAgentCore({
     ...parts,
     identity,
@@ -123,16 +134,30 @@ async function compose(config: AgentConfig, identity: Identity, surroundings: Su
       fabricCallLimitMs: config.fabricCallSeconds * 1000,
       fabricCallsAtOnce: config.fabricCallsAtOnce,
     },
-    onStatus: tellStatus(surroundings, parts.log),
+    onStatus(status) {
+      tellStatus(status);
+      watch.status(status);
+    },
+    onRefused: tellRefusals(seldom(tell, clock)),
   });
   const renewal = startRenewal(config, identity, surroundings, parts, (renewed) => {
     present = renewed;
     core.reconnect('the certificate was renewed');
   });
-  return { core, renewal };
+  return { core, renewal, watch };
 }
 
-function tellStatus({ paths, version, clock }: Surroundings, log: Logger): (channel: ChannelStatus) => void {
+/** What is more than a failure of the day: another owner of a VM, and a command that is not the control plane's. */
+function tellRefusals(tell: TellAdministrator): (code: ErrorCode) => void {
+  return (code) => {
+    const { cause, remedy } = errorCodes[code];
+    const said = `${cause} ${remedy} (${code}; the log of the agent tells which)`;
+    if (code === 'ERR_EPOCH_STALE') tell('fenced', `A command was not done. ${said}`);
+    if (code.startsWith('ERR_ENVELOPE_')) tell('envelopeRefused', `A command was not taken. ${said}`);
+  };
+}
+
+function statusFile({ paths, version, clock }: Surroundings, log: Logger): (channel: ChannelStatus) => void {
   const startedAt = isoMoment(clock.now());
   return (channel) => {
     try {
@@ -173,11 +198,13 @@ function startRenewal(
   return renewal;
 }
 
-async function openLog(config: AgentConfig, { paths }: Surroundings): Promise<Logger> {
+async function openLog(config: AgentConfig, { paths, service }: Surroundings): Promise<Logger> {
   const { pino } = await import('pino');
-  const { level, file } = config.log;
-  const dest = file === undefined ? 1 : resolve(paths.folder, file);
-  return pino({ level }, pino.destination({ dest, mkdir: true, sync: true }));
+  const { level, file, megabytes, files } = config.log;
+  const path = file === undefined ? service && paths.serviceLog : resolve(paths.folder, file);
+  if (path === undefined) return pino({ level }, pino.destination({ dest: 1, sync: true }));
+  const onFault = (error: unknown) => process.stderr.write(`farshore-agent: ${path} cannot be written: ${String(error)}\n`);
+  return pino({ level }, new LogFile({ path, megabytes, files, onFault }));
 }
 
 function openFabric(config: AgentConfig, surroundings: Surroundings): Promise<Fabric> {

@@ -60,6 +60,8 @@ export const errorCodes = {
   ERR_PROOF_INVALID: { http: 403, retryable: false, cause: 'The renewal is not signed by the enrolled key, or is too old.', remedy: 'Check the clocks; else register the agent again.' },
   ERR_ALREADY_REGISTERED: { http: 409, retryable: false, cause: 'This agent is registered already.', remedy: 'Keep it, or register with the option to replace the old identity.' },
   ERR_IDENTITY_DAMAGED: { http: 500, retryable: false, cause: 'Files of the identity are missing from the data folder, or do not fit each other.', remedy: 'Restore the data folder, or register the agent again with a new key.' },
+  ERR_JOURNAL_DAMAGED: { http: 500, retryable: false, cause: 'The journal of the agent, which says what it has done and under which decisions, is damaged.', remedy: 'Check the disk and keep the file. An older copy of it would forget what was done since: register the agent again with a new key, in a new data folder.' },
+  ERR_SERVICE_FAILED: { http: 500, retryable: false, cause: 'Windows did not do what the service of the agent needs.', remedy: 'See what it said, mend that, and repeat: what was done already is not done twice.' },
   ERR_CONTROL_PLANE_UNREACHABLE: { http: 502, retryable: true, cause: 'The control plane does not answer at its address.', remedy: 'Check name resolution, the way out of the site and the proxy.' },
   ERR_PROXY_REFUSED: { http: 502, retryable: true, cause: 'The proxy is not there, refuses the connection, or does not accept the credentials.', remedy: 'Check the address of the proxy, its rules and its credentials.' },
 

@@ -2,6 +2,7 @@
  * The journal in an embedded database. Writes that come together share one transaction and one sync; the promise
  * of each resolves after it. What a batch could not write is rejected whole, and the database is as before.
  */
+import { existsSync } from 'node:fs';
 import type { Database, Statement } from 'better-sqlite3';
 import { GroupCommit } from '../../shared/engine/group-commit.ts';
 import { FarshoreError } from '../../shared/errors.ts';
@@ -9,7 +10,7 @@ import type { CommandId, VmRef } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
 import type { Ending, FinishedCommand, Journal, JournalEntry, Order } from './journal.ts';
-import { openDatabase } from './open-database.ts';
+import { type OpenOptions, openDatabase } from './open-database.ts';
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = `
@@ -51,20 +52,54 @@ interface CommandRow {
   ended_at: number | null;
 }
 
-/** `defer` calls back soon, after the present turn of the event loop: what is added until then shares one sync. */
+/** Throws ERR_JOURNAL_DAMAGED. `defer` calls back soon, after the present turn of the event loop: what is added until then shares one sync. */
 export async function openJournal(path: string, defer: (flush: () => void) => void): Promise<Journal> {
-  const database = await openDatabase(path);
-  const version = database.pragma('user_version', { simple: true });
-  if (version === 0) {
+  const database = await openSound(path);
+  if (database.pragma('user_version', { simple: true }) === 0) {
     database.transaction(() => {
       database.exec(SCHEMA);
       database.pragma(`user_version = ${SCHEMA_VERSION}`);
     })();
-  } else if (version !== SCHEMA_VERSION) {
+  }
+  return new SqliteJournal(database, defer);
+}
+
+/** Throws what `openJournal` would of a journal that is there; changes nothing in it. */
+export async function checkJournal(path: string): Promise<void> {
+  if (existsSync(path)) (await openSound(path, { readonly: true })).close();
+}
+
+/** Sound, and of a release that this one knows; without a schema when it is new. */
+async function openSound(path: string, options: OpenOptions = {}): Promise<Database> {
+  const database = await openDatabase(path, options).catch((error: unknown) => {
+    throw isDamage((error as Error).cause) ? damaged(path, error) : error;
+  });
+  if (!isSound(database)) {
+    database.close();
+    throw damaged(path);
+  }
+  const version = database.pragma('user_version', { simple: true });
+  if (version !== 0 && version !== SCHEMA_VERSION) {
     database.close();
     throw new FarshoreError('ERR_STORE_FAILED', `${path} was written by another release of the agent (schema ${String(version)})`);
   }
-  return new SqliteJournal(database, defer);
+  return database;
+}
+
+/** A page that is broken is met now, not in the middle of a failover. */
+function isSound(database: Database): boolean {
+  try {
+    return database.pragma('quick_check(1)', { simple: true }) === 'ok';
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+}
+
+const isDamage = (error: unknown): boolean => /^SQLITE_(CORRUPT|NOTADB)/.test(String((error as { code?: unknown } | undefined)?.code));
+
+function damaged(path: string, cause?: unknown): FarshoreError {
+  return new FarshoreError('ERR_JOURNAL_DAMAGED', `cannot open ${path}: it is no journal, or a damaged one`, { cause });
 }
 
 class SqliteJournal implements Journal {

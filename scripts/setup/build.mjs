@@ -9,7 +9,7 @@ import { Refusal } from './refusal.mjs';
 
 const sayAfterMs = 1_000;
 /** What programs read beside themselves and the compiler does not know. */
-const assets = ['provider-agent/fabric/hyperv/module'];
+const assets = ['provider-agent/fabric/hyperv/module', 'provider-agent/service/host'];
 
 /** Compiles every project that tsconfig.json refers to; the compiler's own words go to the terminal. */
 export async function build(root, node) {

@@ -17,6 +17,7 @@ interface Room {
 const everyShared = ['shared', 'shared/domain', 'shared/engine', 'shared/protocol', 'shared/api'];
 const agentRooms = [
   'channel',
+  'check',
   'commands',
   'enroll',
   'fabric',
@@ -30,6 +31,7 @@ const agentRooms = [
   'process',
   'recovery',
   'scripts',
+  'service',
   'state',
 ];
 const controlPlaneRooms = ['alerts', 'api', 'channel', 'operations', 'reports', 'store'];
@@ -59,12 +61,14 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent/fabric/hyperv': { may: ['provider-agent/fabric', 'provider-agent/process', 'certs', ...everyShared] },
   'provider-agent/process': { may: everyShared },
   'provider-agent/scripts': { may: ['provider-agent/process', ...everyShared] },
+  'provider-agent/service': { may: ['certs', ...everyShared] },
   'provider-agent/state': { may: everyShared },
   'provider-agent/commands': agentCore,
   'provider-agent/observe': agentCore,
   'provider-agent/recovery': agentCore,
   'provider-agent/local': agentCore,
   'provider-agent/channel': { may: ['certs', ...everyShared] },
+  'provider-agent/check': { may: ['provider-agent/enroll', 'provider-agent/fabric', ...everyShared] },
   'provider-agent/enroll': { may: ['certs', ...everyShared] },
 
   'control-plane': { may: [...controlPlaneRooms.map((room) => `control-plane/${room}`), 'certs', ...everyShared] },

@@ -24,6 +24,8 @@ export class AgentServer {
   readonly serials: string[] = [];
   readonly protocols: (string | null)[] = [];
   heartbeatSeconds = 20;
+  /** How far the clock of the control plane is from ours. */
+  clockAheadMs = 0;
   readonly #server: Server;
 
   static async start(options: { answersPings?: boolean } = {}): Promise<AgentServer> {
@@ -46,6 +48,11 @@ export class AgentServer {
   private constructor(authority: Authority, server: Server, answersPings: boolean) {
     this.authority = authority;
     this.#server = server;
+    // As the listener of the control plane answers whoever is no agent.
+    server.on('request', (_request, response) => {
+      const date = new Date(Date.now() + this.clockAheadMs).toUTCString();
+      response.writeHead(404, { connection: 'close', date }).end();
+    });
     const webSockets = new WebSocketServer({ server, autoPong: answersPings });
     webSockets.on('connection', (socket, request) => {
       const tls = request.socket as TLSSocket;
@@ -90,6 +97,7 @@ export class AgentServer {
   }
 
   async close(): Promise<void> {
+    if (!this.#server.listening) return;
     for (const socket of this.sockets) socket.terminate();
     this.#server.close();
     this.#server.closeAllConnections();

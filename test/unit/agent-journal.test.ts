@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { isDataFolderLocked, lockDataFolder } from '../../provider-agent/state/data-lock.ts';
 import type { Order } from '../../provider-agent/state/journal.ts';
-import { openJournal } from '../../provider-agent/state/sqlite-journal.ts';
+import { checkJournal, openJournal } from '../../provider-agent/state/sqlite-journal.ts';
 import type { CommandId } from '../../shared/ids.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
 import { startCommand, vmRef } from '../support/agent-world.ts';
@@ -112,4 +112,28 @@ test('a data folder belongs to one agent at a time', async (t) => {
   assert.equal(await isDataFolderLocked(folder), true);
   lock.release();
   assert.equal(await isDataFolderLocked(folder), false);
+});
+
+test('a journal with a broken page is told when it is opened, and left as it is', async (t) => {
+  const path = join(await folderFor(t), 'agent.db');
+  const journal = await openJournal(path, setImmediate);
+  await Promise.all(Array.from({ length: 200 }, (_, n) => journal.begin(order(n), n)));
+  await journal.close();
+  const bytes = await readFile(path);
+  assert.ok(bytes.length > 5 * 4096);
+  bytes.fill(0x55, 3 * 4096, 4 * 4096);
+  await writeFile(path, bytes);
+  await assert.rejects(openJournal(path, setImmediate), { code: 'ERR_JOURNAL_DAMAGED', message: /agent\.db/ });
+  await assert.rejects(checkJournal(path), { code: 'ERR_JOURNAL_DAMAGED' });
+  assert.deepEqual(await readFile(path), bytes);
+});
+
+test('a journal is checked without a change to it, and one that is not there yet is none to complain of', async (t) => {
+  const path = join(await folderFor(t), 'agent.db');
+  await checkJournal(path);
+  const journal = await openJournal(path, setImmediate);
+  await journal.begin(order(1), 1);
+  await checkJournal(path);
+  await journal.close();
+  await checkJournal(path);
 });

@@ -5,9 +5,10 @@
 import type { z } from 'zod';
 import type { CloudId, VmRef } from '../../../shared/ids.ts';
 import { FabricError } from '../fabric-error.ts';
+import { BrokerFacts, ComputerFacts, HyperVFacts, RemoteFacts } from './check-facts.ts';
 import { answers } from './hyperv-answers.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
-import type { PowerShellHost } from './powershell-host.ts';
+import type { PowerShellCall, PowerShellHost } from './powershell-host.ts';
 
 const functions = {
   'Get-FarshoreInventory': answers.inventory,
@@ -41,6 +42,10 @@ const functions = {
   'Stop-FarshoreVM': answers.nothing,
   'Start-FarshoreVM': answers.nothing,
   'Set-FarshoreEpoch': answers.nothing,
+  'Get-FarshoreComputerFact': ComputerFacts,
+  'Get-FarshoreHyperVFact': HyperVFacts,
+  'Get-FarshoreRemoteFact': RemoteFacts,
+  'Get-FarshoreBroker': BrokerFacts,
 } as const;
 export type ModuleFunction = keyof typeof functions;
 type AnswerOf<F extends ModuleFunction> = z.infer<(typeof functions)[F]>;
@@ -100,6 +105,11 @@ export class ModuleCalls {
     return this.#call(name, cloud, host, { HostName: host, ...given }, signal);
   }
 
+  /** About this computer, or about nothing that calls are counted for. */
+  ofComputer<F extends ModuleFunction>(name: F, given: Readonly<Record<string, unknown>>): Promise<AnswerOf<F>> {
+    return this.#ask(name, given, [], undefined);
+  }
+
   async #call<F extends ModuleFunction>(
     name: F,
     { cluster }: HyperVCloud,
@@ -107,11 +117,21 @@ export class ModuleCalls {
     given: Readonly<Record<string, unknown>>,
     signal: AbortSignal | undefined,
   ): Promise<AnswerOf<F>> {
-    const { limitMs, perHost, perCluster } = this.#limits;
+    const { perHost, perCluster } = this.#limits;
     const lanes = [
       { key: `host ${host}`, atOnce: perHost },
       ...(cluster === null ? [] : [{ key: `cluster ${cluster}`, atOnce: perCluster }]),
     ];
+    return this.#ask(name, given, lanes, signal);
+  }
+
+  async #ask<F extends ModuleFunction>(
+    name: F,
+    given: Readonly<Record<string, unknown>>,
+    lanes: NonNullable<PowerShellCall['lanes']>,
+    signal: AbortSignal | undefined,
+  ): Promise<AnswerOf<F>> {
+    const { limitMs } = this.#limits;
     const value = await this.#host.call({ function: name, arguments: given, limitMs, lanes, signal });
     const read = functions[name].safeParse(value);
     if (!read.success)

@@ -2,7 +2,10 @@
 import { join } from 'node:path';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import { powerShell } from '../../process/powershell.ts';
-import type { HyperVConfig } from './hyperv-config.ts';
+import type { SiteCheck } from '../site-check.ts';
+import { factReader } from './fact-reader.ts';
+import { hyperVChecks } from './hyperv-checks.ts';
+import { cloudsOf, type HyperVConfig } from './hyperv-config.ts';
 import { HyperVFabric } from './hyperv-fabric.ts';
 import { PowerShellHost } from './powershell-host.ts';
 import { openPreparations } from './preparations.ts';
@@ -27,8 +30,21 @@ export function hostArguments(): string[] {
 /** Throws ERR_DOCUMENT_INVALID where the file of preparations is damaged. */
 export async function openHyperVFabric({ config, preparationsFile, callLimitMs, clock, random }: OpenHyperV): Promise<HyperVFabric> {
   const preparations = await openPreparations(preparationsFile);
+  const host = openHost(config, clock, random);
+  return new HyperVFabric({ config, host, preparations, instanceId: random.uuid(), callLimitMs });
+}
+
+/** The checks of the site, over PowerShell processes of their own. */
+export function openHyperVChecks({ config, callLimitMs, clock, random }: Omit<OpenHyperV, 'preparationsFile'>): {
+  readonly checks: readonly SiteCheck[];
+  close(): void;
+} {
+  const host = openHost(config, clock, random);
+  return { checks: hyperVChecks(factReader(config, host, callLimitMs), cloudsOf(config), clock), close: () => host.close() };
+}
+
+function openHost(config: HyperVConfig, clock: Clock, random: Random): PowerShellHost {
   const file = config.powershell ?? powerShell(process.platform, process.env);
   const program = { file, args: [...switches, ...hostArguments()], environment: process.env };
-  const host = new PowerShellHost({ program, limits, atOnce: config.callsAtOnce, clock, random });
-  return new HyperVFabric({ config, host, preparations, instanceId: random.uuid(), callLimitMs });
+  return new PowerShellHost({ program, limits, atOnce: config.callsAtOnce, clock, random });
 }

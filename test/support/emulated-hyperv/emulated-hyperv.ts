@@ -61,6 +61,7 @@ export class EmulatedHyperV {
 
   async #perform(call: CmdletCall): Promise<CmdletAnswer> {
     try {
+      this.hosts.facts.refuseDenied(call);
       const read = reads[call.cmdlet];
       if (read !== undefined) return await read(call, this.hosts);
       const ports = {

@@ -7,6 +7,7 @@ import type { SimulatedSite } from '../../../provider-agent/fabric/simulated/sim
 import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
 import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import type { SiteId, VmId, VmRef } from '../../../shared/ids.ts';
+import { HostFacts } from './host-facts.ts';
 import { StubRefusal } from './stub-call.ts';
 
 export interface EmulatedSite {
@@ -40,6 +41,7 @@ export class EmulatedHosts {
   readonly #notes = new Map<string, string>();
   readonly #adapters = new Map<string, string[]>();
   readonly #servers = new Map<string, ReplicaServer>();
+  readonly facts = new HostFacts();
   /** Private switches that were made on a host. */
   readonly madeSwitches = new Map<string, Set<string>>();
   /** By the reference to the adapter: what its guest tells beside the address that the simulated site knows. */

@@ -19,11 +19,21 @@ import type { EmulatedHyperV } from './emulated-hyperv.ts';
 import { EmulatedHosts, type EmulatedSite } from './hosts.ts';
 
 /** There is no other computer to go to: what would run there runs here. */
-const prelude = `function global:Invoke-Command {
+const elsewhere = `function global:Invoke-Command {
   param([string[]]$ComputerName, [scriptblock]$ScriptBlock, [object[]]$ArgumentList)
   & $ScriptBlock @ArgumentList
 }
 `;
+
+/** Cmdlets of PowerShell itself that look at Windows: they ask the model too. */
+const ofWindows: Readonly<Record<string, string>> = { 'Microsoft.PowerShell.Management': 'Get-ChildItem', CimCmdlets: 'Get-CimInstance' };
+
+function preludeOf({ built }: PowerShell): string {
+  const imports = Object.entries(ofWindows).map(
+    ([module, cmdlet]) => `Import-Module -Global -Name '${join(built.ownModules, module, `${module}.psd1`)}' -Cmdlet '${cmdlet}'\n`,
+  );
+  return `${elsewhere}${imports.join('')}`;
+}
 
 /** PowerShell with the stub cmdlets, to be started by whoever wants one. */
 export interface PreparedPowerShell {
@@ -76,7 +86,7 @@ export async function preparePowerShell(
   });
   const folder = mkdtempSync(join(tmpdir(), 'farshore-emulated-'));
   const environment = powerShell.environment({ model, edition });
-  const [file, ...args] = [...powerShell.program, '-File', writeHostScript(folder, module)] as const;
+  const [file, ...args] = [...powerShell.program, '-File', writeHostScript(folder, module, preludeOf(powerShell))] as const;
   return {
     host: { file, args, environment: { ...process.env, ...environment } },
     program: process.platform === 'win32' ? null : writeProgram(folder, [file, ...args], environment),
@@ -91,7 +101,7 @@ export async function preparePowerShell(
 }
 
 /** The host script with what stands in for other computers before it. */
-function writeHostScript(folder: string, module: string): string {
+function writeHostScript(folder: string, module: string, prelude: string): string {
   const [, script = ''] = hostArguments();
   const file = join(folder, 'host.ps1');
   writeFileSync(file, `${prelude}. '${script}' -ModulePath '${module}'\n`);

@@ -45,6 +45,22 @@ export const reads: Readonly<Record<string, Read>> = {
     return { objects: checkpoints(await vm.at.site.recoveryPoints(vm.ref)).map((point) => snapshotObject(vm, point)) };
   },
 
+  async 'Get-CimInstance'(_call, { facts }) {
+    return { objects: [facts.windows()] };
+  },
+
+  async 'Get-NetFirewallRule'(_call, { facts }) {
+    return { objects: facts.ruleObjects() };
+  },
+
+  async 'Get-ChildItem'(_call, { facts }) {
+    return { objects: facts.certificateObjects() };
+  },
+
+  async 'Get-ClusterGroup'(_call, { facts }) {
+    return { objects: facts.groupObjects() };
+  },
+
   async 'Get-VMSwitch'(call, hosts) {
     return { objects: textsIn(call, 'ComputerName').flatMap((host) => switchObjects(hosts, host)) };
   },

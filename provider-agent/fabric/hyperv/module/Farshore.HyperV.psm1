@@ -18,5 +18,6 @@ Set-StrictMode -Version 3.0
 . $PSScriptRoot/Farshore.HyperV.Switch.ps1
 . $PSScriptRoot/Farshore.HyperV.Machine.ps1
 . $PSScriptRoot/Farshore.HyperV.Hosts.ps1
+. $PSScriptRoot/Farshore.HyperV.Check.ps1
 
 Export-ModuleMember -Function '*-Farshore*'

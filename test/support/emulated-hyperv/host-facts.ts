@@ -1,0 +1,65 @@
+/** What hosts and clusters are beside their VMs: Windows, clock, firewall, certificates, broker, and what an account may not read. The lacks of a test are ordered here. */
+import type { CmdletCall } from '../powershell/model-server.ts';
+import { StubRefusal } from './stub-call.ts';
+
+export interface EmulatedCertificate {
+  readonly thumbprint: string;
+  readonly hasKey: boolean;
+  readonly endsInDays: number;
+  readonly usages: readonly string[];
+  readonly names: readonly string[];
+}
+
+const DAY_MS = 86_400_000;
+export const bothUsages = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
+
+/** Of all hosts alike: who asks at a host does so by remoting, and the stubs cannot tell which it is. */
+export class HostFacts {
+  windowsVersion = '10.0.20348';
+  clockAheadMs = 0;
+  rules: readonly ('True' | 'False')[] = ['True'];
+  certificates: readonly EmulatedCertificate[] = [];
+  brokers: readonly { readonly name: string; readonly state: string }[] = [{ name: 'broker', state: 'Online' }];
+  /** Cmdlets that the account may not call. */
+  readonly denied = new Set<string>();
+
+  refuseDenied({ cmdlet }: CmdletCall): void {
+    if (this.denied.has(cmdlet))
+      throw new StubRefusal('AccessDenied', 'PermissionDenied', 'You do not have the required permission to complete this task.');
+  }
+
+  windows(): object {
+    const now = new Date(Date.now() + this.clockAheadMs).toISOString();
+    return {
+      $type: 'Microsoft.Management.Infrastructure.CimInstance',
+      Caption: 'Microsoft Windows Server 2022 Datacenter',
+      Version: this.windowsVersion,
+      LocalDateTime: { $type: 'DateTime', $value: now },
+    };
+  }
+
+  ruleObjects(): object[] {
+    return this.rules.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, Enabled }));
+  }
+
+  certificateObjects(): object[] {
+    return this.certificates.map(({ thumbprint, hasKey, endsInDays, usages, names }) => ({
+      $type: 'System.Security.Cryptography.X509Certificates.X509Certificate2',
+      Thumbprint: thumbprint,
+      HasPrivateKey: hasKey,
+      NotAfter: { $type: 'DateTime', $value: new Date(Date.now() + endsInDays * DAY_MS).toISOString() },
+      EnhancedKeyUsageList: usages.map((ObjectId) => ({ ObjectId })),
+      DnsNameList: names.map((Unicode) => ({ Unicode, Punycode: Unicode })),
+    }));
+  }
+
+  groupObjects(): object[] {
+    const other = {
+      $type: 'Microsoft.FailoverClusters.PowerShell.ClusterGroup',
+      Name: 'web-01',
+      GroupType: 'VirtualMachine',
+      State: 'Online',
+    };
+    return [other, ...this.brokers.map(({ name, state }) => ({ ...other, Name: name, GroupType: 'VMReplicaBroker', State: state }))];
+  }
+}
