@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { decodeText } from '../shared/decode-text.ts';
 import { FarshoreError, toFarshoreError } from '../shared/errors.ts';
 import { chooseProxy } from './channel/proxy-choice.ts';
-import { agentChecks } from './check/agent-checks.ts';
+import { type AgentCheckPorts, agentChecks } from './check/agent-checks.ts';
 import { runChecks } from './check/run-checks.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { loadIdentity } from './enroll/identity.ts';
@@ -18,19 +18,23 @@ import { checkJournal } from './state/sqlite-journal.ts';
 const MEGABYTE = 1024 * 1024;
 
 /** Throws ERR_NOT_FOUND and ERR_DOCUMENT_INVALID of agent.yaml: without it nothing else can be looked at. */
-export async function checkSite(surroundings: Surroundings): Promise<CheckFinding[]> {
+export async function checkSite(surroundings: Surroundings, service: AgentCheckPorts['service']): Promise<CheckFinding[]> {
   const { paths } = surroundings;
   if (!existsSync(paths.folder)) throw new FarshoreError('ERR_NOT_FOUND', `there is no data folder ${paths.folder}`);
   const config = await readConfig(paths);
   const { checks, close } = await fabricChecks(config, surroundings);
   try {
-    return await runChecks([...(await checksOfAgent(config, surroundings)), ...checks]);
+    return await runChecks([...(await checksOfAgent(config, surroundings, service)), ...checks]);
   } finally {
     close();
   }
 }
 
-async function checksOfAgent(config: AgentConfig, { paths, clock, environment }: Surroundings): Promise<SiteCheck[]> {
+async function checksOfAgent(
+  config: AgentConfig,
+  { paths, clock, environment }: Surroundings,
+  service: AgentCheckPorts['service'],
+): Promise<SiteCheck[]> {
   const identity = await loadIdentity(paths.folder).catch((error: unknown) => toFarshoreError(error));
   if (identity instanceof FarshoreError) return [{ name: 'agent.identity', run: () => Promise.reject(identity) }];
   const proxy = identity === null ? null : chooseProxy(identity.channel, config.proxy ?? null, environment);
@@ -39,6 +43,7 @@ async function checksOfAgent(config: AgentConfig, { paths, clock, environment }:
     identity,
     proxy: proxy === null ? null : parseProxy(proxy),
     checkJournal: () => checkJournal(paths.journal),
+    service,
     isRunning: await isDataFolderLocked(paths.folder),
     bytesWanted: (config.egress.megabytes + config.log.megabytes * config.log.files) * MEGABYTE,
     clock,

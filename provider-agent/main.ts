@@ -3,7 +3,7 @@
  * The provider agent's command line, and the only place that gives it the system's time and chance. Each command loads
  * what it needs when it runs. No secret is taken from an argument: other users of the machine can read those.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
@@ -15,7 +15,7 @@ import { systemClock, systemRandom } from '../shared/system-ports.ts';
 import { agentPaths } from './config.ts';
 import { type EventName, eventLine } from './local/administrator-events.ts';
 import type { RunningAgent, Surroundings } from './run-agent.ts';
-import { serviceCommand } from './service-commands.ts';
+import { DEFAULT_NAME, serviceCommand } from './service-commands.ts';
 
 const AFTER_START_MS = 3_000;
 const LOOK_AT_MEMORY_MS = 60_000;
@@ -57,6 +57,16 @@ const exitCodes: Partial<Record<ErrorCode, number>> = {
   ERR_CONTROL_PLANE_UNREACHABLE: 4,
   ERR_PROXY_REFUSED: 4,
   ERR_CONFLICT: 5,
+};
+
+const ofService = {
+  platform: process.platform,
+  systemRoot: process.env.SystemRoot,
+  clock: systemClock,
+  node: process.execPath,
+  script: resolve(process.argv[1] ?? ''),
+  version: agentVersion(),
+  print,
 };
 
 const program = new Command('farshore-agent')
@@ -105,12 +115,14 @@ withData(program.command('status'))
 
 withData(program.command('check'))
   .description('look whether all is there that the agent needs, and say how to mend what is not; nothing is changed')
+  .option('--service-name <name>', 'of its Windows service', DEFAULT_NAME)
   .option('--json', 'as JSON', false)
   .addHelpText('after', CHECK_HELP)
-  .action(async (options: { data: string; json: boolean }) => {
+  .action(async (options: { data: string; serviceName: string; json: boolean }) => {
     const { checkSite } = await import('./check-site.ts');
+    const { serviceLook } = await import('./manage-service.ts');
     const { exitCodeOf, formatFindings } = await import('./check/run-checks.ts');
-    const findings = await checkSite(surroundings(options.data));
+    const findings = await checkSite(surroundings(options.data), serviceLook({ ...options, name: options.serviceName }, ofService));
     print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
     process.exitCode = exitCodeOf(findings);
   });
@@ -166,17 +178,7 @@ withData(fault.command('lift'))
     print(`fault ${id} is lifted`);
   });
 
-program.addCommand(
-  serviceCommand({
-    platform: process.platform,
-    systemRoot: process.env.SystemRoot,
-    clock: systemClock,
-    node: process.execPath,
-    script: resolve(process.argv[1] ?? ''),
-    version: agentVersion(),
-    print,
-  }),
-);
+program.addCommand(serviceCommand(ofService));
 
 try {
   await program.parseAsync();
@@ -241,9 +243,13 @@ function agentVersion(): string {
   return path === undefined ? 'unknown' : (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
-/** By way of the service host, which reads what we write. */
+/** By way of the service host, which reads what we write; at once, since it may be the last word. A host that is gone reads nothing. */
 function tellAdministrator(name: EventName, text: string): void {
-  print(eventLine(name, text));
+  try {
+    writeSync(1, `${eventLine(name, text)}\n`);
+  } catch {
+    // The end of the input tells the same.
+  }
 }
 
 function tellNotStarted(error: FarshoreError): void {

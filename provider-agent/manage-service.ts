@@ -68,6 +68,15 @@ export function uninstall(given: Given, surroundings: ServiceSurroundings): Prom
   return act(given, surroundings, uninstallDeeds(portsOf(given, surroundings)));
 }
 
+/** How the service stands, for `check`; null where there are none. */
+export function serviceLook(
+  given: Pick<Given, 'data' | 'name'>,
+  surroundings: ServiceSurroundings,
+): (() => Promise<ServiceDescription>) | null {
+  if (surroundings.platform !== 'win32') return null;
+  return () => describeService(portsOf({ ...given, whatIf: false, json: true }, surroundings));
+}
+
 export async function status(given: Given, surroundings: ServiceSurroundings): Promise<void> {
   refuseElsewhere(surroundings);
   tell(await describeService(portsOf(given, surroundings)), given, surroundings);

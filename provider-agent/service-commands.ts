@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Given, ServiceSurroundings } from './manage-service.ts';
 
-const DEFAULT_NAME = 'FarshoreAgent';
+export const DEFAULT_NAME = 'FarshoreAgent';
 
 const INSTALL_EXAMPLES = `
 Examples (in a window that was opened as administrator):
@@ -15,7 +15,8 @@ group managed service account (CORP\\farshore$), and which rights it needs, is i
 
 const UPGRADE_EXAMPLES = `
 Run it from the folder of the new release, and keep the folder of the old one:
-  "C:\\Program Files\\Farshore\\1.3\\farshore-agent" service upgrade --data "C:\\ProgramData\\Farshore"
+  cd "C:\\Program Files\\Farshore\\1.3"
+  farshore-agent service upgrade --data "C:\\ProgramData\\Farshore"
 
 When the new release does not get ready the old one is started again. The same command from the folder of the old
 release goes back to it later.`;

@@ -8,6 +8,7 @@ import { type Clock, isoMoment } from '../../shared/ports.ts';
 import { certificateSpan, type Identity } from '../enroll/identity.ts';
 import { bareHost, dial, type OutboundProxy } from '../enroll/proxy.ts';
 import type { CheckFinding, SiteCheck } from '../fabric/site-check.ts';
+import type { ServiceDescription } from '../service/describe.ts';
 
 export interface AgentCheckPorts {
   readonly folder: string;
@@ -16,6 +17,8 @@ export interface AgentCheckPorts {
   /** Rejects when the journal cannot be used. */
   readonly checkJournal: () => Promise<void>;
   readonly isRunning: boolean;
+  /** How its service stands; null where there are none of that kind. */
+  readonly service: (() => Promise<ServiceDescription>) | null;
   /** What ledger and logs may still grow to. */
   readonly bytesWanted: number;
   readonly clock: Clock;
@@ -34,6 +37,7 @@ export function agentChecks(ports: AgentCheckPorts): SiteCheck[] {
     { name: 'agent.identity', run: async () => [checkIdentity(ports)] },
     { name: 'agent.journal', run: async () => [await checkJournalFile(ports)] },
     { name: 'agent.room', run: async () => [await checkRoom(ports)] },
+    ...(ports.service === null ? [] : [{ name: 'agent.service', run: async () => [judgeService(await ports.service?.())] }]),
     ...(ports.identity === null ? [] : [{ name: 'agent.connection', run: () => checkConnection(ports.identity as Identity, ports) }]),
   ];
 }
@@ -46,7 +50,8 @@ function checkIdentity({ identity, folder, clock }: AgentCheckPorts): CheckFindi
       state: 'missing',
       found: 'not registered',
       cause: 'Without a registration the agent does not start.',
-      remedy: 'Make a key at the control plane (farshore sites add), then: farshore-agent register --key-file stdin --data <dir>',
+      remedy:
+        'Make a key at the control plane (farshore registration-keys create <site>), then: farshore-agent register --key-file stdin --data <dir>',
     };
   const { end } = certificateSpan(identity.certificatePem);
   const found = `agent ${identity.agentId} of site ${identity.siteId}; its certificate ends ${isoMoment(end)}`;
@@ -83,6 +88,37 @@ async function checkRoom({ folder, bytesWanted }: AgentCheckPorts): Promise<Chec
     cause: `Journal, ledger and logs may grow to ${Math.ceil((bytesWanted + ROOM_BYTES) / MEGABYTE)} MB more; without room the agent does nothing, since it writes first what it does.`,
     remedy: 'Free room on the disk, move the data folder, or lower egress.megabytes and log in agent.yaml.',
   };
+}
+
+function judgeService(service: ServiceDescription | undefined): CheckFinding {
+  const { name = '', state = null, account, start } = service ?? {};
+  const check = { check: 'agent.service', subject: name };
+  if (state === null)
+    return {
+      ...check,
+      state: 'warning',
+      found: 'there is none',
+      cause: 'The agent runs only as long as somebody is signed in who has started it.',
+      remedy: 'farshore-agent service install --data <dir> --account DOMAIN\\name$ (another name of the service: --service-name)',
+    };
+  const finding = { ...check, found: `${state}, start ${start}, as ${account}` };
+  if (state !== 'running')
+    return {
+      ...finding,
+      state: 'warning',
+      cause: 'The agent does not run.',
+      remedy: `The event log (Application, source ${name}) says why; then: sc.exe start ${name}`,
+    };
+  if (start !== 'delayed' && start !== 'automatic')
+    return { ...finding, state: 'warning', cause: 'It does not start with Windows.', remedy: `sc.exe config ${name} start= delayed-auto` };
+  if (account?.toLowerCase() === 'localsystem')
+    return {
+      ...finding,
+      state: 'warning',
+      cause: 'That account may do everything on this server, and is nobody on the hosts.',
+      remedy: 'Run service install again, with a group managed service account.',
+    };
+  return { ...finding, state: 'ok' };
 }
 
 /** By the certificate of the agent and its pinned authority, as the agent connects; the listener answers a plain question with 404 and its time. */

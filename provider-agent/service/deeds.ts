@@ -133,7 +133,8 @@ async function awaitState(wanted: ServiceState, limitSeconds: number, { windows,
   const end = clock.now() + limitSeconds * 1000;
   for (;;) {
     const state = stateIn(await windows.run(commands.query));
-    if (state === wanted) return;
+    // One that is not there has stopped.
+    if (state === wanted || (wanted === 'stopped' && state === null)) return;
     const hasFallen = wanted === 'running' && state === 'stopped';
     if (hasFallen || clock.now() >= end) {
       const message = `the service is ${state ?? 'not there'}, and should be ${wanted}; the event log (Application) tells why`;

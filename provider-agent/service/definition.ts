@@ -21,6 +21,8 @@ export interface ServiceFiles {
   readonly launch: string;
   /** ... before the last upgrade. */
   readonly previous: string;
+  /** ... while an upgrade is under way: what has been seen to run, and is gone back to. */
+  readonly proven: string;
 }
 
 /** Throws ERR_REQUEST_INVALID for a name that no service has. */
@@ -37,6 +39,7 @@ export function serviceFiles(name: string, dataFolder: string): ServiceFiles {
     host: join(folder, `farshore-agent-${hashOf(hostSources)}.exe`),
     launch: join(folder, 'launch.txt'),
     previous: join(folder, 'launch.previous.txt'),
+    proven: join(folder, 'launch.proven.txt'),
   };
 }
 

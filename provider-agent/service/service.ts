@@ -60,22 +60,21 @@ function startDeeds(commands: ServicePorts['commands']): Deed[] {
 }
 
 export function uninstallDeeds({ commands, files }: ServicePorts): Deed[] {
-  const { doesNotExist, notActive, markedForDelete } = windowsErrors;
+  const { doesNotExist, notActive, takesNoOrder, markedForDelete } = windowsErrors;
   return [
-    { why: 'it is stopped', kind: 'run', command: commands.stop, done: [notActive, doesNotExist] },
+    { why: 'it is stopped', kind: 'run', command: commands.stop, done: [notActive, takesNoOrder, doesNotExist] },
+    { why: 'and has ended', kind: 'await', state: 'stopped', limitSeconds: STOP_SECONDS },
     { why: 'the service is removed', kind: 'run', command: commands.remove, done: [doesNotExist, markedForDelete] },
     { why: 'its source of the event log goes', kind: 'run', command: commands.removeEventSource, done: [1] },
     { why: 'its host and what it started go; the data of the agent stays', kind: 'remove', path: files.folder },
   ];
 }
 
-/** `before` is what the service started until now. */
-export function upgradeDeeds({ commands, files }: ServicePorts, launch: string, before: string): Deed[] {
+/** `proven` is what the service started when it was last seen to run. */
+export function upgradeDeeds({ commands, files }: ServicePorts, launch: string, proven: string): Deed[] {
   return [
     { why: 'the service host of this release', kind: 'compile', out: files.host },
-    ...(launch === before
-      ? []
-      : ([{ why: 'what was started so far is kept', kind: 'write', path: files.previous, text: before }] satisfies Deed[])),
+    { why: 'what was started so far is kept', kind: 'write', path: files.proven, text: proven },
     { why: 'from here on this release is what starts', kind: 'write', path: files.launch, text: launch },
     { why: 'by this host', kind: 'run', command: commands.useHost(files.host) },
     ...restartDeeds(commands),
@@ -88,7 +87,7 @@ function restartDeeds(commands: ServicePorts['commands']): Deed[] {
       why: 'the release that runs is stopped: commands under way finish or are resumed',
       kind: 'run',
       command: commands.stop,
-      done: [windowsErrors.notActive],
+      done: [windowsErrors.notActive, windowsErrors.takesNoOrder],
     },
     { why: 'and has ended', kind: 'await', state: 'stopped', limitSeconds: STOP_SECONDS },
     ...startDeeds(commands),
@@ -99,24 +98,33 @@ function restartDeeds(commands: ServicePorts['commands']): Deed[] {
 export async function upgrade(ports: ServicePorts, launch: string, version: string): Promise<void> {
   const { files, clock } = ports;
   const { host } = await foundService(ports);
-  const before = await readFile(files.launch, 'utf8');
+  // One that was killed on the way has not seen what it wrote run.
+  const proven = (await readTextIfThere(files.proven)) ?? (await readFile(files.launch, 'utf8'));
   const startedAfter = clock.now();
   try {
-    await perform(upgradeDeeds(ports, launch, before), ports);
+    await perform(upgradeDeeds(ports, launch, proven), ports);
     await untilReady(ports, version, startedAfter);
+    await perform(seenDeeds(ports, launch, proven), ports);
   } catch (failure) {
-    if (launch === before) throw failure;
-    await perform(backDeeds(ports, before, host), ports);
+    if (launch === proven) throw failure;
+    await perform(backDeeds(ports, proven, host), ports);
     const message = `the new release did not get ready, and the old one runs again: ${(failure as Error).message}`;
     throw new FarshoreError('ERR_SERVICE_FAILED', message, { cause: failure });
   }
 }
 
-function backDeeds({ commands, files }: ServicePorts, before: string, host: string): Deed[] {
+/** The new release runs. */
+function seenDeeds({ files }: ServicePorts, launch: string, proven: string): Deed[] {
+  const kept: Deed[] = [{ why: 'what was started before is kept', kind: 'write', path: files.previous, text: proven }];
+  return [...(launch === proven ? [] : kept), { why: 'the upgrade is done', kind: 'remove', path: files.proven }];
+}
+
+function backDeeds({ commands, files }: ServicePorts, proven: string, host: string): Deed[] {
   return [
-    { why: 'the old release is what starts', kind: 'write', path: files.launch, text: before },
+    { why: 'the old release is what starts', kind: 'write', path: files.launch, text: proven },
     { why: 'by its host', kind: 'run', command: commands.useHost(host) },
     ...restartDeeds(commands),
+    { why: 'the upgrade is taken back', kind: 'remove', path: files.proven },
   ];
 }
 

@@ -25,6 +25,8 @@ export const windowsErrors = {
   alreadyRunning: 1056,
   accountUnknown: 1057,
   doesNotExist: 1060,
+  /** It starts or stops just now. */
+  takesNoOrder: 1061,
   notActive: 1062,
   logonFailed: 1069,
   markedForDelete: 1072,

@@ -68,7 +68,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent/recovery': agentCore,
   'provider-agent/local': agentCore,
   'provider-agent/channel': { may: ['certs', ...everyShared] },
-  'provider-agent/check': { may: ['provider-agent/enroll', 'provider-agent/fabric', ...everyShared] },
+  'provider-agent/check': { may: ['provider-agent/enroll', 'provider-agent/fabric', 'provider-agent/service', ...everyShared] },
   'provider-agent/enroll': { may: ['certs', ...everyShared] },
 
   'control-plane': { may: [...controlPlaneRooms.map((room) => `control-plane/${room}`), 'certs', ...everyShared] },

@@ -110,6 +110,7 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
   const lackOf: readonly (readonly [string, string, CheckFinding['state'], RegExp, () => void, (() => HyperVConfig)?])[] = [
     ['rights in Hyper-V', 'hyperv.rights', 'missing', /Hyper-V Administrators/, () => facts().denied.add('Get-VM')],
     ['remoting', 'hyperv.remoting', 'missing', /Enable-PSRemoting/, () => facts().denied.add('Get-CimInstance')],
+    ['rights to the firewall', 'hyperv.remoting', 'missing', /Administrators/, () => facts().denied.add('Get-NetFirewallRule')],
     [
       'a newer Windows',
       'hyperv.windows',

@@ -94,6 +94,24 @@ describe('the host of the service', { skip }, () => {
     assert.match(lines[0] ?? '', /and this/);
   });
 
+  test('does not wait for what an agent has left running', async () => {
+    const script = `import { spawn } from 'node:child_process';
+const left = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
+left.unref();
+console.log('farshore-event 1 information ' + left.pid);
+process.stdin.resume().on('end', () => process.exit(0));`;
+    const { child, lines } = hosted(script);
+    await until('the agent runs', () => lines.length > 0, 15_000);
+    const left = Number(lines[0]?.split(' ').at(-1));
+    try {
+      child.stdin.end('stop\n');
+      await until('it has stopped', () => lines.includes('stopped True'), 15_000);
+      assert.ok(isAlive(left), 'it is still there');
+    } finally {
+      process.kill(left, 'SIGKILL');
+    }
+  });
+
   test('leaves no agent behind when it is killed itself', async () => {
     const marker = join(folder, 'ended');
     mkdirSync(marker, { recursive: true });

@@ -235,6 +235,21 @@ test('a new release whose service does not even start is told, and the old one r
   assert.equal(readStatus(join(server.data, 'status.json'))?.version, '1.0');
 });
 
+test('an upgrade that was killed goes back to what was seen to run, when it is repeated and the new release is a bad one', async (t) => {
+  const server = new Server(t);
+  await server.install(server.release('1.0'));
+  const launch = server.release('2.0');
+  server.windows.badReleases.add(join(server.folder, 'releases', '2.0'));
+  server.counted();
+  // Before the service is stopped: what starts is the new release already.
+  server.killAt = { count: 7, isAfter: false };
+  assert.equal(await server.attempt(() => upgrade(server.ports, launch, '2.0')), true);
+  assert.equal(readFileSync(server.ports.files.launch, 'utf8'), launch);
+  await assert.rejects(upgrade(server.ports, launch, '2.0'), { message: /the old one runs again/ });
+  assert.equal(await server.startsNow(), '1.0');
+  assert.equal(existsSync(server.ports.files.proven), false);
+});
+
 test('the way back is an upgrade from the folder of the old release', async (t) => {
   const server = new Server(t);
   const old = server.release('1.0');

@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
 using System.Text;
+using System.Threading;
 
 namespace Farshore
 {
@@ -34,6 +35,7 @@ namespace Farshore
     public sealed class AgentProcess
     {
         private const int LastWordsMost = 2000;
+        private const int LastWordsMs = 2000;
         private readonly Process process = new Process();
         private readonly object gate = new object();
         private string lastWords = "";
@@ -83,11 +85,19 @@ namespace Farshore
             catch (IOException) { }
             if (process.WaitForExit(limitMs))
             {
-                process.WaitForExit();
+                HearTheRest();
                 return true;
             }
             Kill();
             return false;
+        }
+
+        // Its last lines. What it has left running may hold them open for ever.
+        private void HearTheRest()
+        {
+            var hearing = new Thread(() => process.WaitForExit()) { IsBackground = true };
+            hearing.Start();
+            hearing.Join(LastWordsMs);
         }
 
         private void Kill()
@@ -124,7 +134,7 @@ namespace Farshore
 
         private void Ended()
         {
-            process.WaitForExit();
+            HearTheRest();
             bool wasAsked;
             string said;
             lock (gate)

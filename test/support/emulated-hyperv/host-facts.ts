@@ -39,6 +39,8 @@ export class HostFacts {
   }
 
   ruleObjects(): object[] {
+    if (this.rules.length === 0)
+      throw new StubRefusal('CmdletizationQuery_NotFound_DisplayName', 'ObjectNotFound', 'No MSFT_NetFirewallRule objects found.');
     return this.rules.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, Enabled }));
   }
 

@@ -53,7 +53,9 @@ function Get-FarshoreRemoteFact {
         param([string]$Rule)
         $ErrorActionPreference = 'Stop'
         $windows = @(Get-CimInstance -ClassName 'Win32_OperatingSystem')[0]
-        $rules = @(Get-NetFirewallRule -DisplayName $Rule -ErrorAction SilentlyContinue)
+        $rules = @()
+        try { $rules = @(Get-NetFirewallRule -DisplayName $Rule -ErrorAction Stop) }
+        catch { if ([string]$_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
         $certificates = @(Get-ChildItem -Path 'Cert:\LocalMachine\My').ForEach({
             [pscustomobject]@{
                 thumbprint = [string]$_.Thumbprint
