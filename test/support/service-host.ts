@@ -59,7 +59,15 @@ function compileHost(compiler: string, out: string): string {
   const packages = process.env.NUGET_PACKAGES ?? join(homedir(), '.nuget/packages');
   const framework = join(packages, 'microsoft.netframework.referenceassemblies.net48/1.0.3/build/.NETFramework/v4.8');
   // What its own settings tell the compiler of Windows: which language it knows, and the libraries that are always there.
-  const onWindows = ['-noconfig', '-nostdlib+', '-langversion:5', `-lib:${framework}`, '-reference:mscorlib.dll', '-reference:System.dll'];
+  const onWindows = [
+    '-noconfig',
+    '-nostdlib+',
+    '-langversion:5',
+    '-warnaserror+',
+    `-lib:${framework}`,
+    '-reference:mscorlib.dll',
+    '-reference:System.dll',
+  ];
   const { status, stdout, stderr } = spawnSync('dotnet', [compiler, ...onWindows, ...compilerArguments(out)], { encoding: 'utf8' });
   return status === 0 ? '' : `${stdout}${stderr}`;
 }
