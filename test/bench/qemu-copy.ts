@@ -50,9 +50,7 @@ async function measure(): Promise<void> {
       return DATA_MIB / seconds;
     };
     const ours = () =>
-      copy((address) =>
-        sendIncrement(daemon.qmp, { layers: [0], exports: new Map([['d0', address]]), credentials: from.credentials }, clock),
-      );
+      copy((address) => sendIncrement(daemon, { layers: [0], exports: new Map([['d0', address]]), credentials: from.credentials }, clock));
     const theirs = () =>
       copy(({ host, port, name, serverName }) => {
         const tls = `tls-creds-x509,id=tls,endpoint=client,dir=${from.credentials}`;

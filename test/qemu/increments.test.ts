@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { sendIncrement } from '../../provider-agent/fabric/qemu/increment.ts';
 import { Layers } from '../../provider-agent/fabric/qemu/layers.ts';
 import { ReplicaDisks } from '../../provider-agent/fabric/qemu/replica-disks.ts';
+import { StorageDaemon } from '../../provider-agent/fabric/qemu/storage-daemon.ts';
 import { systemClock as clock } from '../../shared/system-ports.ts';
 import { readGuestDisk, whyNoQemu } from '../support/qemu-guest.ts';
 import { cycle, disks, makeQemuPair, type QemuPair, type QemuSide, sendRest } from '../support/qemu-pair.ts';
@@ -54,9 +55,11 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     await cycle(reading, slough);
     let died = 0;
     await reading.records(5);
-    const dying = cycle(reading, slough, async (exports) => {
-      for (const one of exports.values()) await one.kill();
-      died++;
+    const dying = cycle(reading, slough, {
+      async after(exports) {
+        for (const one of exports.values()) await one.kill();
+        died++;
+      },
     });
     await assert.rejects(dying, { code: 'ERR_FABRIC_FAILED' });
     assert.equal(died, 1);
@@ -87,9 +90,9 @@ describe('a machine is replicated by QEMU', { skip }, () => {
     const { exports, addresses } = await slough.receive(layer, 'CN=another-host.test');
     const { machine, credentials } = reading;
     assert.ok(machine);
-    await assert.rejects(sendIncrement(machine.qmp, { layers: [0], exports: addresses, credentials }, clock), {
-      code: 'ERR_FABRIC_FAILED',
-    });
+    const daemon = await StorageDaemon.open(reading.folder, reading.layers, clock, layer);
+    await assert.rejects(sendIncrement(daemon, { layers: [0], exports: addresses, credentials }, clock), { code: 'ERR_FABRIC_FAILED' });
+    await daemon.close();
     assert.match([...exports.values()].map((one) => one.said).join(''), /denied|authoriz|not permitted/i);
     for (const one of exports.values()) await one.kill();
     assert.equal(await machine.isRunning(), true);

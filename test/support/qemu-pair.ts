@@ -11,7 +11,6 @@ import { type ExportAddress, sendIncrement } from '../../provider-agent/fabric/q
 import { Layers } from '../../provider-agent/fabric/qemu/layers.ts';
 import { Machine, type MachineDefinition } from '../../provider-agent/fabric/qemu/machine.ts';
 import { NbdExport } from '../../provider-agent/fabric/qemu/nbd-export.ts';
-import type { Qmp } from '../../provider-agent/fabric/qemu/qmp.ts';
 import { ReplicaDisks, type StoredPoint } from '../../provider-agent/fabric/qemu/replica-disks.ts';
 import { StorageDaemon } from '../../provider-agent/fabric/qemu/storage-daemon.ts';
 import { SiteId } from '../../shared/ids.ts';
@@ -30,7 +29,14 @@ const BlockStatistics = z.array(z.looseObject({ stats: z.looseObject({ wr_operat
 /** The machine of `test/qemu/guest`. */
 const tiny: MachineDefinition = { accelerator: 'tcg', memoryMib: 4, bus: 'ide', address: '203.0.113.10/24', more: [] };
 
-type Hurt = (exports: ReadonlyMap<string, NbdExport>) => Promise<void>;
+/** What happens to an increment on its way. */
+export interface Hurts {
+  /** When it can be received; the addresses are those that it goes to. */
+  before?(addresses: Map<string, ExportAddress>): Promise<void> | void;
+  /** When all has arrived and nothing is sealed. */
+  after?(exports: ReadonlyMap<string, NbdExport>): Promise<void>;
+  readonly stalledMs?: number;
+}
 
 /** One site: where its VM lies, whatever it is to the other. */
 export class QemuSide {
@@ -143,37 +149,37 @@ export async function makeQemuPair({ disk = (raw) => writeGuestDisk(raw, DISK_BY
 }
 
 /** One increment of a machine that runs: frozen, sent, sealed, merged. */
-export async function cycle(from: QemuSide, to: QemuSide, hurt?: Hurt): Promise<StoredPoint> {
+export async function cycle(from: QemuSide, to: QemuSide, hurts?: Hurts): Promise<StoredPoint> {
   const { machine } = from;
   if (machine === null) throw new Error('nothing runs there');
-  const point = await send(machine.qmp, from, to, await machine.freeze(), hurt);
+  const frozen = await machine.freeze();
+  const point = await send(await StorageDaemon.open(from.folder, from.layers, clock, frozen), from, to, frozen, hurts);
   await machine.merge(point.layer);
   return point;
 }
 
 /** What a machine that is off has not sent yet. */
 export async function sendRest(from: QemuSide, to: QemuSide): Promise<StoredPoint> {
-  const daemon = await StorageDaemon.open(from.folder, from.layers, clock);
-  try {
-    return await send(daemon.qmp, from, to, await from.layers.level());
-  } finally {
-    await daemon.close();
-  }
+  return send(await StorageDaemon.open(from.folder, from.layers, clock), from, to, await from.layers.level());
 }
 
-async function send(qmp: Qmp, from: QemuSide, to: QemuSide, layer: number, hurt: Hurt = async () => {}): Promise<StoredPoint> {
+async function send(daemon: StorageDaemon, from: QemuSide, to: QemuSide, layer: number, hurts: Hurts = {}): Promise<StoredPoint> {
   const at = clock.now();
   const sealed = to.replica?.points.at(-1)?.layer;
   const unsent = (await from.layers.of('d0')).filter((one) => one <= layer && one > (sealed ?? 0));
   const { exports, addresses } = await to.receive(layer, from.subject);
   try {
+    await hurts.before?.(addresses);
     const layers = [...(sealed === undefined ? [0] : []), ...unsent];
-    await sendIncrement(qmp, { layers, exports: addresses, credentials: from.credentials }, clock);
-    await hurt(exports);
+    const increment = { layers, exports: addresses, credentials: from.credentials, ...(hurts.stalledMs && { stalledMs: hurts.stalledMs }) };
+    await sendIncrement(daemon, increment, clock);
+    await hurts.after?.(exports);
     for (const one of exports.values()) await one.close();
   } catch (error) {
     for (const one of exports.values()) await one.kill();
     throw error;
+  } finally {
+    await daemon.close();
   }
   const point: StoredPoint = { id: random.uuid(), at, kind: 'crashConsistent', layer };
   await to.replica?.seal(point);

@@ -9,7 +9,7 @@ import { type Clock, pause } from '../../../shared/ports.ts';
 import { BASE, type Layers, layerNodes, nodeOf } from './layers.ts';
 import { runProgram } from './programs.ts';
 import { failed } from './qemu-error.ts';
-import { Qmp } from './qmp.ts';
+import { ANSWER_MS, Qmp } from './qmp.ts';
 
 const CONNECT_MS = 10_000;
 const ENDED_EVERY_MS = 20;
@@ -137,15 +137,16 @@ export class Machine {
   }
 }
 
-const Job = z.looseObject({ id: z.string(), status: z.string(), error: z.string().optional() });
+const Job = z.looseObject({ id: z.string(), status: z.string(), error: z.string().optional(), 'current-progress': z.number().optional() });
 
-/** Runs a job of QEMU to its end. Throws ERR_FABRIC_FAILED with the error of the job. */
-export async function runJob(qmp: Qmp, clock: Clock, id: string, command: string, args: object): Promise<void> {
+/** Runs a job of QEMU to its end. Throws ERR_FABRIC_FAILED with the error of the job, or when nothing has moved for so long. */
+export async function runJob(qmp: Qmp, clock: Clock, id: string, command: string, args: object, stalledMs = Infinity): Promise<void> {
   await qmp.run('job-dismiss', { id }).catch(() => {}); // of an earlier try that nobody asked for
   const jobId = { 'job-id': id, 'auto-dismiss': false, 'auto-finalize': true };
   await qmp.run(command, { ...jobId, ...args });
+  let [progress, movedAt] = [-1, clock.now()];
   for (;;) {
-    const jobs = z.array(Job).parse(await qmp.run('query-jobs'));
+    const jobs = z.array(Job).parse(await qmp.run('query-jobs', {}, Math.min(stalledMs, ANSWER_MS)));
     const job = jobs.find((one) => one.id === id);
     if (job === undefined) throw failed('OperationFailed', `${command}: the job is gone`);
     if (job.status === 'concluded') {
@@ -153,6 +154,9 @@ export async function runJob(qmp: Qmp, clock: Clock, id: string, command: string
       if (job.error !== undefined) throw failed('OperationFailed', `${command}: ${job.error}`);
       return;
     }
+    const { 'current-progress': now = 0 } = job;
+    if (now !== progress) [progress, movedAt] = [now, clock.now()];
+    else if (clock.now() - movedAt >= stalledMs) throw failed('OperationTimeout', `${command}: nothing has moved for ${stalledMs} ms`);
     await pause(clock, 10);
   }
 }

@@ -72,11 +72,6 @@ export class HostNetworks {
     this.#site = digest(site);
   }
 
-  /** Names of the bridges of the host. */
-  async bridges(): Promise<string[]> {
-    return (await links()).filter(isBridge).map(({ ifname }) => ifname);
-  }
-
   async drills(): Promise<DrillBridge[]> {
     const all = await links();
     return all.filter(isBridge).flatMap((link) => {
@@ -187,6 +182,10 @@ export class HostNetworks {
   #nameOf(kind: 'd' | 't', subject: string): string {
     return `f${kind}${this.#short}${digest(subject).slice(0, 9)}`;
   }
+}
+
+export async function bridgesOfHost(): Promise<string[]> {
+  return (await links()).filter(isBridge).map(({ ifname }) => ifname);
 }
 
 /** The same for a VM and each of its copies; of the range that is for local use. */

@@ -47,18 +47,29 @@ export function runProgram(program: Program, args: readonly string[], limitMs: n
   });
 }
 
-/** Every mistake of the machine at once; empty where all that is needed is there. */
-export async function mistakesOfPrograms(): Promise<string[]> {
+export interface ProgramLack {
+  readonly program: Program;
+  readonly found: string;
+  readonly remedy: string;
+}
+
+/** Of all programs at once; empty where all that is needed is there. */
+export async function lacksOfPrograms(): Promise<ProgramLack[]> {
+  const remedy = 'install it (Debian and Ubuntu: apt-get install --no-install-recommends qemu-system-x86 qemu-utils)';
   const found = await Promise.all(
-    needed.map(async (program) => {
+    needed.map(async (program): Promise<ProgramLack | null> => {
       const told = await runProgram(program, ['--version'], 10_000).catch(() => null);
-      if (told === null)
-        return `${program} is missing: install it (Debian and Ubuntu: apt-get install --no-install-recommends qemu-system-x86 qemu-utils)`;
+      if (told === null) return { program, found: `${program} is missing`, remedy };
       const [version = '', major = '0'] = /(?<=version |qemu-nbd )(\d+)\.[\d.]*/.exec(told)?.slice(0, 2) ?? [];
-      return Number(major) < OLDEST ? `${program} is of version ${version || 'unknown'}: ${OLDEST}.0 or later is needed` : null;
+      if (Number(major) >= OLDEST) return null;
+      return { program, found: `${program} is of version ${version || 'unknown'}`, remedy: `${OLDEST}.0 or later is needed` };
     }),
   );
-  return found.filter((mistake) => mistake !== null);
+  return found.filter((lack) => lack !== null);
+}
+
+export async function mistakesOfPrograms(): Promise<string[]> {
+  return (await lacksOfPrograms()).map(({ found, remedy }) => `${found}: ${remedy}`);
 }
 
 export async function createOverlay(file: string, backing: string): Promise<void> {

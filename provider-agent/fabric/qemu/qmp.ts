@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type Clock, pause } from '../../../shared/ports.ts';
 import { failed } from './qemu-error.ts';
 
-const ANSWER_MS = 30_000;
+export const ANSWER_MS = 30_000;
 /** The longest known answer is the list of block nodes: some 2 kB a node. */
 const LINE_BYTES_MOST = 4 * 1024 * 1024;
 const CONNECT_EVERY_MS = 20;
