@@ -11,8 +11,9 @@ export const Name = nameUpTo(100);
 
 /** Of a name with a form of its own. */
 export function refuseSteeringSigns(name: string, context: z.RefinementCtx<string>): void {
-  const signs = [...new Set(name.match(STEERING_SIGNS))].map(codePoint);
-  if (signs.length === 0) return;
+  const found = name.match(STEERING_SIGNS);
+  if (found === null) return;
+  const signs = [...new Set(found)].map(codePoint);
   const message = `has a character in it that nobody sees: ${signs.join(', ')}`;
   const allowed = 'one line of letters, digits, spaces and other characters that are seen';
   context.addIssue({ code: 'custom', message, params: { allowed } });

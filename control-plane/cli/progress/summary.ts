@@ -52,7 +52,7 @@ export function afterCancel(detail: JobDetailAnswer): string {
   if (state === 'cancelled') return `cancelled; see what was undone with: farshore jobs show ${id}`;
   if (state === 'inProgress') return `being cancelled: what is not past the point of no return is undone, the rest goes on; ${watch}`;
   if (state !== 'parked' && state !== 'waiting') return `nothing was left to cancel: the job ${stateWords[state]}`;
-  const waits = 'not cancelled as a whole: what waits for a person is past the point of no return, so it is not undone and still waits';
+  const waits = 'not cancelled as a whole: what waits for a person is past the point of no return, or could not be undone, and still waits';
   return [waits, ...askedLines(detail), ...decisionLines(detail)].join('\n');
 }
 
