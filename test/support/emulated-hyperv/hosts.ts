@@ -31,7 +31,9 @@ export interface ReplicaServer {
   isEnabled: boolean;
   isOpenToAll: boolean;
   authentication: string;
+  /** For certificates. */
   port: number;
+  kerberosPort: number;
   thumbprint: string;
   readonly entries: Map<string, { readonly storage: string; readonly trustGroup: string }>;
 }
@@ -146,12 +148,14 @@ export class EmulatedHosts {
     this.named(fullName);
     let server = this.#servers.get(fullName);
     if (server === undefined) {
-      server = { isEnabled: false, isOpenToAll: false, authentication: 'Kerberos', port: 443, thumbprint: '', entries: new Map() };
+      server = { isEnabled: false, isOpenToAll: false, authentication: 'Kerberos', ...listening, thumbprint: '', entries: new Map() };
       this.#servers.set(fullName, server);
     }
     return server;
   }
 }
+
+const listening = { port: 443, kerberosPort: 80 };
 
 const keyOf = ({ cloudId, vmId }: VmRef) => `${cloudId}/${vmId}`;
 
