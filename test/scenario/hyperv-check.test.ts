@@ -251,14 +251,7 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
         for (const host of hosts) emulated.hyperV.hosts.server(host).isOpenToAll = true;
       },
     ],
-    [
-      'a Replica Broker',
-      'hyperv.broker',
-      'missing',
-      /Hyper-V Replica Broker/,
-      () => void cluster.groups.delete('broker'),
-      asCluster,
-    ],
+    ['a Replica Broker', 'hyperv.broker', 'missing', /Hyper-V Replica Broker/, () => void cluster.groups.delete('broker'), asCluster],
     [
       'a Replica Broker that pairing makes',
       'hyperv.broker',

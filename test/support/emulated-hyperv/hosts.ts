@@ -7,8 +7,8 @@ import type { SimulatedSite } from '../../../provider-agent/fabric/simulated/sim
 import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
 import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import type { SiteId, VmId, VmRef } from '../../../shared/ids.ts';
-import { HostFacts } from './host-facts.ts';
 import { EmulatedClusters } from './clusters.ts';
+import { HostFacts } from './host-facts.ts';
 import { StubRefusal } from './stub-call.ts';
 
 export interface EmulatedSite {
