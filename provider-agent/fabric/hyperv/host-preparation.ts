@@ -1,12 +1,12 @@
-/** The hosts of a cloud made ready to replicate with another site, and released. Hosts take certificates only so far. */
+/** The hosts of a cloud made ready to replicate with another site, by certificate or by Kerberos, and released. */
 import type { CloudId, PairingId } from '../../../shared/ids.ts';
-import type { Act, HostsPreparation, ReplicaTarget, ReplicationHost } from '../fabric.ts';
+import type { Act, HostCertificate, HostsPreparation, ReplicaTarget, ReplicationHost } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { HyperVConfig } from './hyperv-config.ts';
+import type { HyperVCloud, HyperVConfig } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import type { Preparations } from './preparations.ts';
 
-const CERTIFICATE_PORT = 443;
+const PORTS = { certificate: 443, kerberos: 80 } as const;
 
 export class HostPreparation {
   readonly #calls: ModuleCalls;
@@ -26,35 +26,24 @@ export class HostPreparation {
   }
 
   async prepare(preparation: HostsPreparation, { signal }: Act): Promise<{ readonly address: string }> {
-    const { pairingId, cloudId, peer, port, rootPem } = preparation;
+    const { pairingId, cloudId, peer, authentication, rootPem } = preparation;
+    const port = preparation.port ?? PORTS[authentication];
     const cloud = this.#calls.cloud(cloudId);
-    if (preparation.authentication !== 'certificate')
-      throw refusal(
-        'InvalidParameter',
-        'hosts are prepared for certificates only so far: choose authentication "certificate" in the policy',
-      );
     const senders = this.#senders.find(({ site }) => site === peer.siteId)?.hosts;
     if (senders === undefined)
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
+    await this.#prepareBroker(cloud, signal);
     // First, so that a release finds what a preparation has left that came half way.
     await this.#preparations.replace([...this.#others(pairingId, cloudId), { pairingId, cloudId, peer }]);
+    const common = { Port: port, StorageLocation: cloud.replicaStorage, Sender: senders, TrustGroup: trustGroup(peer.siteId) };
     await Promise.all(
       cloud.hosts.map((host) => {
-        const own = preparation.certificates.find((each) => each.host === host);
-        if (own === undefined) throw refusal('AccessDenied', `no certificate came for the host ${host}`);
-        const given = {
-          Port: port ?? CERTIFICATE_PORT,
-          Pfx: Buffer.from(own.pfx).toString('base64'),
-          Passphrase: own.passphrase,
-          RootPem: rootPem,
-          StorageLocation: cloud.replicaStorage,
-          Sender: senders,
-          TrustGroup: trustGroup(peer.siteId),
-        };
-        return this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, given, signal);
+        const identity =
+          authentication === 'kerberos' ? { Authentication: 'Kerberos' } : byCertificate(host, preparation.certificates, rootPem);
+        return this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, { ...common, ...identity }, signal);
       }),
     );
-    return { address: `${cloud.replicaServer}:${port ?? CERTIFICATE_PORT}` };
+    return { address: `${cloud.replicaServer}:${port}` };
   }
 
   async release(pairingId: PairingId, cloudId: CloudId, { signal }: Act): Promise<void> {
@@ -84,9 +73,24 @@ export class HostPreparation {
       );
   }
 
+  /** Throws ERR_BROKER_MISSING. Releasing the hosts leaves it: people may use it by then. */
+  async #prepareBroker(cloud: HyperVCloud, signal: AbortSignal | undefined): Promise<void> {
+    const { cluster, replicaServer, makeBroker } = cloud;
+    if (cluster === null) return;
+    const given = { ServerName: replicaServer, NetworkName: makeBroker?.network ?? '', Address: makeBroker?.address ?? '' };
+    await this.#calls.ofCluster('Initialize-FarshoreBroker', { ...cloud, cluster }, given, signal);
+  }
+
   #others(pairingId: PairingId, cloudId: CloudId) {
     return this.#preparations.all().filter((each) => each.pairingId !== pairingId || each.cloudId !== cloudId);
   }
+}
+
+/** Throws ERR_NOT_PREPARED where none came for the host. */
+function byCertificate(host: string, certificates: readonly HostCertificate[], rootPem: string) {
+  const own = certificates.find((each) => each.host === host);
+  if (own === undefined) throw refusal('AccessDenied', `no certificate came for the host ${host}`);
+  return { Authentication: 'Certificate', Pfx: Buffer.from(own.pfx).toString('base64'), Passphrase: own.passphrase, RootPem: rootPem };
 }
 
 /** Marks the authorisation entries of one peer site. */

@@ -78,7 +78,7 @@ export const changes: Readonly<Record<string, Change>> = {
 
   async 'Enable-VMReplication'(call, ports) {
     const vm = await vmOf(call, ports);
-    const target = ports.servers.target(textIn(call, 'ReplicaServerName'), Number(textIn(call, 'ReplicaServerPort')));
+    const target = ports.servers.target(call);
     await vm.at.site.enableReplication(vm.ref, target, policyIn(call, defaultPolicy), ports.act);
     ports.hosts.copyNotes(vm, { cloudId: target.cloudId, vmId: vm.ref.vmId });
   },
@@ -93,7 +93,7 @@ export const changes: Readonly<Record<string, Change>> = {
     if (isGiven(call, 'AsReplica')) return at.site.becomeReplica(ref, ports.act);
     const policy = policyIn(call, { ...defaultPolicy, ...replication?.settings } as ProtectionPolicy);
     if (!isGiven(call, 'Reverse')) return at.site.setReplicationPolicy(ref, policy, ports.act);
-    const target = ports.servers.target(textIn(call, 'ReplicaServerName'), Number(textIn(call, 'ReplicaServerPort')));
+    const target = ports.servers.target(call);
     await at.site.reverseReplication(ref, target, policy, ports.act);
   },
 
@@ -128,6 +128,7 @@ export const changes: Readonly<Record<string, Change>> = {
         server.isOpenToAll = call.parameters.ReplicationAllowedFromAnyServer === true;
       server.authentication = textIn(call, 'AllowedAuthenticationType') || server.authentication;
       server.port = Number(textIn(call, 'CertificateAuthenticationPort') || server.port);
+      server.kerberosPort = Number(textIn(call, 'KerberosAuthenticationPort') || server.kerberosPort);
       server.thumbprint = textIn(call, 'CertificateThumbprint') || server.thumbprint;
       await servers.settle(host, act);
     }
@@ -197,6 +198,9 @@ function policyIn(call: CmdletCall, before: ProtectionPolicy): ProtectionPolicy 
     ...(RecoveryHistory === undefined ? {} : { additionalRecoveryPoints: Number(RecoveryHistory) }),
     ...(VSSSnapshotFrequencyHour === undefined ? {} : { applicationConsistentHours: Number(VSSSnapshotFrequencyHour) }),
     ...(isGiven(call, 'DisableVSSSnapshotReplication') ? { applicationConsistentHours: null } : {}),
+    ...(isGiven(call, 'AuthenticationType')
+      ? { authentication: textIn(call, 'AuthenticationType') === 'Kerberos' ? 'kerberos' : 'certificate' }
+      : {}),
     ...(CompressionEnabled === undefined ? {} : { compression: CompressionEnabled === true }),
   };
 }

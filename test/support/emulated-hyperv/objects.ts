@@ -127,7 +127,7 @@ export function switchObjects(hosts: EmulatedHosts, fullName: string): Made[] {
 }
 
 export function serverObject(hosts: EmulatedHosts, fullName: string): Made {
-  const { isEnabled, isOpenToAll, authentication, port, thumbprint } = hosts.server(fullName);
+  const { isEnabled, isOpenToAll, authentication, port, kerberosPort, thumbprint } = hosts.server(fullName);
   return {
     $type: `${TYPES}.VMReplicationServer`,
     $ref: fullName,
@@ -135,6 +135,7 @@ export function serverObject(hosts: EmulatedHosts, fullName: string): Made {
     ReplicationAllowedFromAnyServer: isOpenToAll,
     AllowedAuthenticationType: authentication,
     CertificateAuthenticationPort: port,
+    KerberosAuthenticationPort: kerberosPort,
     CertificateThumbprint: thumbprint,
     ComputerName: fullName,
   };

@@ -5,9 +5,10 @@
 import type { Act, ReplicaTarget } from '../../../provider-agent/fabric/fabric.ts';
 import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import { PairingId } from '../../../shared/ids.ts';
+import type { CmdletCall } from '../powershell/model-server.ts';
 import { uuidOf } from '../simulated-sites.ts';
 import { EmulatedHosts, type EmulatedSite } from './hosts.ts';
-import { StubRefusal } from './stub-call.ts';
+import { StubRefusal, textIn } from './stub-call.ts';
 
 interface Place {
   readonly at: EmulatedSite;
@@ -50,16 +51,22 @@ export class ReplicaServers {
     }
   }
 
-  /** Where a primary sends that names this server. The text is ours. */
-  target(server: string, port: number): ReplicaTarget {
-    const { at, cloud } = this.#hosts.named(server);
-    const { isEnabled, port: open } = this.#hosts.server(server);
+  /** Where a primary sends that names a server, a port and a way of authentication. The text is ours. */
+  target(call: CmdletCall): ReplicaTarget {
+    const [server, port, way] = ['ReplicaServerName', 'ReplicaServerPort', 'AuthenticationType'].map((name) => textIn(call, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const { at, cloud, host } = this.#hosts.behindBroker(server) ?? this.#hosts.named(server);
+    const { isEnabled, authentication, ...ports } = this.#hosts.server(EmulatedHosts.fullName(at.definition, host));
+    const open = way === 'Kerberos' ? ports.kerberosPort : ports.port;
     const address = this.#addresses.get(cloud.id);
-    if (!isEnabled || open !== port || address === undefined)
+    if (!isEnabled || !authentication.includes(way) || String(open) !== port || address === undefined)
       throw new StubRefusal(
         'OperationFailed',
         'NotSpecified',
-        `Hyper-V failed to connect to the Replica server '${server}' on port '${port}'.`,
+        `Hyper-V failed to connect to the Replica server '${server}' on port '${port}' by ${way}.`,
       );
     return { siteId: at.siteId, cloudId: cloud.id, address };
   }
