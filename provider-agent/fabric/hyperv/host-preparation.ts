@@ -38,22 +38,20 @@ export class HostPreparation {
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
     // First, so that a release finds what a preparation has left that came half way.
     await this.#preparations.replace([...this.#others(pairingId, cloudId), { pairingId, cloudId, peer }]);
-    await Promise.all(
-      cloud.hosts.map((host) => {
-        const own = preparation.certificates.find((each) => each.host === host);
-        if (own === undefined) throw refusal('AccessDenied', `no certificate came for the host ${host}`);
-        const given = {
-          Port: port ?? CERTIFICATE_PORT,
-          Pfx: Buffer.from(own.pfx).toString('base64'),
-          Passphrase: own.passphrase,
-          RootPem: rootPem,
-          StorageLocation: cloud.replicaStorage,
-          Sender: senders,
-          TrustGroup: trustGroup(peer.siteId),
-        };
-        return this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, given, signal);
-      }),
-    );
+    await onEach(cloud.hosts, async (host) => {
+      const own = preparation.certificates.find((each) => each.host === host);
+      if (own === undefined) throw refusal('AccessDenied', `no certificate came for the host ${host}`);
+      const given = {
+        Port: port ?? CERTIFICATE_PORT,
+        Pfx: Buffer.from(own.pfx).toString('base64'),
+        Passphrase: own.passphrase,
+        RootPem: rootPem,
+        StorageLocation: cloud.replicaStorage,
+        Sender: senders,
+        TrustGroup: trustGroup(peer.siteId),
+      };
+      await this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, given, signal);
+    });
     return { address: `${cloud.replicaServer}:${port ?? CERTIFICATE_PORT}` };
   }
 
@@ -64,8 +62,8 @@ export class HostPreparation {
     const others = this.#others(pairingId, cloudId);
     const { siteId } = released.peer;
     if (!others.some((each) => each.cloudId === cloudId && each.peer.siteId === siteId))
-      await Promise.all(
-        cloud.hosts.map((host) => this.#calls.ofHost('Clear-FarshoreHost', cloud, host, { TrustGroup: trustGroup(siteId) }, signal)),
+      await onEach(cloud.hosts, (host) =>
+        this.#calls.ofHost('Clear-FarshoreHost', cloud, host, { TrustGroup: trustGroup(siteId) }, signal),
       );
     await this.#preparations.replace(others);
   }
@@ -87,6 +85,13 @@ export class HostPreparation {
   #others(pairingId: PairingId, cloudId: CloudId) {
     return this.#preparations.all().filter((each) => each.pairingId !== pairingId || each.cloudId !== cloudId);
   }
+}
+
+/** Ends when all have ended: whoever is asked again must not meet what the first asking still does at another host. Throws the first failure. */
+async function onEach(hosts: readonly string[], call: (host: string) => Promise<unknown>): Promise<void> {
+  const ended = await Promise.allSettled(hosts.map(call));
+  const failed = ended.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** Marks the authorisation entries of one peer site. */
