@@ -3,8 +3,8 @@
 import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import type { Observation } from '../../shared/api/sites.ts';
-import { AGENT_AWAY, issuesOf, vmIssues, windowIssue } from '../../shared/domain/health.ts';
-import { allowedOperations, whyNot } from '../../shared/domain/protected-vm.ts';
+import { AGENT_AWAY, issuesOf, type VmIssue, vmIssues, windowIssue } from '../../shared/domain/health.ts';
+import { allowedOperations, otherSide, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
@@ -87,6 +87,8 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
       const now = { primary: seenNow(primary), recovery: seenNow(recovery) };
       const power = { primary: now.primary?.power ?? null, recovery: now.recovery?.power ?? null };
       const sending = now[replicatesFrom]?.replication.state ?? null;
+      const firstCopyAt = now[replicatesFrom]?.firstCopyAt ?? null;
+      const receiving = now[otherSide(replicatesFrom)]?.replication.state ?? null;
       const wanted = wantedOf.get(vm.pairingId);
       const isBehind = wanted !== undefined && settingsBehind(vm, wanted).length > 0;
       return {
@@ -104,7 +106,9 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
         issues: [
-          ...issuesOf({ phase, activeLocation, power, sending, isBehind }).map((issue) => ({ issue, ...vmIssues[issue] })),
+          ...issuesOf({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }).map((issue) =>
+            issueAnswer(issue, firstCopyAt),
+          ),
           ...windowIssues(vm, pairing, at),
         ],
         primary,
@@ -146,4 +150,9 @@ function pairingAnswer(pairing: Pairing, names: VaultNames): PairingAnswer {
     })),
     createdAt: isoMoment(pairing.createdAt),
   };
+}
+
+function issueAnswer(issue: VmIssue, firstCopyAt: string | null): ProtectedVmAnswer['issues'][number] {
+  const { cause, remedy } = vmIssues[issue];
+  return { issue, cause: issue === 'firstCopyScheduled' ? `${cause} Begins at ${firstCopyAt}.` : cause, remedy };
 }

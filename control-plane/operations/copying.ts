@@ -14,6 +14,8 @@ interface Copying {
   readonly target: { readonly siteId: SiteId };
   readonly begunBy: StepId;
   readonly marks: StepMarks;
+  /** Nothing is copied before. */
+  readonly beginsAt?: string;
 }
 
 export function untilCopied({
@@ -22,10 +24,11 @@ export function untilCopied({
   target,
   begunBy,
   marks,
+  beginsAt,
 }: Copying): Step<StepWork> & { readonly work: StepWork } {
   return {
     id: stepOf('copied', id),
-    title: `wait until ${name} is copied`,
+    title: `wait until ${name} is copied${beginsAt === undefined ? '' : `, which begins at ${beginsAt}`}`,
     work: {
       siteId: source.siteId,
       ...(target.siteId !== source.siteId && { otherEnd: target.siteId }),

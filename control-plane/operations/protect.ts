@@ -2,6 +2,7 @@
  * Protect VMs under a pairing: look on both sides, enable replication, give the replica its networks and addresses, send the
  * first copy. VMs stand or fall one by one; one that fails is undone and leaves nothing behind on either side.
  */
+import { type FirstCopy, firstCopyNow, firstCopyProblems } from '../../shared/domain/first-copy.ts';
 import { stepOf } from '../../shared/domain/plan-compiler.ts';
 import type { Step } from '../../shared/engine/graph.ts';
 import { FarshoreError, type Problem } from '../../shared/errors.ts';
@@ -22,30 +23,34 @@ export const compileProtect: Compile<'protect'> = async (request, actor, ports) 
     throw new FarshoreError('ERR_NOT_PREPARED', `pairing ${pairing.name} is not ready: ${pairing.state}`);
   }
   await refuseUnlessConnected([pairing.primary.siteId, pairing.recovery.siteId], actor, ports);
-  const names = await namesOf(request.vms, pairing, actor, ports);
+  const firstCopy = request.firstCopy ?? firstCopyNow;
+  const names = await namesOf(request.vms, firstCopyProblems(firstCopy, ports.clock.now()), pairing, actor, ports);
   const epochOf = await firstEpochs(actor.vaultId, request.vms, ports.store);
   const newVms = [...names].map(([vmId, name]) => newVm({ vmId, name, epoch: epochOf(vmId) }, pairing, ports));
   const address = pairing.replicaAddresses.recovery;
   return {
     target: newVms.length === 1 ? (newVms[0]?.name ?? '') : `${newVms.length} VMs of ${pairing.name}`,
-    input: { pairing: pairing.id, vms: newVms.map(({ id, name }) => ({ vm: id, name })) },
-    graph: { steps: newVms.flatMap((vm) => protectSteps(vm, pairing, address)) },
+    input: { pairing: pairing.id, vms: newVms.map(({ id, name }) => ({ vm: id, name })), ...(request.firstCopy && { firstCopy }) },
+    graph: { steps: newVms.flatMap((vm) => protectSteps(vm, pairing, address, firstCopy)) },
     claims: [],
     newVms,
   };
 };
 
-/** Throws ERR_VM_NOT_FOUND with every VM that the primary cloud has not reported. */
+/** Throws ERR_VM_NOT_FOUND with every VM that the primary cloud has not reported; ERR_REQUEST_INVALID where the request has other mistakes too. */
 async function namesOf(
   vmIds: readonly VmId[],
+  mistakes: readonly Problem[],
   { primary }: Pairing,
   { vaultId }: Actor,
   { store }: CompilePorts,
 ): Promise<Map<VmId, string>> {
   const seen = await store.observations.vms(vaultId, { siteId: primary.siteId, cloudId: primary.cloudId, vmIds });
   const known = new Map(seen.map(({ report }) => [report.ref.vmId, report.name]));
-  const problems = vmIds.filter((id) => !known.has(id)).map((id): Problem => ({ message: `the primary cloud has no VM ${id}` }));
-  if (problems.length > 0) throw new FarshoreError('ERR_VM_NOT_FOUND', 'not every VM asked for is in the primary cloud', { problems });
+  const missing = vmIds.filter((id) => !known.has(id)).map((id): Problem => ({ message: `the primary cloud has no VM ${id}` }));
+  const problems = [...mistakes, ...missing];
+  if (mistakes.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'the first copy cannot be made as asked for', { problems });
+  if (missing.length > 0) throw new FarshoreError('ERR_VM_NOT_FOUND', 'not every VM asked for is in the primary cloud', { problems });
   return known;
 }
 
@@ -66,14 +71,14 @@ function newVm(vm: Pick<NewVm, 'vmId' | 'name' | 'epoch'>, pairing: Pairing, { c
   };
 }
 
-function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWork>[] {
+function protectSteps(vm: NewVm, pairing: Pairing, address: string, firstCopy: FirstCopy): Step<StepWork>[] {
   const { id, vmId, name, epoch } = vm;
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
   const atRecovery: VmRef = { cloudId: recovery.cloudId, vmId };
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const [lookHere, lookThere] = [stepOf('admit/primary', id), stepOf('admit/recovery', id)];
-  const { enable, configure, seed, copied } = replicationSteps(vm, pairing, address);
+  const { enable, configure, seed, copied, exported } = replicationSteps(vm, pairing, address, firstCopy);
   const step = { after: [], scope: id, attempts: 3 };
   return [
     {
@@ -107,7 +112,8 @@ function protectSteps(vm: NewVm, pairing: Pairing, address: string): Step<StepWo
     },
     { ...configure, needs: [enable.id], work: { ...configure.work, vm: { id, marks: { done: 'replicationEnabled' } } } },
     { ...seed, needs: [configure.id] },
-    copied,
+    // Somebody carries it, so nobody waits for its arrival: taking it in is a job of its own.
+    firstCopy.how === 'export' ? exported : copied,
   ];
 }
 
@@ -116,6 +122,7 @@ export function replicationSteps(
   { id, vmId, name, epoch }: Pick<NewVm, 'id' | 'vmId' | 'name' | 'epoch'>,
   pairing: Pairing,
   address: string,
+  firstCopy: FirstCopy = firstCopyNow,
 ) {
   const { primary, recovery } = pairing;
   const atPrimary: VmRef = { cloudId: primary.cloudId, vmId };
@@ -149,8 +156,21 @@ export function replicationSteps(
     seed: {
       ...step,
       id: seed,
-      title: `send the first copy of ${name}`,
-      work: { ...common, siteId: primary.siteId, kind: 'replication.seed' as const, args: { vm: atPrimary } },
+      title: seedTitle(name, firstCopy),
+      work: {
+        ...common,
+        siteId: primary.siteId,
+        kind: 'replication.seed' as const,
+        args: { vm: atPrimary, ...(firstCopy.how !== 'now' && { firstCopy }) },
+      },
+    },
+    exported: {
+      ...step,
+      id: stepOf('exported', id),
+      title: `wait until the first copy of ${name} stands in its folder`,
+      work: { ...common, siteId: primary.siteId, kind: 'wait.exported' as const, args: { vm: atPrimary } },
+      looksOnly: true,
+      needs: [seed],
     },
     copied: untilCopied({
       vm: { id, name, epoch },
@@ -158,6 +178,18 @@ export function replicationSteps(
       target: recovery,
       begunBy: seed,
       marks: { done: 'firstCopyArrived' },
+      ...(firstCopy.how === 'at' && { beginsAt: firstCopy.at }),
     }),
   };
+}
+
+function seedTitle(name: string, firstCopy: FirstCopy): string {
+  switch (firstCopy.how) {
+    case 'now':
+      return `send the first copy of ${name}`;
+    case 'at':
+      return `schedule the first copy of ${name} for ${firstCopy.at}`;
+    case 'export':
+      return `export the first copy of ${name} to ${firstCopy.folder}`;
+  }
 }

@@ -22,6 +22,7 @@ import { compileCommit } from './commit.ts';
 import { CommitWindows } from './commit-windows.ts';
 import type { Compile, Compiled, CompilePorts, Compilers } from './compile.ts';
 import { DrillSchedules } from './drill-schedules.ts';
+import { compileImportFirstCopy } from './import-first-copy.ts';
 import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
@@ -33,6 +34,7 @@ import { refuseIfProtectedAnew } from './protected-anew.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { ACTS_NO_MORE, refuseUnlessSilent, toldFrom } from './silence.ts';
+import { compileResume, compileSuspend } from './suspension.ts';
 import { compileTakeBack } from './take-back.ts';
 import { compileTestFailover } from './test-failover.ts';
 import { compileUnpair } from './unpair.ts';
@@ -52,6 +54,9 @@ const compilers: Compilers = {
   changeRecoveryPoint: compileChangeRecoveryPoint,
   commit: compileCommit,
   reverseReplication: compileReverseReplication,
+  importFirstCopy: compileImportFirstCopy,
+  suspend: compileSuspend,
+  resume: compileResume,
   resynchronize: compileResynchronize,
   testFailover: compileTestFailover,
   cleanUpTest: compileCleanUpTest,

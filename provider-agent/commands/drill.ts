@@ -10,7 +10,7 @@ import type { TestCopyView } from '../fabric/fabric.ts';
 import { findDrillNetwork, removeUnusedNetworks, withDrillNetwork } from './drill-networks.ts';
 import { choosePoint, guestAnswer, STARTING_MS } from './failover.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, lookActLook, poll, wrongState } from './reach.ts';
+import { findExisting, lookActLook, poll, refuseIfSuspended, wrongState } from './reach.ts';
 
 type DrillKind = 'drill.admit' | 'drill.copy' | 'drill.connect' | 'drill.start' | 'drill.cleanUp';
 
@@ -100,6 +100,7 @@ async function findCopy(ref: VmRef, { fabric }: HandlerContext): Promise<TestCop
 
 async function refuseUnlessAtRest(ref: VmRef, context: HandlerContext): Promise<void> {
   const vm = await findExisting(ref, context);
+  refuseIfSuspended(vm);
   const { mode, state } = vm.replication;
   if (mode !== 'replica' || state !== 'replicating') throw wrongState(vm, 'only a replica that takes changes has a test copy made');
 }

@@ -6,7 +6,7 @@ import { isoMoment } from '../../shared/ports.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import { raiseEpoch } from './failover.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
-import { findExisting, isPrepared, reach, shutDown, wrongState } from './reach.ts';
+import { findExisting, isPrepared, reach, refuseIfSuspended, shutDown, wrongState } from './reach.ts';
 
 type PlannedKind = 'failover.admit' | 'failover.prepare' | 'failover.unprepare';
 
@@ -14,6 +14,7 @@ export const plannedFailoverHandlers: Pick<Handlers, PlannedKind> = {
   async 'failover.admit'({ vm: ref, role }, context) {
     const vm = await findExisting(ref, context);
     const { mode, state } = vm.replication;
+    refuseIfSuspended(vm);
     if (state !== 'replicating' || mode !== role) throw wrongState(vm, 'a planned failover needs a primary and a replica that replicate');
     const mayBe = role === 'primary' ? ['running', 'off'] : ['off'];
     if (!mayBe.includes(vm.power)) throw wrongState(vm, `the VM must be ${mayBe.join(' or ')} as a ${role}`);
@@ -22,6 +23,7 @@ export const plannedFailoverHandlers: Pick<Handlers, PlannedKind> = {
 
   async 'failover.prepare'({ vm: ref }, context) {
     const before = await findExisting(ref, context);
+    refuseIfSuspended(before);
     // Nothing is shut down that cannot be failed over afterwards.
     if (!isPrepared(before) && (before.replication.mode !== 'primary' || before.replication.state !== 'replicating'))
       throw wrongState(before, 'only a primary that replicates is shut down for a failover');

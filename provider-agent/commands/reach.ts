@@ -56,6 +56,11 @@ export function wrongState(vm: VmView, wanted: string): FarshoreError {
   return new FarshoreError('ERR_WRONG_STATE', `the VM is ${vm.power}, its replication is ${mode}/${state}; ${wanted}`);
 }
 
+/** Throws ERR_REPLICATION_SUSPENDED: whoever suspended it had a reason, which is not for us to overrule. */
+export function refuseIfSuspended({ replication: { mode, state } }: VmView): void {
+  if (state === 'suspended') throw new FarshoreError('ERR_REPLICATION_SUSPENDED', `the replication of the ${mode} is suspended`);
+}
+
 /** A primary whose last changes have been sent: it cannot be started. */
 export const isPrepared = (vm: VmView | null): boolean => vm?.replication.state === 'preparedForFailover';
 

@@ -1,4 +1,5 @@
 /** Handlers of replication.* and replica.*: replication of one VM begins, is seeded, and ends on either side. */
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { ReplicationState, VmView } from '../fabric/fabric.ts';
 import { removeTestCopy } from './drill.ts';
@@ -11,6 +12,7 @@ type ReplicationKind =
   | 'replica.configure'
   | 'replication.setPolicy'
   | 'replication.seed'
+  | 'replica.importFirstCopy'
   | 'replication.disable'
   | 'replica.remove';
 
@@ -23,8 +25,12 @@ const onTheWay: readonly ReplicationState[] = [
   'resynchronizing',
 ];
 
+/** Its first copy begins by itself, at a moment that was set. */
+const isScheduled = ({ replication: { state, firstCopyAt } }: VmView) =>
+  state === 'readyForInitialReplication' && firstCopyAt !== undefined;
+
 /** Nothing has to be done for it to replicate, or it does. */
-export const comesToReplicate = ({ replication }: VmView): boolean => onTheWay.includes(replication.state);
+export const comesToReplicate = (vm: VmView): boolean => onTheWay.includes(vm.replication.state) || isScheduled(vm);
 
 export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
   async 'replication.admit'({ vm: ref, role }, context) {
@@ -74,7 +80,7 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
     return {};
   },
 
-  async 'replication.seed'({ vm: ref }, context) {
+  async 'replication.seed'({ vm: ref, firstCopy = firstCopyNow }, context) {
     await reach(
       {
         ref,
@@ -82,7 +88,24 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
         async act(vm) {
           if (vm.replication.state !== 'readyForInitialReplication')
             throw wrongState(vm, 'the initial replication starts from readyForInitialReplication');
-          await context.fabric.startInitialReplication(ref, context.act);
+          await context.fabric.startInitialReplication(ref, firstCopy, context.act);
+        },
+      },
+      context,
+    );
+    return {};
+  },
+
+  async 'replica.importFirstCopy'({ vm: ref, folder }, context) {
+    await reach(
+      {
+        ref,
+        isReached: (vm) => vm?.replication.mode === 'replica' && vm.replication.state === 'replicating',
+        async act(vm) {
+          if (vm.replication.mode !== 'replica' || vm.replication.state !== 'waitingForInitialReplication')
+            throw wrongState(vm, 'a first copy is taken in by a replica that waits for it');
+          context.progress('copying');
+          await context.fabric.importInitialReplication(ref, folder, context.act);
         },
       },
       context,

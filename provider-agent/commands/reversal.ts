@@ -1,4 +1,5 @@
 /** Handlers that turn replication round after a failover, and that bring a primary which fell out of step back to replicating. */
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VmView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
@@ -69,7 +70,9 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
   },
 
   async 'replication.resynchronize'({ vm: ref }, context) {
-    await reach({ ref, isReached: (vm) => vm !== null && comesToReplicate(vm), act: (vm) => mend(vm, context) }, context);
+    // One whose first copy comes later is wanted now.
+    const isReached = (vm: VmView | null) => vm !== null && comesToReplicate(vm) && vm.replication.firstCopyAt === undefined;
+    await reach({ ref, isReached, act: (vm) => mend(vm, context) }, context);
     return {};
   },
 };
@@ -79,9 +82,11 @@ async function mend(vm: VmView, { fabric, act }: HandlerContext): Promise<void> 
   if (vm.replication.mode !== 'primary') throw wrongState(vm, 'only a primary is resynchronized');
   switch (vm.replication.state) {
     case 'readyForInitialReplication':
-      return fabric.startInitialReplication(vm.ref, act);
+      return fabric.startInitialReplication(vm.ref, firstCopyNow, act);
     case 'preparedForFailover':
       return fabric.stopFailover(vm.ref, act);
+    case 'suspended':
+      return fabric.resumeReplication(vm.ref, act);
     case 'waitingForStartResynchronize':
       return fabric.resynchronize(vm.ref, act);
     default:

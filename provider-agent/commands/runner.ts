@@ -34,6 +34,7 @@ import { replicationHandlers } from './replication.ts';
 import { reversalHandlers } from './reversal.ts';
 import { scriptHandlers } from './script-run.ts';
 import { StartTurns } from './start-turns.ts';
+import { suspensionHandlers } from './suspension.ts';
 import { waitHandlers } from './waits.ts';
 
 const handlers: Handlers = {
@@ -41,6 +42,7 @@ const handlers: Handlers = {
   ...replicationHandlers,
   ...adoptionHandlers,
   ...reversalHandlers,
+  ...suspensionHandlers,
   ...failoverHandlers,
   ...plannedFailoverHandlers,
   ...drillHandlers,

@@ -3,6 +3,7 @@ import { errorCodes, FarshoreError, toFarshoreError } from '../../shared/errors.
 import type { VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import type { WaitCondition } from '../../shared/protocol/commands.ts';
+import type { ReplicationView } from '../fabric/fabric.ts';
 import type { HandlerContext, Handlers } from './handlers.ts';
 import { findExisting, poll, wrongState } from './reach.ts';
 import { comesToReplicate } from './replication.ts';
@@ -10,7 +11,7 @@ import { comesToReplicate } from './replication.ts';
 /** One look may take so long; a port behind a silent firewall must not use up the whole time. */
 const LOOK_MS = 5_000;
 
-export const waitHandlers: Pick<Handlers, 'wait.until' | 'wait.copied'> = {
+export const waitHandlers: Pick<Handlers, 'wait.until' | 'wait.copied' | 'wait.exported'> = {
   async 'wait.until'({ condition, withinSeconds }, context) {
     context.progress('waitingForCondition');
     const until = context.clock.now() + withinSeconds * 1000;
@@ -33,14 +34,29 @@ export const waitHandlers: Pick<Handlers, 'wait.until' | 'wait.copied'> = {
     const at = await poll(context, () => copiedAt(ref, context));
     return { recoveryPointAt: isoMoment(at ?? context.clock.now()) };
   },
+
+  async 'wait.exported'({ vm: ref }, context) {
+    context.progress('copying');
+    await poll(context, () => exportedAt(ref, context));
+    return {};
+  },
 };
 
 /** When what arrived last was sent; null: not all has. Throws where no copying leads there any more. */
-async function copiedAt(ref: VmRef, context: HandlerContext): Promise<number | null> {
+function copiedAt(ref: VmRef, context: HandlerContext): Promise<number | null> {
+  return whileOnTheWay(ref, context, ({ state, lastPointAt }) => (state === 'replicating' ? lastPointAt : null));
+}
+
+/** Null: not all of it stands in the folder. Once it was taken in at the other side it replicates. */
+function exportedAt(ref: VmRef, context: HandlerContext): Promise<true | null> {
+  return whileOnTheWay(ref, context, ({ state }) => (state === 'waitingForInitialReplication' || state === 'replicating' ? true : null));
+}
+
+async function whileOnTheWay<T>(ref: VmRef, context: HandlerContext, look: (found: ReplicationView) => T | null): Promise<T | null> {
   try {
     const vm = await findExisting(ref, context);
     if (!comesToReplicate(vm)) throw wrongState(vm, 'the copying was interrupted');
-    return vm.replication.state === 'replicating' ? vm.replication.lastPointAt : null;
+    return look(vm.replication);
   } catch (thrown) {
     const error = toFarshoreError(thrown);
     if (errorCodes[error.code].retryable) return null;

@@ -7,6 +7,7 @@
  * wrong state throws a FabricError and changes nothing, as the cmdlets do; callers look first. States and
  * transitions are those of Hyper-V Replica (its PowerShell names, in camelCase).
  */
+import type { FirstCopy } from '../../shared/domain/first-copy.ts';
 import type { ProtectionPolicy, ReplicationSettings } from '../../shared/domain/policy.ts';
 import type { CloudId, CommandId, JobId, NetworkId, PairingId, SiteId, VmRef } from '../../shared/ids.ts';
 
@@ -76,6 +77,8 @@ export interface ReplicationView {
   readonly failoverType: 'none' | 'planned' | 'unplanned';
   /** When the newest recovery point was current at the primary; milliseconds since 1970, null before the first. */
   readonly lastPointAt: number | null;
+  /** When the first copy begins, of a primary that waits for that moment. */
+  readonly firstCopyAt?: number;
   /** How it replicates; null where it does not. */
   readonly settings: ReplicationSettings | null;
 }
@@ -191,8 +194,14 @@ export interface Fabric {
 
   /** Primary: disabled -> readyForInitialReplication; creates the replica, off and unconnected, in the target cloud. */
   enableReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
-  /** Primary: readyForInitialReplication -> initialReplicationInProgress, and by itself -> replicating. */
-  startInitialReplication(ref: VmRef, act: Act): Promise<void>;
+  /**
+   * Primary: readyForInitialReplication -> initialReplicationInProgress, and by itself -> replicating. At a later time: it stays
+   * readyForInitialReplication with `firstCopyAt` until then. Exported: -> waitingForInitialReplication when all stands in the folder,
+   * and by itself -> replicating when the replica has taken it in.
+   */
+  startInitialReplication(ref: VmRef, firstCopy: FirstCopy, act: Act): Promise<void>;
+  /** Replica: waitingForInitialReplication -> replicating, from the folder that its primary exported to, wherever that stands now. */
+  importInitialReplication(ref: VmRef, folder: string, act: Act): Promise<void>;
   /** Replica: sets the networks and reserves the addresses that it gets when it is failed over. One that was the primary keeps its own. */
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void>;
   /** Primary, in any state: frequency, recovery points and compression from now on, at its replica too. Repeating it changes nothing. */
@@ -205,7 +214,7 @@ export interface Fabric {
   /** Primary, off: replicating -> preparedForFailover; the other side holds all that was written, and this VM cannot be started. */
   prepareFailover(ref: VmRef, act: Act): Promise<void>;
   /**
-   * Recovery: replicating -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. Leaves its note with
+   * Recovery: replicating or suspended -> failedOverWaitingCompletion, off, networks and addresses set. Null: the latest point. Leaves its note with
    * the VM; where fabric and note are written apart, the note comes first.
    */
   startFailover(ref: VmRef, recoveryPointId: string | null, act: Act): Promise<void>;
@@ -221,6 +230,10 @@ export interface Fabric {
    * once; where the other became a replica before, it is readyForInitialReplication, and the first copy carries the differences.
    */
   reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void>;
+  /** Primary: replicating -> suspended, sends nothing. Replica: replicating -> suspended, takes nothing, and can be failed over. */
+  suspendReplication(ref: VmRef, act: Act): Promise<void>;
+  /** Either end, suspended -> what it was before. */
+  resumeReplication(ref: VmRef, act: Act): Promise<void>;
   /** Primary: waitingForStartResynchronize -> resynchronizing, and by itself -> replicating. Older recovery points are gone then. */
   resynchronize(ref: VmRef, act: Act): Promise<void>;
   /** Replica: replicating, and it stays so; makes its test copy on its host, off and unconnected. Null: the latest point. */

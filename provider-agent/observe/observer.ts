@@ -175,14 +175,21 @@ function refOf(key: string): VmView['ref'] {
 
 /** Field by field: what the fabric knows beyond this stays at the site. */
 function toReport(vm: VmView, wantedTags: readonly string[]): VmReport {
-  const { mode, state, health, lastPointAt, settings } = vm.replication;
+  const { mode, state, health, lastPointAt, settings, firstCopyAt } = vm.replication;
   const tags = wantedTags.filter((wanted) => vm.tags.some((tag) => isSameTag(tag, wanted)));
   return {
     ref: { cloudId: vm.ref.cloudId, vmId: vm.ref.vmId },
     name: fitName(vm.name),
     power: vm.power,
     networkIds: vm.networkIds.slice(0, NETWORKS_MOST),
-    replication: { mode, state, health, lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt), settings },
+    replication: {
+      mode,
+      state,
+      health,
+      lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt),
+      settings,
+      ...(firstCopyAt !== undefined && { firstCopyAt: isoMoment(firstCopyAt) }),
+    },
     epoch: vm.epoch,
     ...(tags.length > 0 && { tags }),
   };

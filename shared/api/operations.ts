@@ -1,6 +1,7 @@
 /** What a client may ask to be run. It chooses the id, so a repeated request is the same job and never a second one. */
 import { z } from 'zod';
 import { DRILL_OUTCOMES } from '../domain/drill.ts';
+import { FirstCopy, FirstCopyFolder } from '../domain/first-copy.ts';
 import { FailoverDirection } from '../domain/plan-actions.ts';
 import { PolicyChange, ProtectionPolicy } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, PlanId, ProtectedVmId, SiteId, VmId } from '../ids.ts';
@@ -102,7 +103,14 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     /** Also while a side is away: what is left there is done when it is back, and the pairing is gone then. */
     forced: z.strictObject({ reason: z.string().trim().min(1).max(1000) }).optional(),
   }),
-  z.strictObject({ id: JobId, kind: z.literal('protect'), pairing: PairingId, vms: z.array(VmId).min(1).max(10_000) }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('protect'),
+    pairing: PairingId,
+    vms: z.array(VmId).min(1).max(10_000),
+    /** Without it: over the network, now. Exported, it is taken in by `importFirstCopy`. */
+    firstCopy: FirstCopy.optional(),
+  }),
   z.strictObject({
     id: JobId,
     kind: z.literal('adopt'),
@@ -154,6 +162,21 @@ export const OperationRequest = z.discriminatedUnion('kind', [
     /** A former primary that still runs is shut down, and what it wrote since the failover is lost. Without it such a VM is refused. */
     shutDownFormerPrimary: z.strictObject({ reason: Reason }).optional(),
   }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('importFirstCopy'),
+    target: Target,
+    folder: FirstCopyFolder.meta({ description: 'where it stands now, as the host of the replica sees it' }),
+    reason: Reason.optional(),
+  }),
+  z.strictObject({
+    id: JobId,
+    kind: z.literal('suspend'),
+    target: Target,
+    end: z.enum(['source', 'target']).default('source').meta({ description: 'source: nothing is sent; target: the replica takes nothing' }),
+    reason: Reason,
+  }),
+  z.strictObject({ id: JobId, kind: z.literal('resume'), target: Target, reason: Reason.optional() }),
   z.strictObject({ id: JobId, kind: z.literal('resynchronize'), target: Target, reason: Reason }),
   z.strictObject({
     id: JobId,

@@ -72,6 +72,7 @@ export const Observation = z
       health: z.enum([...ReplicationReport.shape.health.options, 'unknown']),
     }),
     lastPointAt: Moment.nullable().meta({ description: 'moment of the newest recovery point, as last reported' }),
+    firstCopyAt: Moment.nullable().meta({ description: 'when its first copy begins, where it is a primary that waits for that moment' }),
     epoch: z.int().meta({ description: 'as last reported' }),
     observedAt: Moment.meta({ description: 'when it was last reported as it is' }),
     verifiedAt: Moment.meta({ description: 'until when it is known to hold: the agent reports every change, and was heard then' }),

@@ -9,7 +9,7 @@ export type DrillEvent = 'testCopyBegun' | 'testCopyRemoved';
 export const isDrillEvent = (event: string): event is DrillEvent => event === 'testCopyBegun' || event === 'testCopyRemoved';
 
 /** What may be done with the VM while a test copy of it is there. Everything else waits until it is cleaned up. */
-const besideACopy: readonly string[] = ['plannedFailover', 'unplannedFailover', 'cleanUpTest'];
+const besideACopy: readonly string[] = ['plannedFailover', 'unplannedFailover', 'cleanUpTest', 'suspend', 'resume'];
 
 /** Why an operation may not start because of a test copy that is there, or is not; empty when it may. */
 export function whyNotBesideACopy(drill: string | null, operation: string): string {

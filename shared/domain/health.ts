@@ -19,6 +19,26 @@ export const vmIssues = {
       'Nothing of it is replicated any more: its host crashed, or its change log cannot be trusted, so both copies have to be compared.',
     remedy: 'Resynchronize it. Until then a failover loses everything written since the newest recovery point.',
   },
+  firstCopyScheduled: {
+    cause: 'There is nothing to recover it from yet: its first copy begins at a later time, as it was asked for.',
+    remedy: 'Wait for it. To begin earlier, cancel the job that protects it (farshore jobs cancel), and protect it anew.',
+  },
+  firstCopyToImport: {
+    cause: 'There is nothing to recover it from yet: its first copy was exported to a folder, and the recovery site has not taken it in.',
+    remedy:
+      'Carry the folder to the recovery site and take it in there: farshore import-first-copy. Where it is lost, unprotect the VM and protect it anew.',
+  },
+  suspended: {
+    cause: 'Its replication is suspended: the side that sends it sends nothing, and the newest recovery point only grows older.',
+    remedy:
+      'Resume it: farshore resume. Until then a planned failover is refused, and an unplanned failover loses everything written since the newest recovery point.',
+  },
+  replicaSuspended: {
+    cause:
+      'Its replica is suspended and takes nothing: the newest recovery point only grows older, and the side that sends it cannot send.',
+    remedy:
+      'Resume it: farshore resume. Until then a planned failover and a drill are refused, and an unplanned failover loses everything written since the newest recovery point.',
+  },
   notReplicating: {
     cause:
       'The side that sends says that replication of it is off: somebody ended it by hand, or a move was broken off. The replica only grows older.',
@@ -66,11 +86,15 @@ export interface ObservedVm {
   readonly power: Readonly<Record<ActiveLocation, string | null>>;
   /** State of replication at the side that sends. */
   readonly sending: string | null;
+  /** When its first copy begins, where that is later. */
+  readonly firstCopyAt: string | null;
+  /** State of replication at the side of the replica. */
+  readonly receiving: string | null;
   /** It lacks something of what its pairing says. */
   readonly isBehind: boolean;
 }
 
-export function issuesOf({ phase, activeLocation, power, sending, isBehind }: ObservedVm): VmIssue[] {
+export function issuesOf({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }: ObservedVm): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
   // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.
@@ -80,10 +104,16 @@ export function issuesOf({ phase, activeLocation, power, sending, isBehind }: Ob
   const isOutOfStep = isToReplicate && sending === 'waitingForStartResynchronize';
   // While it is seeding, what the site said last may be of before.
   const isOff = phase === 'protected' && sending === 'disabled';
+  const isSeeding = phase === 'seeding';
+  const isExported = sending === 'waitingForInitialReplication' && receiving === 'waitingForInitialReplication';
   // Whoever is on the way in gets it on the way, and who is on the way out needs it no more.
   const lacks = isBehind && phase !== 'enabling' && phase !== 'disabling';
   return [
     ...(isOutOfStep ? (['outOfStep'] as const) : []),
+    ...(isSeeding && firstCopyAt !== null ? (['firstCopyScheduled'] as const) : []),
+    ...(isSeeding && isExported ? (['firstCopyToImport'] as const) : []),
+    ...(isToReplicate && sending === 'suspended' ? (['suspended'] as const) : []),
+    ...(isToReplicate && receiving === 'suspended' ? (['replicaSuspended'] as const) : []),
     ...(isOff ? (['notReplicating'] as const) : []),
     ...(lacks ? (['behindPairing'] as const) : []),
   ];

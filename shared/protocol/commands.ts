@@ -7,6 +7,7 @@
  * for last night must not start when the line comes back this morning.
  */
 import { z } from 'zod';
+import { FirstCopy, FirstCopyFolder } from '../domain/first-copy.ts';
 import { RUN_KINDS, ScriptParameters } from '../domain/plan-actions.ts';
 import { ProtectionPolicy, ReplicationSettings } from '../domain/policy.ts';
 import { CloudId, JobId, NetworkId, PairingId, ProtectedVmId, SiteId, VmRef } from '../ids.ts';
@@ -135,9 +136,9 @@ export const commands = {
     args: z.strictObject({ vm: VmRef, policy: ProtectionPolicy }),
     result: nothing,
   },
-  /** Primary: start the initial replication. The copying goes on by itself. */
+  /** Primary: start the initial replication; without `firstCopy` now and over the network. The copying goes on by itself. */
   'replication.seed': {
-    args: z.strictObject({ vm: VmRef }),
+    args: z.strictObject({ vm: VmRef, firstCopy: FirstCopy.optional() }),
     result: nothing,
   },
   /**
@@ -177,9 +178,29 @@ export const commands = {
     args: z.strictObject({ vm: VmRef }),
     result: nothing,
   },
+  /** Either end, looks only: it replicates, or is suspended. */
+  'replication.admitSuspension': {
+    args: z.strictObject({ vm: VmRef, role: z.enum(['primary', 'replica']) }),
+    result: nothing,
+  },
+  /** Either end: a primary sends nothing until it is resumed, a replica takes nothing. */
+  'replication.suspend': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
+  /** Either end: what was suspended goes on. */
+  'replication.resume': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
   /** Recovery, looks only: the replica takes what its primary sends. */
   'replica.admit': {
     args: z.strictObject({ vm: VmRef }),
+    result: nothing,
+  },
+  /** Recovery: take the first copy in that was exported at the primary and carried here. */
+  'replica.importFirstCopy': {
+    args: z.strictObject({ vm: VmRef, folder: FirstCopyFolder }),
     result: nothing,
   },
   /** Primary: end replication on this side. */
@@ -241,6 +262,11 @@ export const commands = {
   'wait.copied': {
     args: z.strictObject({ vm: VmRef }),
     result: z.strictObject({ recoveryPointAt: Moment }),
+  },
+  /** Primary, looks only: until the whole first copy stands in the folder that it is exported to. */
+  'wait.exported': {
+    args: z.strictObject({ vm: VmRef }),
+    result: nothing,
   },
   /** Either side: run a script of the site, once. It has ended when this is answered, well or not: the exit code says. */
   'script.run': {

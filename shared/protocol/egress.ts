@@ -49,6 +49,7 @@ export const ReplicationReport = z.strictObject({
   health: z.enum(['notApplicable', 'normal', 'warning', 'critical']).meta({ description: 'health of the replication' }),
   lastPointAt: Moment.nullable().meta({ description: 'moment of the newest recovery point' }),
   settings: ReplicationSettings.nullable(),
+  firstCopyAt: Moment.optional().meta({ description: 'when the first copy begins, where that is later' }),
 });
 export type ReplicationReport = z.infer<typeof ReplicationReport>;
 

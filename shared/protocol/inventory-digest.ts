@@ -65,6 +65,7 @@ export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
     replication.settings.authentication,
   ];
   const told: unknown[] = [ref.cloudId, ref.vmId, name, power, [...networkIds].sort(), mode, state, health, lastPointAt, settings, epoch];
+  if (replication.firstCopyAt !== undefined) told.push({ firstCopyAt: replication.firstCopyAt });
   if (tags !== undefined) told.push([...tags].sort());
   return sha256(JSON.stringify(['vm', ...told]));
 }

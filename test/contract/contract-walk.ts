@@ -9,6 +9,7 @@ import type {
   ReplicationHost,
   VmView,
 } from '../../provider-agent/fabric/fabric.ts';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { type CloudId, CommandId, type NetworkId, PairingId, type SiteId, type VmRef } from '../../shared/ids.ts';
 
@@ -29,6 +30,8 @@ export interface ContractPair {
   /** A network of the recovery side that leads nowhere. */
   readonly isolatedId: NetworkId;
   readonly rootPem: string;
+  /** The time of the pair; milliseconds since 1970. */
+  now(): number;
   /** Waits until it is true, in the time of the pair, with a limit. */
   until(condition: () => Promise<boolean>): Promise<void>;
   close(): Promise<void>;
@@ -102,7 +105,7 @@ export function walkOf(pairNow: () => ContractPair) {
       [{ from: pairNow().primary.networkId, to: pairNow().recovery.networkId }],
       act(),
     );
-    await pairNow().primary.fabric.startInitialReplication(ref, act());
+    await pairNow().primary.fabric.startInitialReplication(ref, firstCopyNow, act());
     await pairNow().until(async () => (await viewOf(pairNow().primary, ref)).replication.state === 'replicating');
     return replica;
   }

@@ -1,6 +1,10 @@
 /** The contract of the fabric port, second part: another policy, replication that is turned round, older points. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { settingsOf } from '../../shared/domain/policy.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import { type ContractPair, policy, walkOf } from './contract-walk.ts';
@@ -8,7 +12,7 @@ import { type ContractPair, policy, walkOf } from './contract-walk.ts';
 export function describeReversalContract(name: string, makePair: () => Promise<ContractPair>): void {
   describe(`the fabric port turned round, ${name}`, () => {
     let pair: ContractPair;
-    const { act, viewOf, targets, replicate, later, unchangedBy } = walkOf(() => pair);
+    const { act, viewOf, targets, enable, replicate, later, unchangedBy } = walkOf(() => pair);
 
     beforeEach(async () => {
       pair = await makePair();
@@ -27,6 +31,68 @@ export function describeReversalContract(name: string, makePair: () => Promise<C
       await pair.recovery.fabric.startFailover(replica, null, act());
       await pair.recovery.fabric.startVm(replica, act());
     }
+
+    for (const end of ['primary', 'recovery'] as const) {
+      it(`suspends replication at the ${end} end and resumes it; meanwhile no point arrives, and the replica can be failed over`, async () => {
+        const [ref] = pair.vms;
+        const replica = await replicate(ref);
+        const at = end === 'primary' ? ref : replica;
+        const mode = end === 'primary' ? 'primary' : 'replica';
+        const { fabric } = pair[end];
+        await fabric.suspendReplication(at, act());
+        const { replication } = await viewOf(pair[end], at);
+        assert.deepEqual(
+          [replication.mode, replication.state, replication.health],
+          [mode, 'suspended', end === 'primary' ? 'warning' : 'critical'],
+        );
+        await unchangedBy(pair[end], at, () => fabric.suspendReplication(at, act()), 'ERR_WRONG_STATE');
+        const before = (await viewOf(pair.recovery, replica)).replication.lastPointAt;
+        await later();
+        assert.equal((await viewOf(pair.recovery, replica)).replication.lastPointAt, before);
+
+        await pair.recovery.fabric.startFailover(replica, null, act());
+        await pair.recovery.fabric.stopFailover(replica, act());
+        if (end === 'recovery') await fabric.suspendReplication(at, act());
+        await fabric.resumeReplication(at, act());
+        assert.deepEqual(await phaseOf(end, at), [mode, 'replicating']);
+        await unchangedBy(pair[end], at, () => fabric.resumeReplication(at, act()), 'ERR_WRONG_STATE');
+        // A primary sends at once what it owes; of a replica it learns when it sends next.
+        if (end === 'primary')
+          await pair.until(async () => ((await viewOf(pair.recovery, replica)).replication.lastPointAt ?? 0) > (before ?? 0));
+      });
+    }
+
+    it('begins the first copy at its moment, and tells it until then', async () => {
+      const [ref] = pair.vms;
+      await enable(ref);
+      const { fabric } = pair.primary;
+      const at = Math.ceil(pair.now() / 1000) * 1000 + 1_000;
+      await fabric.startInitialReplication(ref, { how: 'at', at: new Date(at).toISOString() }, act());
+      const { state, firstCopyAt } = (await viewOf(pair.primary, ref)).replication;
+      assert.deepEqual([state, firstCopyAt], ['readyForInitialReplication', at]);
+      await pair.until(async () => (await viewOf(pair.primary, ref)).replication.state === 'replicating');
+      assert.equal((await viewOf(pair.primary, ref)).replication.firstCopyAt, undefined);
+    });
+
+    it('exports the first copy to a folder, and takes it in at the other end from where it was carried', async (t) => {
+      const [ref, other] = pair.vms;
+      const folder = mkdtempSync(path.join(tmpdir(), 'farshore-carried-'));
+      t.after(() => rmSync(folder, { recursive: true, force: true }));
+      const [replica, otherReplica] = [await enable(ref), await enable(other)];
+      await pair.primary.fabric.startInitialReplication(ref, { how: 'export', folder }, act());
+      await pair.until(async () => (await viewOf(pair.primary, ref)).replication.state === 'waitingForInitialReplication');
+      assert.deepEqual(await phaseOf('recovery', replica), ['replica', 'waitingForInitialReplication']);
+      const { fabric } = pair.recovery;
+      await assert.rejects(fabric.importInitialReplication(otherReplica, folder, act()), 'it is of another VM');
+      assert.deepEqual(await phaseOf('recovery', otherReplica), ['replica', 'waitingForInitialReplication']);
+      const carried = `${folder}-carried`;
+      t.after(() => rmSync(carried, { recursive: true, force: true }));
+      renameSync(folder, carried);
+      await fabric.importInitialReplication(replica, carried, act());
+      assert.deepEqual(await phaseOf('recovery', replica), ['replica', 'replicating']);
+      assert.equal((await fabric.recoveryPoints(replica)).length, 1);
+      await unchangedBy(pair.recovery, replica, () => fabric.importInitialReplication(replica, carried, act()), 'ERR_WRONG_STATE');
+    });
 
     it('replicates by another policy at both ends, twice like once, and refuses it where nothing is sent', async () => {
       const [ref, other] = pair.vms;
@@ -107,7 +173,7 @@ export function describeReversalContract(name: string, makePair: () => Promise<C
       await recovery.reverseReplication(replica, back, policy, act());
       assert.deepEqual(await phaseOf('recovery', replica), ['primary', 'readyForInitialReplication']);
       await primary.configureReplica(ref, [], act());
-      await recovery.startInitialReplication(replica, act());
+      await recovery.startInitialReplication(replica, firstCopyNow, act());
       await pair.until(async () => (await phaseOf('primary', ref))[1] === 'replicating');
       await primary.startFailover(ref, null, act());
       assert.deepEqual((await viewOf(pair.primary, ref)).networkIds, [pair.primary.networkId]);

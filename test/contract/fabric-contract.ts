@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { settingsOf } from '../../shared/domain/policy.ts';
 import { JobId, type NetworkId, type VmRef } from '../../shared/ids.ts';
 import { type ContractPair, pairingId, policy, walkOf } from './contract-walk.ts';
@@ -276,7 +277,7 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       const primary = pair.primary.fabric;
       await unchangedBy(pair.primary, ref, () => primary.startVm(ref, act()), 'ERR_WRONG_STATE');
       await unchangedBy(pair.primary, ref, () => primary.enableReplication(ref, target, policy, act()), 'ERR_WRONG_STATE');
-      await unchangedBy(pair.primary, ref, () => primary.startInitialReplication(ref, act()), 'ERR_WRONG_STATE');
+      await unchangedBy(pair.primary, ref, () => primary.startInitialReplication(ref, firstCopyNow, act()), 'ERR_WRONG_STATE');
       await unchangedBy(pair.primary, ref, () => primary.startFailover(ref, null, act()), 'ERR_WRONG_STATE');
       await unchangedBy(pair.primary, ref, () => primary.deleteVm(ref, act()), 'ERR_WRONG_STATE');
       await unchangedBy(pair.primary, other, () => primary.removeReplication(other, act()), 'ERR_WRONG_STATE');

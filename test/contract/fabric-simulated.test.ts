@@ -77,6 +77,7 @@ async function pairOf(
     isolatedId: isolatedOf(slough),
     rootPem: (await certificates).rootPem,
     until,
+    now: () => clock.now(),
     close: async () => {
       await primary.close();
       await recovery.close();
@@ -116,6 +117,7 @@ describeFabricContract('simulated, two clouds of one site over TLS', async () =>
     isolatedId: isolatedOf(made),
     rootPem: (await certificates).rootPem,
     until: (condition) => until('the site gets there', condition),
+    now: () => Date.now(),
     close: () => site.close(),
   };
 });

@@ -209,7 +209,7 @@ describe('operations and jobs', () => {
     const allowed = vm.allowedOperations
       .filter(({ isAllowed }: { isAllowed: boolean }) => isAllowed)
       .map(({ operation }: { operation: string }) => operation);
-    assert.deepEqual(allowed, ['plannedFailover', 'unplannedFailover', 'resynchronize', 'testFailover', 'unprotect']);
+    assert.deepEqual(allowed, ['plannedFailover', 'unplannedFailover', 'suspend', 'resume', 'resynchronize', 'testFailover', 'unprotect']);
     const failover = { kind: 'unplannedFailover', target: { vms: [vm.id] }, primary: { evidence: 'unreachable', reason: 'fire' } };
     const refused = await http.post('/api/v1/operations', { id: randomUUID(), ...failover });
     assert.equal(refused.data.code, 'ERR_PRIMARY_REACHABLE');

@@ -1,13 +1,12 @@
 /** A failover whose plan gives it a time to be committed in: what happens by itself when nobody does, and when nothing does any more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { protectionHandlers } from '../../control-plane/api/protection-handlers.ts';
 import { takeBackOf } from '../../control-plane/operations/commit-windows.ts';
 import type { JobId } from '../../shared/ids.ts';
 import { failedOverForMinutes } from '../support/commit-window.ts';
 import { protectedWorld } from '../support/planted-scenarios.ts';
 import type { World } from '../support/world.ts';
-import { vaultId } from '../support/world-core.ts';
+import { shownVms } from '../support/world-views.ts';
 
 const MINUTE = 60_000;
 
@@ -16,10 +15,9 @@ const promises = async (world: World) =>
 const lapses = async (world: World) => (await world.protectedVms()).map(({ commitWindow }) => commitWindow?.lapsed);
 /** As people are shown them. */
 async function issues(world: World): Promise<string[]> {
-  const { store, hub } = world.controlPlane;
-  const handlers = protectionHandlers({ store, presence: hub, clock: world.clock } as never);
-  const { protectedVms } = await handlers.listProtectedVms({ caller: { vaultId }, query: {} } as never);
-  return protectedVms.flatMap((vm) => vm.issues.map(({ issue, cause }) => `${vm.name} ${issue} ${/Reason: (.*)\.$/.exec(cause)?.[1]}`));
+  return (await shownVms(world)).flatMap((vm) =>
+    vm.issues.map(({ issue, cause }) => `${vm.name} ${issue} ${/Reason: (.*)\.$/.exec(cause)?.[1]}`),
+  );
 }
 const back = ['vm-1 protected primary 2', 'vm-2 protected primary 2'];
 const there = ['vm-1 failedOver recovery 1', 'vm-2 failedOver recovery 1'];

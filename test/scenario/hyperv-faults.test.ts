@@ -1,7 +1,12 @@
 /** The Hyper-V fabric where cmdlets lie, fail, hang, and where hosts go: through the real module in the real PowerShell engine. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { JobId, PairingId, VmId, type VmRef } from '../../shared/ids.ts';
+import { isoMoment } from '../../shared/ports.ts';
 import { pairingId, policy, walkOf } from '../contract/contract-walk.ts';
 import type { CmdletFault } from '../support/emulated-hyperv/emulated-hyperv.ts';
 import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
@@ -17,13 +22,17 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
   const { act, targets, enable, replicate, viewOf, later } = walkOf(() => pair);
   let ref: VmRef;
   let replica: VmRef;
+  const carried = mkdtempSync(path.join(tmpdir(), 'farshore-carried-'));
   const primary = () => pair.primary.fabric;
   const recovery = () => pair.recovery.fabric;
 
   before(async () => {
     if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found, { edition: 'Core' });
   });
-  after(() => powerShell.close());
+  after(() => {
+    rmSync(carried, { recursive: true, force: true });
+    return powerShell.close();
+  });
   beforeEach(async () => {
     pair = await openEmulatedPair(powerShell);
     [ref] = pair.vms;
@@ -63,7 +72,7 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
     'begins the first copy': {
       cmdlet: 'Start-VMInitialReplication',
       arrange: () => enable(ref),
-      call: () => primary().startInitialReplication(ref, act()),
+      call: () => primary().startInitialReplication(ref, firstCopyNow, act()),
     },
     'plans networks': {
       cmdlet: 'Set-VM',
@@ -74,6 +83,32 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
       cmdlet: 'Set-VMReplication',
       arrange: () => replicate(ref),
       call: () => primary().setReplicationPolicy(ref, { ...policy, additionalRecoveryPoints: 9 }, act()),
+    },
+    'takes a first copy in': {
+      cmdlet: 'Import-VMInitialReplication',
+      arrange: async () => {
+        await enable(ref);
+        await primary().startInitialReplication(ref, { how: 'export', folder: carried }, act());
+      },
+      call: () => recovery().importInitialReplication(replica, carried, act()),
+    },
+    'schedules the first copy': {
+      cmdlet: 'Start-VMInitialReplication',
+      arrange: () => enable(ref),
+      call: () => primary().startInitialReplication(ref, { how: 'at', at: isoMoment(pair.now() + 3_600_000) }, act()),
+    },
+    'suspends replication': {
+      cmdlet: 'Suspend-VMReplication',
+      arrange: () => replicate(ref),
+      call: () => primary().suspendReplication(ref, act()),
+    },
+    'resumes replication': {
+      cmdlet: 'Resume-VMReplication',
+      arrange: async () => {
+        await replicate(ref);
+        await recovery().suspendReplication(replica, act());
+      },
+      call: () => recovery().resumeReplication(replica, act()),
     },
     'removes replication': {
       cmdlet: 'Remove-VMReplication',
@@ -217,6 +252,8 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
       ['ERR_WRONG_STATE', () => primary().removeReplication(other, act())],
       ['ERR_WRONG_STATE', () => primary().setReplicationPolicy(other, policy, act())],
       ['ERR_WRONG_STATE', () => primary().resynchronize(ref, act())],
+      ['ERR_WRONG_STATE', () => primary().resumeReplication(ref, act())],
+      ['ERR_WRONG_STATE', () => primary().suspendReplication(other, act())],
       ['ERR_WRONG_STATE', () => recovery().startVm(replica, act())],
       ['ERR_WRONG_STATE', () => recovery().stopVm(replica, act())],
       ['ERR_WRONG_STATE', () => recovery().deleteVm(replica, act())],

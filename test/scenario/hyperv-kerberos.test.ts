@@ -65,7 +65,7 @@ describe('a pairing by Kerberos', { skip: typeof found === 'string' ? found : fa
     const replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
     const { primary, recovery } = pair;
     await primary.fabric.enableReplication(ref, there, policy, act());
-    await primary.fabric.startInitialReplication(ref, act());
+    await primary.fabric.startInitialReplication(ref, { how: 'now' }, act());
     await pair.until(async () => (await viewOf(recovery, replica)).replication.state === 'replicating');
     assert.equal((await viewOf(primary, ref)).replication.settings?.authentication, 'kerberos');
     await later();

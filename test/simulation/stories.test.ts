@@ -30,6 +30,8 @@ test('everything that may happen has happened in them', (t) => {
     'changeRecoveryPoint',
     'commit',
     'reverseReplication',
+    'suspend',
+    'resume',
     'resynchronize',
     'unprotect',
     'testFailover',

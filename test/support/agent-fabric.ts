@@ -15,6 +15,7 @@ import type {
   VmView,
 } from '../../provider-agent/fabric/fabric.ts';
 import { FabricError } from '../../provider-agent/fabric/fabric-error.ts';
+import type { FirstCopy } from '../../shared/domain/first-copy.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { CloudId, JobId, NetworkId, VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
@@ -169,7 +170,9 @@ export class TestFabric implements Fabric {
     return this.#move('enableReplication', ref, act, 'disabled', { mode: 'primary', state: 'readyForInitialReplication' });
   }
 
-  startInitialReplication(ref: VmRef, act: Act) {
+  startInitialReplication(ref: VmRef, { how }: FirstCopy, act: Act) {
+    if (how === 'export')
+      return this.#move('startInitialReplication', ref, act, 'readyForInitialReplication', { state: 'waitingForInitialReplication' });
     return this.#move('startInitialReplication', ref, act, 'readyForInitialReplication', { state: 'initialReplicationInProgress' });
   }
 
@@ -214,6 +217,18 @@ export class TestFabric implements Fabric {
 
   reverseReplication(ref: VmRef, _target: unknown, _policy: unknown, act: Act) {
     return this.#move('reverseReplication', ref, act, 'failedOver', { mode: 'primary', state: 'readyForInitialReplication' });
+  }
+
+  importInitialReplication(ref: VmRef, _folder: string, act: Act) {
+    return this.#move('importInitialReplication', ref, act, 'waitingForInitialReplication', { state: 'replicating' });
+  }
+
+  suspendReplication(ref: VmRef, act: Act) {
+    return this.#move('suspendReplication', ref, act, 'replicating', { state: 'suspended' });
+  }
+
+  resumeReplication(ref: VmRef, act: Act) {
+    return this.#move('resumeReplication', ref, act, 'suspended', { state: 'replicating' });
   }
 
   resynchronize(ref: VmRef, act: Act) {

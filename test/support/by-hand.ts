@@ -3,6 +3,7 @@
  * on, the first copy sent. It goes straight to the sites, past every agent, and the trace of a world counts none of it as ours.
  */
 import type { Act, Fabric } from '../../provider-agent/fabric/fabric.ts';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../shared/domain/policy.ts';
 import { CommandId, PairingId, type VmRef } from '../../shared/ids.ts';
 import { preparation, uuidOf } from './simulated-sites.ts';
@@ -36,7 +37,7 @@ export async function replicatesAlready(world: World, { indices, from = 'reading
       { cloudId: slough.cloudId, vmId },
     ];
     await wait(world, reading.fabric.enableReplication(here, to, settings, act()));
-    await wait(world, reading.fabric.startInitialReplication(here, act()));
+    await wait(world, reading.fabric.startInitialReplication(here, firstCopyNow, act()));
     await world.until('the first copy has arrived', async () => (await reading.fabric.findVm(here))?.replication.state === 'replicating');
     if (from === 'reading') continue;
     await world.clock.advance(1_000);

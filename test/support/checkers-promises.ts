@@ -21,18 +21,21 @@ const isKept: { readonly [P in Phase]: ((vm: PromisedVm) => boolean) | null } = 
 
 /**
  * promise-kept: of every VM that no job works on, both ends of its replication are what its phase says, and where it is failed over
- * it stands on the point that was told, by the step that told it.
+ * it stands on the point that was told, by the step that told it. One that was told to be suspended does not replicate, unless something was done with it since.
  */
 export function promiseKept(trace: readonly TraceEvent[]): string[] {
   // What a backup does not know it cannot promise.
   if (trace.some(({ type }) => type === 'restored')) return [];
   const told = toldFailovers(trace);
+  const suspended = toldSuspended(trace);
   return trace
     .flatMap((event) => (event.type === 'promises' ? event.vms : []))
     .filter(({ isBusy }) => !isBusy)
     .flatMap((vm) => {
       const { id, name, phase, source, target, failover } = vm;
       if (isKept[phase]?.(vm) !== true) return [`${name} is ${phase}, and it is ${source} at its source, ${target} at its target`];
+      const replicates = source === 'primary/replicating' && target === 'replica/replicating';
+      if (replicates && suspended.has(id)) return [`${name} was told to be suspended, and it replicates`];
       const isTold = phase !== 'failedOver' || failover === told.get(id);
       return isTold ? [] : [`${name} was told to be failed over by ${told.get(id)}, and it is by ${failover}`];
     });
@@ -48,6 +51,23 @@ function toldFailovers(trace: readonly TraceEvent[]): Map<string, string> {
       if (fact.type !== 'done' || part !== 'failover' || vm === undefined) continue;
       const { recoveryPointId } = fact.result as { recoveryPointId: string };
       told.set(vm, `${event.jobId}/${fact.step} to ${recoveryPointId}`);
+    }
+  }
+  return told;
+}
+
+/** Protected VMs whose replication a step said last that it had suspended, and that nothing was done with since. */
+function toldSuspended(trace: readonly TraceEvent[]): Set<string> {
+  const told = new Set<string>();
+  for (const event of trace) {
+    if (event.type !== 'facts') continue;
+    for (const fact of event.facts) {
+      if (fact.type !== 'done' && fact.type !== 'started') continue;
+      const [part] = fact.step.split('/');
+      const vm = fact.step.slice(fact.step.lastIndexOf('/') + 1);
+      if (part === 'suspend') {
+        if (fact.type === 'done') told.add(vm);
+      } else if (part !== 'look') told.delete(vm);
     }
   }
   return told;

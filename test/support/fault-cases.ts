@@ -10,6 +10,7 @@ import { type Template, World } from './world.ts';
 type Kind = OperationRequest['kind'];
 export type CaseName =
   | Kind
+  | 'protectWithExport'
   | 'plannedFailoverWithActions'
   | 'unplannedFailoverWithActions'
   | 'unplannedFailoverWithShutDown'
@@ -101,6 +102,22 @@ async function outOfStep(): Promise<Template> {
   return world.asTemplate();
 }
 
+/** Their first copies are carried. */
+async function exportRequest(world: World): Promise<OperationRequest> {
+  const request = await world.protectRequest();
+  return request.kind === 'protect' ? { ...request, firstCopy: { how: 'export', folder: world.carried } } : request;
+}
+
+/** vm-1 at the side that sends, vm-2 at its replica. */
+async function suspendedAtBothEnds(): Promise<Template> {
+  const world = await protectedPair();
+  const [first, second] = await world.protectedVms();
+  if (!first || !second) throw new Error('two VMs are protected');
+  await world.suspend({ vms: [first.id] });
+  await world.suspend({ vms: [second.id] }, 'target');
+  return world.asTemplate();
+}
+
 /** One action of each kind, before and after groups and members. */
 const kinds: RunKind[] = ['planned', 'unplanned', 'test', 'takeBack', 'changeRecoveryPoint'];
 const offKinds = ['planned' as const, 'takeBack' as const, 'changeRecoveryPoint' as const];
@@ -153,6 +170,7 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
   },
   movePairing: { template: pairedTwice, request: (world) => world.moveRequest() },
   protect: { template: paired, request: (world) => world.protectRequest() },
+  protectWithExport: { template: paired, request: exportRequest },
   adopt: {
     template: replicatingAlready,
     request: async (world) => ({ ...(await world.adoptRequest()), differences: { do: 'bringToPolicy' } }),
@@ -217,6 +235,19 @@ export const faultCases: { readonly [K in CaseName]: Case } = {
     request: (world) => world.requestFor('commit'),
   },
   reverseReplication: { template: committed, request: (world) => world.requestFor('reverseReplication') },
+  importFirstCopy: {
+    template: async () => {
+      const world = await World.from(await paired());
+      await world.settles(await world.ask(await exportRequest(world)));
+      return world.asTemplate();
+    },
+    request: (world) => world.requestFor('importFirstCopy'),
+  },
+  suspend: {
+    template: async () => (await protectedPair()).asTemplate(),
+    request: (world) => world.requestFor('suspend'),
+  },
+  resume: { template: suspendedAtBothEnds, request: (world) => world.requestFor('resume') },
   resynchronize: { template: outOfStep, request: (world) => world.requestFor('resynchronize') },
   testFailover: {
     template: async () => (await protectedPair()).asTemplate(),

@@ -29,6 +29,19 @@ export const atAgents: readonly PlantedBug[] = [
     invariant: 'single-activation',
   },
   {
+    name: 'suspension-believed',
+    what: 'replication is called suspended although nobody has suspended it',
+    edits: [
+      {
+        file: 'provider-agent/commands/suspension.ts',
+        from: "isReached: (vm) => vm?.replication.state === 'suspended',",
+        to: 'isReached: () => true,',
+      },
+    ],
+    scenario: 'suspended',
+    invariant: 'promise-kept',
+  },
+  {
     name: 'script-run-again',
     what: 'a script that an agent had begun when it died is run again by the next one',
     edits: [{ file: 'provider-agent/commands/script-run.ts', from: 'if (handler.isResumed) throw', to: 'if (name === null) throw' }],

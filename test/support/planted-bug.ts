@@ -35,6 +35,7 @@ export type ScenarioName =
   | 'failed over again'
   | 'drill on its own network'
   | 'drilled VM unprotected by force'
+  | 'suspended'
   | 'action fails'
   | 'all of a group fall'
   | 'one of a group falls'

@@ -53,6 +53,7 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'undo is skipped': aFailoverThatWasLeftIsNotCalledUndone,
   'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
   'protected anew': whatWasLeftDoesNotHitTheNewProtection,
+  suspended: on('suspend', bearsRepeats),
   'action fails': nothingStartsAfterAFailedAction,
   'all of a group fall': () => actionsAreForWhoIsLeft(['vm-1', 'vm-2']),
   'one of a group falls': () => actionsAreForWhoIsLeft(['vm-1']),

@@ -6,6 +6,7 @@
 import type { Act } from '../../provider-agent/fabric/fabric.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-site.ts';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { CommandId, SiteId, type VmRef } from '../../shared/ids.ts';
 import { pause } from '../../shared/ports.ts';
 import { systemClock, systemRandom } from '../../shared/system-ports.ts';
@@ -38,7 +39,7 @@ async function main(databaseFile: string): Promise<void> {
       await site.enableReplication(primary, { siteId: killedSiteId, cloudId: silver.id, address: address ?? '' }, policy, command);
     else if (state === 'waitingForInitialReplication') {
       if ((await site.findVm(primary))?.replication.state !== 'readyForInitialReplication') return pause(systemClock, 2);
-      await site.startInitialReplication(primary, command);
+      await site.startInitialReplication(primary, firstCopyNow, command);
     } else if (state === 'replicating') await site.startFailover(replica, null, command);
     else if (view?.power === 'off') await site.startVm(replica, command);
     else await site.stopFailover(replica, command);

@@ -6,6 +6,7 @@ import { SimulatedSite } from '../../provider-agent/fabric/simulated/simulated-s
 import type { SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { readSiteFile } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import type { ReplicationTransport } from '../../provider-agent/fabric/site/replication-transport.ts';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { CommandId, PairingId, SiteId, type VmRef } from '../../shared/ids.ts';
 import type { Clock, Random } from '../../shared/ports.ts';
@@ -161,7 +162,7 @@ export async function protect(
   const from = pair.primaryDefinition.networks[0]?.id;
   const to = pair.recoveryDefinition.networks[0]?.id;
   await pair.recovery.configureReplica(refs.atRecovery, from === undefined || to === undefined ? [] : [{ from, to }], act());
-  await pair.primary.startInitialReplication(refs.atPrimary, act());
+  await pair.primary.startInitialReplication(refs.atPrimary, firstCopyNow, act());
   await pair.clock.advanceUntil(async () => (await pair.primary.findVm(refs.atPrimary))?.replication.state === 'replicating');
   return refs;
 }

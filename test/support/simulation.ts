@@ -69,6 +69,9 @@ const callsAtSites: readonly (readonly [SiteName, Operation])[] = [
   ['slough', 'reverseReplication'],
   ['reading', 'becomeReplica'],
   ['reading', 'resynchronize'],
+  ['slough', 'importInitialReplication'],
+  ['reading', 'suspendReplication'],
+  ['slough', 'resumeReplication'],
   ['slough', 'startVm'],
   ['slough', 'startVm'],
   ['slough', 'writeEpoch'],
@@ -175,7 +178,11 @@ class Teller {
     const some = fits.filter(() => this.below(2) === 0).map(({ id }) => id);
     if (kind === 'cleanUpTest' || (vms.some(({ drill }) => drill !== null) && this.below(3) === 0)) return this.#aCleanUp(vms);
     if (kind === 'protect' && this.below(3) === 0) return world.adoptRequest([this.below(6), 4, 5].slice(this.below(3)));
-    if (kind === 'protect') return world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
+    if (kind === 'protect') {
+      const request = await world.protectRequest([0, 1, 2, 3, 4, 5].filter(() => this.below(2) === 0).concat(this.below(6)));
+      const isCarried = request.kind === 'protect' && this.below(8) === 0;
+      return isCarried ? { ...request, firstCopy: { how: 'export', folder: world.carried } } : request;
+    }
     if (some.length === 0) return null;
     const isReversed = fits.find(({ id }) => id === some[0])?.replicatesFrom === 'recovery';
     const direction = this.below(4) > 0 === isReversed ? 'toPrimary' : 'toRecovery';
@@ -202,7 +209,9 @@ class Teller {
   /** Mostly one that is open to somebody, so that stories go on through the whole life of a VM. */
   #aKind(vms: readonly ProtectedVm[]): 'protect' | VmOperation {
     const vm = vms[this.below(vms.length)];
-    const open = vm === undefined ? [] : VM_OPERATIONS.filter((operation) => whyNot(vm, operation) === '');
+    // Suspending leads nowhere, so it is tried less often than what moves a VM on.
+    const isRare = (operation: VmOperation) => (operation === 'suspend' || operation === 'resume') && this.below(4) > 0;
+    const open = vm === undefined ? [] : VM_OPERATIONS.filter((operation) => whyNot(vm, operation) === '' && !isRare(operation));
     if (open.length > 0 && this.below(4) > 0) return this.pick(open);
     return this.below(3) > 0 ? 'protect' : this.pick(VM_OPERATIONS);
   }

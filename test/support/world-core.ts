@@ -3,7 +3,7 @@
  * be asked of it stands in `world.ts`.
  */
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
@@ -77,6 +77,13 @@ export abstract class WorldCore {
     this.keys = template?.keys ?? makeKeys();
     this.folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'farshore-world-'));
     if (template !== null) cpSync(template.folder, this.folder, { recursive: true });
+  }
+
+  /** The folder that people carry from site to site. */
+  get carried(): string {
+    const folder = join(this.folder, 'carried');
+    mkdirSync(folder, { recursive: true });
+    return folder;
   }
 
   // The sites

@@ -1,7 +1,9 @@
 /** How things stand in a world, in a few words for scenarios. VMs go by the names they have at reading. */
+import { protectionHandlers } from '../../control-plane/api/protection-handlers.ts';
 import { JobInput } from '../../shared/api/job-input.ts';
 import type { CloudId, JobId, VmRef } from '../../shared/ids.ts';
 import type { SiteName, World } from './world.ts';
+import { vaultId } from './world-core.ts';
 
 export const refOf = (world: World, site: SiteName, name: string): VmRef => ({
   cloudId: world.definition(site).clouds[0]?.id as CloudId,
@@ -22,3 +24,10 @@ export const failuresOf = async (world: World, id: JobId) =>
 
 /** What the job keeps of what was asked. */
 export const inputOf = async (world: World, id: JobId) => JobInput.parse((await world.job(id))?.job.input);
+
+/** The protected VMs as people are shown them. */
+export async function shownVms(world: World) {
+  const { store, hub } = world.controlPlane;
+  const handlers = protectionHandlers({ store, presence: hub, clock: world.clock } as never);
+  return (await handlers.listProtectedVms({ caller: { vaultId }, query: {} } as never)).protectedVms;
+}

@@ -141,6 +141,8 @@ export class World extends WorldCore {
     const id = this.newJobId();
     if (kind === 'plannedFailover') return { id, kind, target: on, direction, reason: 'power works in Reading' };
     if (kind === 'takeBack' || kind === 'resynchronize') return { id, kind, target: on, reason: 'power works in Reading' };
+    if (kind === 'importFirstCopy') return { id, kind, target: on, folder: this.carried };
+    if (kind === 'suspend') return { id, kind, target: on, end: 'source', reason: 'the line is needed for something else' };
     if (kind === 'changeRecoveryPoint') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, reason: 'it is torn' };
     if (kind === 'reverseReplication') return { id, kind, target: on, shutDownFormerPrimary: { reason: 'Slough counts' } };
     if (kind === 'testFailover') return { id, kind, target: on, recoveryPoint: { choose: 'latest' }, network: this.bubble() };
@@ -288,6 +290,18 @@ export class World extends WorldCore {
 
   async reverseReplication(target?: Target): Promise<JobId> {
     return this.#done(await this.ask(await this.requestFor('reverseReplication', target)));
+  }
+
+  async importFirstCopy(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('importFirstCopy', target)));
+  }
+
+  async suspend(target?: Target, end: 'source' | 'target' = 'source'): Promise<JobId> {
+    return this.#done(await this.ask({ ...((await this.requestFor('suspend', target)) as OperationRequestOf<'suspend'>), end }));
+  }
+
+  async resume(target?: Target): Promise<JobId> {
+    return this.#done(await this.ask(await this.requestFor('resume', target)));
   }
 
   async resynchronize(target?: Target): Promise<JobId> {

@@ -61,6 +61,7 @@ const cloud = {
   cluster: 'CL1',
   replicaServer: 'broker.example.org',
   replicaStorage: 'D:',
+  makeBroker: null,
 };
 
 function computer(facts: { powerShell?: string; modules?: string[] }): Promise<CheckFinding[]> {

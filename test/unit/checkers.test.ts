@@ -190,6 +190,10 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
         isFinished,
       ),
     ],
+    [
+      'it replicates, and was told to be suspended',
+      [...withMore(facts(fact.done('suspend/source/vm' as StepId)), isFinished).slice(0, -1), promised(), ...goodRun().slice(-1)],
+    ],
     ['on its way, and nobody works on it', withMore(promised({ phase: 'failingOver' }), isFinished)],
   ],
   'drill-passed': [

@@ -5,7 +5,8 @@ import { issuesOf as issuesOfAll, type ObservedVm, windowIssue } from '../../sha
 
 const sending = 'replicating';
 
-const issuesOf = (vm: Omit<ObservedVm, 'isBehind'>) => issuesOfAll({ ...vm, isBehind: false });
+const issuesOf = (vm: Omit<ObservedVm, 'isBehind' | 'receiving' | 'firstCopyAt'> & Partial<ObservedVm>) =>
+  issuesOfAll({ isBehind: false, receiving: 'replicating', firstCopyAt: null, ...vm });
 
 test('two copies that run are an alarm in every phase', () => {
   for (const phase of ['protected', 'failingOver', 'failedOver', 'committed'] as const) {
@@ -47,12 +48,34 @@ test('replication that is off at the side that sends is an issue where it is pro
     assert.deepEqual(issuesOf({ phase, ...at }), []);
 });
 
+test('replication that is suspended is an issue at either end, where it is promised', () => {
+  const at = { activeLocation: 'primary', power: { primary: 'running', recovery: 'off' } } as const;
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending: 'suspended' }), ['suspended']);
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending, receiving: 'suspended' }), ['replicaSuspended']);
+  assert.deepEqual(issuesOf({ phase: 'protected', ...at, sending: 'suspended', receiving: 'suspended' }), [
+    'suspended',
+    'replicaSuspended',
+  ]);
+  for (const phase of ['failingOver', 'failedOver', 'committed'] as const)
+    assert.deepEqual(issuesOf({ phase, ...at, sending: 'suspended' }), [], 'a failover leaves it behind');
+});
+
+test('a first copy that comes later or is carried is told while there is nothing to recover from', () => {
+  const at = { activeLocation: 'primary', power: { primary: 'running', recovery: 'off' } } as const;
+  const scheduled = { ...at, sending: 'readyForInitialReplication', firstCopyAt: '2026-11-28T22:00:00Z' };
+  assert.deepEqual(issuesOf({ phase: 'seeding', ...scheduled }), ['firstCopyScheduled']);
+  const carried = { ...at, sending: 'waitingForInitialReplication' };
+  assert.deepEqual(issuesOf({ phase: 'seeding', ...carried, receiving: 'waitingForInitialReplication' }), ['firstCopyToImport']);
+  assert.deepEqual(issuesOf({ phase: 'seeding', ...carried }), [], 'it was taken in');
+  assert.deepEqual(issuesOf({ phase: 'enabling', ...scheduled }), []);
+});
+
 test('a VM that lacks what its pairing says tells so, beside what else is wrong, but on the way in and out', () => {
   const power = { primary: 'running', recovery: 'off' };
   const at = { activeLocation: 'primary', power, sending: 'waitingForStartResynchronize', isBehind: true } as const;
-  assert.deepEqual(issuesOfAll({ ...at, phase: 'protected' }), ['outOfStep', 'behindPairing']);
-  assert.deepEqual(issuesOfAll({ ...at, phase: 'committed' }), ['behindPairing']);
-  for (const phase of ['enabling', 'disabling'] as const) assert.deepEqual(issuesOfAll({ ...at, phase }), []);
+  assert.deepEqual(issuesOf({ ...at, phase: 'protected' }), ['outOfStep', 'behindPairing']);
+  assert.deepEqual(issuesOf({ ...at, phase: 'committed' }), ['behindPairing']);
+  for (const phase of ['enabling', 'disabling'] as const) assert.deepEqual(issuesOf({ ...at, phase }), []);
 });
 
 test('a failover that was to take itself back is an issue when it cannot, and for good when it lapsed', () => {

@@ -1,8 +1,10 @@
 /** Commands: protected VMs, and the operations that begin and end protection. */
 import type { Command } from 'commander';
 import type { ProtectedVmAnswer, RecoveryPointsAnswer } from '../../../shared/api/protection.ts';
+import type { FirstCopy } from '../../../shared/domain/first-copy.ts';
 import type { VmIssue } from '../../../shared/domain/health.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
+import { FIRST_COPY_WORDS, firstCopyOption, folderOption } from '../first-copy.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
 import { byNameOrId, pick } from '../names.ts';
 import { duration, moment, type Output, plain, table } from '../output.ts';
@@ -45,9 +47,23 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
   addLeaf(tree, program, {
     usage: 'protect <pairing> [vms...]',
     about: 'protect VMs under a pairing: replication on, networks and addresses set, first copy sent',
-    examples: ['farshore protect main web-01 web-02', 'farshore protect main --all'],
-    configure: (command) => withFollow(command.option('--all', 'every VM of the primary cloud that is not protected yet', false)),
-    run: async (session, options: FollowOptions & { all: boolean }, wanted: string, names: readonly string[]) => {
+    examples: [
+      'farshore protect main web-01 web-02',
+      'farshore protect main --all',
+      'farshore protect main sql-01 --first-copy 2026-11-28T22:00Z',
+      String.raw`farshore protect main sql-01 --first-copy export:D:\FirstCopies`,
+    ],
+    configure: (command) =>
+      withFollow(
+        command
+          .option('--all', 'every VM of the primary cloud that is not protected yet', false)
+          .option(
+            '--first-copy <how>',
+            `${FIRST_COPY_WORDS}, as the hosts of the VMs see it: somebody carries it to the recovery site, and import-first-copy takes it in there`,
+            firstCopyOption,
+          ),
+      ),
+    run: async (session, options: FollowOptions & { all: boolean; firstCopy?: FirstCopy }, wanted: string, names: readonly string[]) => {
       if (options.all === names.length > 0) throw new FarshoreError('ERR_REQUEST_INVALID', 'name the VMs, or say --all');
       const client = session.client();
       const pairing = await findPairing(client, wanted);
@@ -61,7 +77,29 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
         : names.map((name) => pick(name, there, 'VM', byNameOrId));
       if (chosen.length === 0)
         throw new FarshoreError('ERR_REQUEST_INVALID', `every VM of ${plain(pairing.primary.cloudName)} is protected already`);
-      return runOperation(session, client, { kind: 'protect', pairing: pairing.id, vms: chosen.map(({ id }) => id) }, options);
+      const vms = chosen.map(({ id }) => id);
+      const { firstCopy } = options;
+      return runOperation(session, client, { kind: 'protect', pairing: pairing.id, vms, ...(firstCopy && { firstCopy }) }, options);
+    },
+  });
+  addLeaf(tree, program, {
+    usage: 'import-first-copy',
+    about: 'take in, at the recovery site, first copies that were exported when their VMs were protected',
+    examples: [
+      String.raw`farshore import-first-copy --vm sql-01 --folder E:\FirstCopies`,
+      String.raw`farshore import-first-copy --plan shop --folder \\files\first-copies --reason "the disk has arrived"`,
+    ],
+    configure: (command) =>
+      withFollow(withReasonIfAny(withTarget(command))).requiredOption(
+        '--folder <folder>',
+        'where it stands now, as the host of the replica sees it',
+        folderOption,
+      ),
+    run: async (session, options: TargetOptions & FollowOptions & { folder: string; reason?: string }) => {
+      const client = session.client();
+      const target = await targetOf(client, options);
+      const { folder, reason } = options;
+      return runOperation(session, client, { kind: 'importFirstCopy', target, folder, ...(reason !== undefined && { reason }) }, options);
     },
   });
   addLeaf(tree, program, {
@@ -140,6 +178,10 @@ const issueWords: Record<VmIssue, string> = {
   twoLiveCopies: 'TWO LIVE COPIES',
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
   outOfStep: 'OUT OF STEP',
+  firstCopyScheduled: 'FIRST COPY COMES LATER',
+  firstCopyToImport: 'FIRST COPY TO BE TAKEN IN',
+  suspended: 'SUSPENDED',
+  replicaSuspended: 'REPLICA SUSPENDED',
   notReplicating: 'NOT REPLICATING',
   behindPairing: 'BEHIND ITS PAIRING',
   takeBackDelayed: 'NOT TAKEN BACK YET',

@@ -7,6 +7,7 @@ import type { Act, DrillNetworkView } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
+import { onEach } from './on-each.ts';
 
 const PREFIX = 'Farshore drill ';
 
@@ -51,7 +52,7 @@ export class DrillNetworks {
     if (switches.some(({ name }) => name === nameOf(drill))) throw refusal('ERR_CONFLICT', `there is a network for the drill ${drill}`);
     const alike = switches.filter(({ name }) => this.#networkId(name) === like);
     if (alike.length === 0) throw refusal('ERR_NETWORK_NOT_FOUND', `no host has a switch of the network ${like}`);
-    await Promise.all(alike.map(({ cloud, host }) => this.#makeOn(cloud, host, drill, signal)));
+    await onEach(alike, ({ cloud, host }) => this.#makeOn(cloud, host, drill, signal));
   }
 
   /** Throws ERR_CONFLICT where something is connected to it, ERR_NETWORK_NOT_FOUND where there is none. */

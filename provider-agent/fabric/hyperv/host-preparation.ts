@@ -4,6 +4,7 @@ import type { Act, HostCertificate, HostsPreparation, ReplicaTarget, Replication
 import { FabricError } from '../fabric-error.ts';
 import type { HyperVCloud, HyperVConfig } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
+import { onEach } from './on-each.ts';
 import type { Preparations } from './preparations.ts';
 
 const PORTS = { certificate: 443, kerberos: 80 } as const;
@@ -36,13 +37,11 @@ export class HostPreparation {
     // First, so that a release finds what a preparation has left that came half way.
     await this.#preparations.replace([...this.#others(pairingId, cloudId), { pairingId, cloudId, peer }]);
     const common = { Port: port, StorageLocation: cloud.replicaStorage, Sender: senders, TrustGroup: trustGroup(peer.siteId) };
-    await Promise.all(
-      cloud.hosts.map((host) => {
-        const identity =
-          authentication === 'kerberos' ? { Authentication: 'Kerberos' } : byCertificate(host, preparation.certificates, rootPem);
-        return this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, { ...common, ...identity }, signal);
-      }),
-    );
+    await onEach(cloud.hosts, async (host) => {
+      const identity =
+        authentication === 'kerberos' ? { Authentication: 'Kerberos' } : byCertificate(host, preparation.certificates, rootPem);
+      await this.#calls.ofHost('Initialize-FarshoreHost', cloud, host, { ...common, ...identity }, signal);
+    });
     return { address: `${cloud.replicaServer}:${port}` };
   }
 
@@ -53,8 +52,8 @@ export class HostPreparation {
     const others = this.#others(pairingId, cloudId);
     const { siteId } = released.peer;
     if (!others.some((each) => each.cloudId === cloudId && each.peer.siteId === siteId))
-      await Promise.all(
-        cloud.hosts.map((host) => this.#calls.ofHost('Clear-FarshoreHost', cloud, host, { TrustGroup: trustGroup(siteId) }, signal)),
+      await onEach(cloud.hosts, (host) =>
+        this.#calls.ofHost('Clear-FarshoreHost', cloud, host, { TrustGroup: trustGroup(siteId) }, signal),
       );
     await this.#preparations.replace(others);
   }

@@ -86,6 +86,7 @@ const Machine = z.object({
       compression: z.boolean(),
       authentication: z.enum(['Certificate', 'Kerberos']),
       lastReplicationAt: Moment,
+      firstCopyAt: Moment,
       failoverType: z.string(),
     })
     .nullable(),
@@ -127,6 +128,7 @@ export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId
       health,
       failoverType: failoverTypeOf(machine),
       lastPointAt: replication?.lastReplicationAt ?? null,
+      ...firstCopyMoment(machine),
       settings: replication && {
         copyFrequencySeconds: replication.copyFrequencySeconds,
         additionalRecoveryPoints: replication.recoveryHistory,
@@ -139,6 +141,12 @@ export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId
     failover: failoverNoteOf(machine),
     tags: machine.tags,
   };
+}
+
+/** Hyper-V may keep the moment after the copy has begun. */
+function firstCopyMoment({ state, replication }: Machine): { readonly firstCopyAt?: number } {
+  const at = replication?.firstCopyAt ?? null;
+  return state === 'readyForInitialReplication' && at !== null ? { firstCopyAt: at } : {};
 }
 
 const isFailedOver = ({ mode, state }: Machine) =>

@@ -3,6 +3,7 @@
  * clouds are those of `agent.yaml`, networks are the switches by name, the epoch stands in the notes of the VM (ADR 0026).
  */
 
+import type { FirstCopy } from '../../../shared/domain/first-copy.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import type { CloudId, JobId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type {
@@ -117,8 +118,15 @@ export class HyperVFabric implements Fabric {
     await this.#send('Enable-FarshoreReplication', ref, target, policy, act);
   }
 
-  startInitialReplication(ref: VmRef, act: Act): Promise<void> {
-    return this.#do('Start-FarshoreInitialReplication', ref, act);
+  startInitialReplication(ref: VmRef, firstCopy: FirstCopy, act: Act): Promise<void> {
+    return this.#do('Start-FarshoreInitialReplication', ref, act, {
+      ...(firstCopy.how === 'at' && { At: Date.parse(firstCopy.at) }),
+      ...(firstCopy.how === 'export' && { Folder: firstCopy.folder }),
+    });
+  }
+
+  importInitialReplication(ref: VmRef, folder: string, act: Act): Promise<void> {
+    return this.#do('Import-FarshoreInitialReplication', ref, act, { Folder: folder });
   }
 
   async configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void> {
@@ -167,6 +175,14 @@ export class HyperVFabric implements Fabric {
 
   async reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void> {
     await this.#send('Switch-FarshoreReplication', ref, target, policy, act);
+  }
+
+  suspendReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#do('Suspend-FarshoreReplication', ref, act);
+  }
+
+  resumeReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#do('Resume-FarshoreReplication', ref, act);
   }
 
   resynchronize(ref: VmRef, act: Act): Promise<void> {

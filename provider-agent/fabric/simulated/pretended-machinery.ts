@@ -3,6 +3,7 @@ import type { Random } from '../../../shared/ports.ts';
 import type { Machinery } from '../site/machinery.ts';
 import type { Operation } from '../site/operation.ts';
 import type { Traits, VmRecord } from '../site/vm-record.ts';
+import { readCarried, writeCarried } from './carried-copy.ts';
 import { type Distribution, draw } from './distribution.ts';
 import type { SiteDefinition } from './site-definition.ts';
 
@@ -35,5 +36,7 @@ export function pretendedMachinery({ timings, bandwidthBytesPerSecond }: SiteDef
     becomeReplica: nothing,
     endReplication: nothing,
     makeTestCopy: nothing,
+    exportFirstCopy: async (primary, point, folder) => writeCarried(primary, point, folder),
+    importFirstCopy: async (replica, folder) => readCarried(replica, folder),
   };
 }

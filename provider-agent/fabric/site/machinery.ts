@@ -76,6 +76,10 @@ export interface Machinery {
    * Absent where the point itself is all that is sent.
    */
   carry?(primary: VmRecord, point: SentPoint, ask: AskMachinery): Promise<SentPoint>;
+  /** Writes all that the point shall hold to a folder that people carry; absent where no first copy can be carried so. */
+  exportFirstCopy?(primary: VmRecord, point: SentPoint, folder: string): Promise<void>;
+  /** The point that stands in the folder for that VM, which the replica holds from now on; throws where there is none. */
+  importFirstCopy?(replica: VmRecord, folder: string): Promise<SentPoint>;
   /** Answers what `carry` of the other end asks. */
   answer?(replica: VmRecord, source: ReplicationSource, message: unknown): Promise<unknown>;
   /** What was carried for the point is the point from now on; `kept` are the points that stay beside it. */

@@ -7,7 +7,7 @@ import { accessDenied, failed, notApplicable, wrongState } from './refusals.ts';
 import type { ReplicaSpec } from './replication-frames.ts';
 import type { ReplicationPeer } from './replication-transport.ts';
 import type { Work } from './task-runner.ts';
-import { type Adapter, diskBytes, notReplicated, type PrimaryPart, type VmRecord } from './vm-record.ts';
+import { type Adapter, notReplicated, type PrimaryPart, type VmRecord } from './vm-record.ts';
 import { needOf, type World } from './world.ts';
 
 /** Has the replica made at the other side; throws its refusal. Making it twice for the same primary changes nothing. */
@@ -48,32 +48,6 @@ export function enableReplicationWork(
       const { vm, replication, pairingId } = begin();
       const primary = { target, pairingId, confirmedBytes: 0, lastApplicationPointAt: null, preparedPointId: null, firstCopyBytes: null };
       world.vms.put({ ...vm, replication: { ...replication, policy, primary, replica: null, lastPointAt: null } });
-    },
-    lie: () => undefined,
-  };
-}
-
-export function startInitialReplicationWork(world: World, ref: VmRef): Work<void> {
-  const begin = () => {
-    const vm = world.need(ref, 'startInitialReplication');
-    return {
-      vm,
-      replication: world.advance(
-        vm,
-        'initialReplicationStarted',
-        'startInitialReplication',
-        'a primary that is ready for initial replication',
-      ),
-    };
-  };
-  return {
-    operation: 'startInitialReplication',
-    subject: ref,
-    check: () => void begin(),
-    effect() {
-      const { vm, replication } = begin();
-      const copyMs = world.machinery.copyMs(vm.replication.primary?.firstCopyBytes ?? diskBytes(vm));
-      world.vms.put({ ...vm, replication, dueAt: world.clock.now() + copyMs });
     },
     lie: () => undefined,
   };

@@ -8,6 +8,7 @@ import type { VmRef } from '../../../shared/ids.ts';
 import type { ReplicationState } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import type { SendLast } from './failover-operations.ts';
+import { copyMs } from './first-copy-operations.ts';
 import type { Operation } from './operation.ts';
 import { cmdletClass, failed } from './refusals.ts';
 import {
@@ -195,7 +196,8 @@ export class ReplicationSender {
 
   #cutPoint(vm: VmRecord, now: number): SentPoint | null {
     const { primary, policy, state, lastPointAt } = vm.replication;
-    if (primary === null || policy === null || (state !== 'replicating' && !isCopying(state))) {
+    if (state === 'readyForInitialReplication' && primary?.firstCopyAt != null) return this.#beginFirstCopy(vm, now);
+    if (primary === null || policy === null || !sends(state)) {
       this.#world.vms.put({ ...vm, dueAt: null });
       return null;
     }
@@ -218,6 +220,17 @@ export class ReplicationSender {
     this.#world.vms.put({ ...vm, dueAt: isFirst ? Math.max(retryAt, now + GRID_MS) : nextCycle(now, policy.copyFrequencySeconds) });
     const kind = isApplicationDue ? 'applicationConsistent' : 'crashConsistent';
     return this.#pointOf(vm, at, { kind, isFirst, isPrepared: false, cloudId: primary.target.cloudId });
+  }
+
+  /** Its moment has come; or it was postponed. */
+  #beginFirstCopy(vm: VmRecord, now: number): null {
+    const { primary } = vm.replication;
+    const at = primary?.firstCopyAt ?? now;
+    const begun = at <= now ? nextReplication(vm.replication, 'initialReplicationStarted') : null;
+    const replication =
+      begun === null ? vm.replication : { ...vm.replication, ...begun, primary: primary && { ...primary, firstCopyAt: null } };
+    this.#world.vms.put({ ...vm, replication, dueAt: begun === null ? at : now + copyMs(this.#world, vm) });
+    return null;
   }
 
   #pointOf(vm: VmRecord, at: number, rest: Pick<SentPoint, 'kind' | 'isFirst' | 'isPrepared' | 'cloudId'>): SentPoint {
@@ -253,19 +266,23 @@ export class ReplicationSender {
   #settle(ref: VmRef, point: SentPoint, isTaken: boolean): void {
     const vm = this.#world.vms.find(ref);
     const { primary, policy, state, lastPointAt } = vm?.replication ?? {};
-    if (!vm || !primary || !policy || !state || (state !== 'replicating' && !isCopying(state)) || vm.power === 'critical') return;
+    if (!vm || !primary || !policy || !state || !sends(state) || vm.power === 'critical') return;
     const now = this.#world.clock.now();
     if (!isTaken) {
       const retryAt = Math.ceil((now + Math.max(this.#world.definition.replication.retryAfterMs, GRID_MS)) / GRID_MS) * GRID_MS;
+      const cycle = nextCycle(now, policy.copyFrequencySeconds);
+      // One that was exported is refused until the other side has taken the folder in, which may take days.
+      const isCarried = state === 'waitingForInitialReplication';
       this.#world.vms.put({
         ...vm,
-        replication: { ...vm.replication, health: 'critical' },
-        dueAt: Math.min(retryAt, nextCycle(now, policy.copyFrequencySeconds)),
+        replication: { ...vm.replication, health: isCarried ? 'warning' : 'critical' },
+        dueAt: isCarried ? cycle : Math.min(retryAt, cycle),
       });
       return;
     }
-    const isCopied = point.isFirst && isCopying(state);
-    const begun = isCopied ? nextReplication(vm.replication, copied[state]) : null;
+    const arrived = state === 'waitingForInitialReplication' ? 'initialReplicationConfirmed' : null;
+    const event = point.isFirst && isCopying(state) ? copied[state] : arrived;
+    const begun = event === null ? null : nextReplication(vm.replication, event);
     this.#world.vms.put({
       ...vm,
       replication: {
@@ -287,6 +304,9 @@ export class ReplicationSender {
 /** States in which everything, or every difference, is on its way. */
 const copied = { initialReplicationInProgress: 'initialReplicationConfirmed', resynchronizing: 'resynchronized' } as const;
 const isCopying = (state: ReplicationState): state is keyof typeof copied => state in copied;
+
+/** One that was exported sends what was written since, as soon as the other side takes it. */
+const sends = (state: ReplicationState): boolean => state === 'replicating' || state === 'waitingForInitialReplication' || isCopying(state);
 
 function nextCycle(now: number, seconds: number): number {
   return Math.ceil((now + seconds * 1000) / GRID_MS) * GRID_MS;

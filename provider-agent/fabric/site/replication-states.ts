@@ -12,6 +12,8 @@ export type ReplicationEvent =
   | 'replicaCreated'
   /** Start-VMInitialReplication. */
   | 'initialReplicationStarted'
+  /** Start-VMInitialReplication -DestinationPath: all of it stands in a folder. */
+  | 'initialReplicationExported'
   /** The other side confirmed the first copy. */
   | 'initialReplicationConfirmed'
   /** The first copy has arrived. */
@@ -30,6 +32,10 @@ export type ReplicationEvent =
   | 'resynchronizationStarted'
   /** ... and the other side has confirmed the differences. */
   | 'resynchronized'
+  /** Suspend-VMReplication, on either side ... */
+  | 'suspended'
+  /** ... and Resume-VMReplication. */
+  | 'resumed'
   /** Set-VMReplication -AsReplica at the former primary. */
   | 'becameReplica'
   /** Set-VMReplication -Reverse after a planned failover, on either side. */
@@ -62,12 +68,15 @@ const row = (from: ReplicationPhase, on: ReplicationEvent, to: ReplicationPhase,
 const replicated: readonly ReplicationPhase[] = [
   primary('readyForInitialReplication'),
   primary('initialReplicationInProgress'),
+  primary('waitingForInitialReplication'),
   primary('replicating'),
+  primary('suspended'),
   primary('preparedForFailover'),
   primary('waitingForStartResynchronize'),
   primary('resynchronizing'),
   replica('waitingForInitialReplication'),
   replica('replicating'),
+  replica('suspended'),
   replica('failedOverWaitingCompletion'),
   replica('failedOver'),
 ];
@@ -76,15 +85,23 @@ export const replicationTransitions: readonly ReplicationTransition[] = [
   row(none, 'enabled', primary('readyForInitialReplication'), 'warning'),
   row(none, 'replicaCreated', replica('waitingForInitialReplication'), 'warning'),
   row(primary('readyForInitialReplication'), 'initialReplicationStarted', primary('initialReplicationInProgress'), 'normal'),
+  row(primary('readyForInitialReplication'), 'initialReplicationExported', primary('waitingForInitialReplication'), 'warning'),
+  row(primary('waitingForInitialReplication'), 'initialReplicationConfirmed', primary('replicating'), 'normal'),
   row(primary('initialReplicationInProgress'), 'initialReplicationConfirmed', primary('replicating'), 'normal'),
   row(replica('waitingForInitialReplication'), 'firstPointReceived', replica('replicating'), 'normal'),
   row(primary('replicating'), 'failoverPrepared', primary('preparedForFailover'), 'normal'),
   row(primary('preparedForFailover'), 'failoverStopped', primary('replicating'), 'normal'),
   row(replica('replicating'), 'failoverStarted', replica('failedOverWaitingCompletion'), 'warning'),
+  row(replica('suspended'), 'failoverStarted', replica('failedOverWaitingCompletion'), 'warning'),
   row(replica('failedOverWaitingCompletion'), 'failoverStopped', replica('replicating'), 'normal'),
   row(replica('failedOverWaitingCompletion'), 'failoverCompleted', replica('failedOver'), 'warning'),
   row(primary('replicating'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
+  row(primary('suspended'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
   row(primary('resynchronizing'), 'primaryCrashed', primary('waitingForStartResynchronize'), 'critical'),
+  row(primary('replicating'), 'suspended', primary('suspended'), 'warning'),
+  row(primary('suspended'), 'resumed', primary('replicating'), 'normal'),
+  row(replica('replicating'), 'suspended', replica('suspended'), 'critical'),
+  row(replica('suspended'), 'resumed', replica('replicating'), 'normal'),
   row(primary('waitingForStartResynchronize'), 'resynchronizationStarted', primary('resynchronizing'), 'warning'),
   row(primary('resynchronizing'), 'resynchronized', primary('replicating'), 'normal'),
   row(primary('preparedForFailover'), 'rolesSwapped', replica('replicating'), 'normal'),

@@ -2,6 +2,7 @@
  * A site that keeps the rules of Hyper-V Replica by itself, over a machinery that does what they decide (machinery.ts): clouds, hosts, storage,
  * networks and VMs. All it knows is in its database, written the instant it happens, so a killed process finds its book as it was.
  */
+import type { FirstCopy } from '../../../shared/domain/first-copy.ts';
 import type { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import type { CloudId, JobId, NetworkId, PairingId, VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
@@ -24,24 +25,20 @@ import type { SqliteDatabase } from './database.ts';
 import { drillNetworks, makeDrillNetworkWork, networkExposure, removeDrillNetworkWork } from './drill-networks.ts';
 import { connectTestCopyWork, startTestFailoverWork, startTestVmWork, stopTestFailoverWork, testCopyView } from './drill-operations.ts';
 import { completeFailoverWork, prepareFailoverWork, startFailoverWork, stopFailoverWork } from './failover-operations.ts';
+import { importInitialReplicationWork, startInitialReplicationWork } from './first-copy-operations.ts';
 import { prepareHostsWork, releaseHostsWork } from './host-operations.ts';
 import type { Machinery } from './machinery.ts';
 import type { OrderedFaults } from './ordered-faults.ts';
 import { cloudNotFound } from './refusals.ts';
 import { type ListenAt, ReplicationDoor } from './replication-door.ts';
 import { ReplicationAnswer, ReplicationRequest } from './replication-frames.ts';
-import {
-  configureReplicaWork,
-  enableReplicationWork,
-  removeReplicationWork,
-  setReplicationPolicyWork,
-  startInitialReplicationWork,
-} from './replication-operations.ts';
+import { configureReplicaWork, enableReplicationWork, removeReplicationWork, setReplicationPolicyWork } from './replication-operations.ts';
 import { ReplicationReceiver } from './replication-receiver.ts';
 import { ReplicationSender } from './replication-sender.ts';
 import type { ReplicationTransport } from './replication-transport.ts';
 import { becomeReplicaWork, resynchronizeWork, reverseReplicationWork } from './reversal-operations.ts';
 import type { SiteModel } from './site-model.ts';
+import { resumeReplicationWork, suspendReplicationWork } from './suspension-operations.ts';
 import { TaskRunner } from './task-runner.ts';
 import { deleteVmWork, startVmWork, stopVmWork, writeEpochWork } from './vm-operations.ts';
 import { viewOf } from './vm-record.ts';
@@ -169,8 +166,12 @@ export class Site implements Fabric {
     return this.#runner.run(enableReplicationWork(this.world, ref, target, policy, this.#sender.createReplica), act);
   }
 
-  startInitialReplication(ref: VmRef, act: Act): Promise<void> {
-    return this.#runner.run(startInitialReplicationWork(this.world, ref), act);
+  startInitialReplication(ref: VmRef, firstCopy: FirstCopy, act: Act): Promise<void> {
+    return this.#runner.run(startInitialReplicationWork(this.world, ref, firstCopy), act);
+  }
+
+  importInitialReplication(ref: VmRef, folder: string, act: Act): Promise<void> {
+    return this.#runner.run(importInitialReplicationWork(this.world, ref, folder), act);
   }
 
   configureReplica(ref: VmRef, networks: readonly NetworkMapping[], act: Act): Promise<void> {
@@ -211,6 +212,14 @@ export class Site implements Fabric {
 
   reverseReplication(ref: VmRef, target: ReplicaTarget, policy: ProtectionPolicy, act: Act): Promise<void> {
     return this.#runner.run(reverseReplicationWork(this.world, ref, target, policy, this.#sender.askToReverse), act);
+  }
+
+  suspendReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(suspendReplicationWork(this.world, ref), act);
+  }
+
+  resumeReplication(ref: VmRef, act: Act): Promise<void> {
+    return this.#runner.run(resumeReplicationWork(this.world, ref), act);
   }
 
   resynchronize(ref: VmRef, act: Act): Promise<void> {

@@ -79,6 +79,8 @@ export interface PrimaryPart {
   readonly preparedPointId: string | null;
   /** What the first copy has to carry: after a reversal the differences, else all disks. */
   readonly firstCopyBytes: number | null;
+  /** When it begins, while it waits for that moment. */
+  readonly firstCopyAt?: number | null;
 }
 
 export interface ReplicaPart {
@@ -112,7 +114,8 @@ export function replicates({ replication }: VmRecord): boolean {
 }
 
 export function viewOf(record: VmRecord): VmView {
-  const { mode, state, health, lastPointAt, replica, policy } = record.replication;
+  const { mode, state, health, lastPointAt, primary, replica, policy } = record.replication;
+  const firstCopyAt = primary?.firstCopyAt ?? null;
   const failover = replica?.failover ?? null;
   const failoverType = failover === null ? 'none' : failover.isPlanned ? 'planned' : 'unplanned';
   return {
@@ -120,7 +123,15 @@ export function viewOf(record: VmRecord): VmView {
     name: record.name,
     power: record.power,
     networkIds: networkIdsOf(record.adapters),
-    replication: { mode, state, health, failoverType, lastPointAt, settings: policy === null ? null : settingsOf(policy) },
+    replication: {
+      mode,
+      state,
+      health,
+      failoverType,
+      lastPointAt,
+      ...(firstCopyAt !== null && { firstCopyAt }),
+      settings: policy === null ? null : settingsOf(policy),
+    },
     epoch: record.epoch,
     tags: record.tags ?? [],
     failover: noteOf(record),

@@ -1,5 +1,6 @@
 /** The cmdlets that change something: each is an operation of the simulated site, which knows the states and refuses. */
 import type { Act } from '../../../provider-agent/fabric/fabric.ts';
+import { type FirstCopy, firstCopyNow } from '../../../shared/domain/first-copy.ts';
 import { defaultPolicy, type ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import type { CmdletAnswer, CmdletCall } from '../powershell/model-server.ts';
 import type { EmulatedHosts, EmulatedVm } from './hosts.ts';
@@ -85,7 +86,12 @@ export const changes: Readonly<Record<string, Change>> = {
 
   async 'Start-VMInitialReplication'(call, ports) {
     const { at, ref } = await vmOf(call, ports);
-    await at.site.startInitialReplication(ref, ports.act);
+    await at.site.startInitialReplication(ref, firstCopyIn(call), ports.act);
+  },
+
+  async 'Import-VMInitialReplication'(call, ports) {
+    const { at, ref } = await vmOf(call, ports);
+    await at.site.importInitialReplication(ref, textIn(call, 'Path'), ports.act);
   },
 
   async 'Set-VMReplication'(call, ports) {
@@ -102,9 +108,14 @@ export const changes: Readonly<Record<string, Change>> = {
     await at.site.removeReplication(ref, ports.act);
   },
 
+  async 'Suspend-VMReplication'(call, ports) {
+    const { at, ref } = await vmOf(call, ports);
+    await at.site.suspendReplication(ref, ports.act);
+  },
+
   async 'Resume-VMReplication'(call, ports) {
     const { at, ref } = await vmOf(call, ports);
-    await at.site.resynchronize(ref, ports.act);
+    await (isGiven(call, 'Resynchronize') ? at.site.resynchronize(ref, ports.act) : at.site.resumeReplication(ref, ports.act));
   },
 
   /** On a replica that was failed over it takes that back, else it removes the test copy. */
@@ -186,6 +197,12 @@ async function plug(call: CmdletCall, { hosts }: ChangePorts, switchName: string
     const at = reference.lastIndexOf('/');
     hosts.adapters(await hosts.behind(reference.slice(0, at)))[Number(reference.slice(at + 1))] = switchName;
   }
+}
+
+function firstCopyIn(call: CmdletCall): FirstCopy {
+  if (isGiven(call, 'DestinationPath')) return { how: 'export', folder: textIn(call, 'DestinationPath') };
+  if (!isGiven(call, 'InitialReplicationStartTime')) return firstCopyNow;
+  return { how: 'at', at: new Date(textIn(call, 'InitialReplicationStartTime')).toISOString() };
 }
 
 function policyIn(call: CmdletCall, before: ProtectionPolicy): ProtectionPolicy {

@@ -70,6 +70,7 @@ export async function replicationObject(hosts: EmulatedHosts, vm: EmulatedVm): P
     VSSSnapshotFrequencyHour: settings?.applicationConsistentHours ?? 0,
     CompressionEnabled: settings?.compression,
     AuthenticationType: upperFirst(settings?.authentication ?? 'certificate'),
+    InitialReplicationStartTime: moment(replication?.firstCopyAt ?? null),
     TestVirtualMachine: copyVm === null ? null : await vmObject(hosts, copyVm),
   };
 }

@@ -60,6 +60,7 @@ export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<
     isolatedId: networkIdOf(slough.definition.name, 'Bubble'),
     rootPem: 'unopened',
     until: (condition) => clock.advanceUntil(condition),
+    now: () => clock.now(),
     close: async () => {
       await reading.site.close();
       await slough.site.close();

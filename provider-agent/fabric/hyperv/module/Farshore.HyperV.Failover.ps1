@@ -53,7 +53,7 @@ function Start-FarshoreFailover {
         [Parameter(Mandatory = $true)][string]$Command
     )
     $found = Get-Machine -HostName $HostName -VMId $VMId
-    Assert-Phase -VM $found.VM -Phase 'Replica/Replicating' -Needed 'a replica that is replicating'
+    Assert-Phase -VM $found.VM -Phase 'Replica/Replicating', 'Replica/Suspended' -Needed 'a replica that is replicating or suspended'
     $snapshot = $null
     $point = Get-PointToUse -VM $found.VM -PointId $PointId
     if ($PointId -ne '') { $snapshot = $point.snapshot }

@@ -17,6 +17,7 @@ function ConvertTo-View {
             compression = $Replication.CompressionEnabled
             authentication = [string]$Replication.AuthenticationType
             lastReplicationAt = ConvertTo-Moment -Time $Replication.LastReplicationTime
+            firstCopyAt = ConvertTo-Moment -Time $Replication.InitialReplicationStartTime
             failoverType = [string]$FailoverType
         }
     }

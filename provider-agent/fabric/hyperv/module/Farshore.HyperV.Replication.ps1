@@ -57,23 +57,6 @@ function Enable-FarshoreReplication {
     Confirm-Phase -Found $found -Phase 'Primary/ReadyForInitialReplication' -After 'Enable-VMReplication'
 }
 
-function Start-FarshoreInitialReplication {
-    <#
-    .SYNOPSIS
-    The first copy of a primary that is ready for it begins now.
-    .PARAMETER HostName
-    The hosts that it may stand on, the likeliest first.
-    .PARAMETER VMId
-    Its id.
-    #>
-    [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string[]]$HostName, [Parameter(Mandatory = $true)][guid]$VMId)
-    $found = Get-Machine -HostName $HostName -VMId $VMId
-    Assert-Phase -VM $found.VM -Phase 'Primary/ReadyForInitialReplication' -Needed 'a primary that is ready for initial replication'
-    Hyper-V\Start-VMInitialReplication -VM $found.VM -Confirm:$false
-    Confirm-Phase -Found $found -Phase 'Primary/InitialReplicationInProgress', 'Primary/Replicating' -After 'Start-VMInitialReplication'
-}
-
 function Format-AddressList {
     <#
     .SYNOPSIS

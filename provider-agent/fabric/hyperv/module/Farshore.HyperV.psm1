@@ -13,6 +13,8 @@ Set-StrictMode -Version 3.0
 . $PSScriptRoot/Farshore.HyperV.Common.ps1
 . $PSScriptRoot/Farshore.HyperV.Look.ps1
 . $PSScriptRoot/Farshore.HyperV.Replication.ps1
+. $PSScriptRoot/Farshore.HyperV.FirstCopy.ps1
+. $PSScriptRoot/Farshore.HyperV.Suspension.ps1
 . $PSScriptRoot/Farshore.HyperV.Failover.ps1
 . $PSScriptRoot/Farshore.HyperV.Drill.ps1
 . $PSScriptRoot/Farshore.HyperV.Switch.ps1

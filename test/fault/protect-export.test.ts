@@ -1,0 +1,3 @@
+import { hurtEverywhere } from '../support/hurt-everywhere.ts';
+
+hurtEverywhere('protectWithExport');
