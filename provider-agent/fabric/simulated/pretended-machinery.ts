@@ -35,5 +35,8 @@ export function pretendedMachinery({ timings, bandwidthBytesPerSecond }: SiteDef
     becomeReplica: nothing,
     endReplication: nothing,
     makeTestCopy: nothing,
+    makeDrillNetwork: nothing,
+    removeDrillNetwork: nothing,
+    exposure: async (_network, booked) => booked,
   };
 }

@@ -1,0 +1,17 @@
+/** What a machine gets of its host: its adapters, and the addresses that its guest learns without an agent. */
+import type { JobId, NetworkId } from '../../../shared/ids.ts';
+import type { NetworkExposure } from '../fabric.ts';
+import type { VmRecord } from '../site/vm-record.ts';
+
+export interface HostSide {
+  /** Makes what it needs and gives the arguments of QEMU for it. Repeating it changes nothing. */
+  equip(vm: VmRecord, folder: string): Promise<string[]>;
+  /** Of a machine that has ended. */
+  release(vm: VmRecord): Promise<void>;
+  makeDrillNetwork(drill: JobId): Promise<void>;
+  removeDrillNetwork(drill: JobId): Promise<void>;
+  /** What the host itself says of a network, beside what the book says. */
+  exposure(network: NetworkId, booked: NetworkExposure): Promise<NetworkExposure>;
+  /** Removes what a crash left. */
+  sweep(isRunning: (vm: { readonly id: string }) => boolean): Promise<void>;
+}

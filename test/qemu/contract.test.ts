@@ -1,0 +1,49 @@
+/** Sites of real machines keep the contract of the fabric port: what it says is done to QEMU, its disks and its processes. */
+import { describe } from 'node:test';
+import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
+import { CloudId, NetworkId, SiteId, VmId } from '../../shared/ids.ts';
+import type { ContractPair, ContractSide } from '../contract/contract-walk.ts';
+import { describeFabricContract } from '../contract/fabric-contract.ts';
+import { whyNoQemu } from '../support/qemu-guest.ts';
+import { QemuTestSite } from '../support/qemu-site.ts';
+import { makeVaultCertificates } from '../support/replication-certificates.ts';
+import { uuidOf } from '../support/simulated-sites.ts';
+import { until } from '../support/until.ts';
+
+const skip = await whyNoQemu();
+const certificates = makeVaultCertificates();
+const LIMIT_MS = 60_000;
+
+async function sideOf(name: string, cloud: string, made: QemuTestSite): Promise<ContractSide> {
+  const siteId = SiteId.parse(uuidOf(name));
+  return {
+    fabric: made.site,
+    siteId,
+    cloudId: CloudId.parse(nameUuid(name, 'cloud', cloud)),
+    networkId: NetworkId.parse(nameUuid(name, 'network', 'LAN')),
+    issue: await (await certificates).siteIssuer(siteId),
+  };
+}
+
+async function makePair(): Promise<ContractPair> {
+  const reading = await QemuTestSite.make('reading', 'Gold', ['web', 'db']);
+  const slough = await QemuTestSite.make('slough', 'Silver');
+  const primary = await sideOf('reading', 'Gold', reading);
+  const [web, db] = ['web', 'db'].map((name) => ({ cloudId: primary.cloudId, vmId: VmId.parse(nameUuid('reading', 'vm', 'Gold', name)) }));
+  if (web === undefined || db === undefined) throw new Error('two VMs are two VMs');
+  return {
+    primary,
+    recovery: await sideOf('slough', 'Silver', slough),
+    vms: [web, db],
+    isolatedId: NetworkId.parse(nameUuid('slough', 'network', 'Bubble')),
+    rootPem: (await certificates).rootPem,
+    until: (condition) => until('the pair gets there', condition, LIMIT_MS),
+    async close() {
+      for (const site of [reading, slough]) await site.end();
+    },
+  };
+}
+
+describe('over real machines', { skip }, () => {
+  describeFabricContract('QEMU, two sites', makePair);
+});
