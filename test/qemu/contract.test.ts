@@ -1,7 +1,7 @@
 /** Sites of real machines keep the contract of the fabric port: what it says is done to QEMU, its disks and its processes. */
 import { describe } from 'node:test';
 import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
-import { CloudId, NetworkId, SiteId, VmId } from '../../shared/ids.ts';
+import { NetworkId, SiteId, VmId } from '../../shared/ids.ts';
 import type { ContractPair, ContractSide } from '../contract/contract-walk.ts';
 import { describeFabricContract } from '../contract/fabric-contract.ts';
 import { whyNoQemu } from '../support/qemu-guest.ts';
@@ -14,26 +14,27 @@ const skip = await whyNoQemu();
 const certificates = makeVaultCertificates();
 const LIMIT_MS = 60_000;
 
-async function sideOf(name: string, cloud: string, made: QemuTestSite): Promise<ContractSide> {
+async function sideOf(made: QemuTestSite): Promise<ContractSide> {
+  const { name } = made;
   const siteId = SiteId.parse(uuidOf(name));
   return {
-    fabric: made.site,
+    fabric: await made.open(),
     siteId,
-    cloudId: CloudId.parse(nameUuid(name, 'cloud', cloud)),
+    cloudId: made.cloudId,
     networkId: NetworkId.parse(nameUuid(name, 'network', 'LAN')),
     issue: await (await certificates).siteIssuer(siteId),
   };
 }
 
 async function makePair(): Promise<ContractPair> {
-  const reading = await QemuTestSite.make('reading', 'Gold', ['web', 'db']);
-  const slough = await QemuTestSite.make('slough', 'Silver');
-  const primary = await sideOf('reading', 'Gold', reading);
+  const reading = QemuTestSite.write('reading', 'Gold', ['web', 'db']);
+  const slough = QemuTestSite.write('slough', 'Silver');
+  const primary = await sideOf(reading);
   const [web, db] = ['web', 'db'].map((name) => ({ cloudId: primary.cloudId, vmId: VmId.parse(nameUuid('reading', 'vm', 'Gold', name)) }));
   if (web === undefined || db === undefined) throw new Error('two VMs are two VMs');
   return {
     primary,
-    recovery: await sideOf('slough', 'Silver', slough),
+    recovery: await sideOf(slough),
     vms: [web, db],
     isolatedId: NetworkId.parse(nameUuid('slough', 'network', 'Bubble')),
     rootPem: (await certificates).rootPem,

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../../../shared/ports.ts';
 import { openDatabase } from '../site/database.ts';
 import { noFaults } from '../site/ordered-faults.ts';
 import { Site, type SiteOptions } from '../site/site.ts';
-import type { HostSide } from './host-side.ts';
+import { LinuxHost } from './linux-host.ts';
 import { QemuMachinery } from './qemu-machinery.ts';
 import { readQemuSite } from './site-definition.ts';
 
@@ -12,7 +12,6 @@ export interface OpenQemu {
   readonly text: string;
   readonly fileName: string;
   readonly databaseFile: string;
-  readonly host: HostSide;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -26,12 +25,18 @@ export class QemuSite extends Site {
 }
 
 /** Throws ERR_DOCUMENT_INVALID with every mistake of the file. */
-export async function openQemuSite({ text, fileName, databaseFile, host, clock, random }: OpenQemu): Promise<QemuSite> {
-  const { definition, file, images, homes } = await readQemuSite(text, fileName);
+export async function openQemuSite(options: OpenQemu): Promise<QemuSite> {
+  return QemuSite.open(await qemuSiteParts(options));
+}
+
+/** What a site is made of, before anything of it is open but its book. */
+export async function qemuSiteParts({ text, fileName, databaseFile, clock, random }: OpenQemu): Promise<SiteOptions> {
+  const { definition, file, images, ways, homes } = await readQemuSite(text, fileName);
   await mkdir(homes.root, { recursive: true, mode: 0o700 });
   const { name: hostName, dnsName: serverName, accelerator } = file.host;
   const listen = { host: definition.replication.listen.host, ports: file.replication.ports };
+  const host = new LinuxHost(file.name, ways);
   const machinery = new QemuMachinery({ homes, hostName, serverName, accelerator, listen, images, host, clock, random });
   const database = openDatabase(databaseFile, 'powerCut');
-  return QemuSite.open({ definition, database, machinery, faults: noFaults, clock, random, lookMs: null });
+  return { definition, database, machinery, faults: noFaults, clock, random, lookMs: null };
 }

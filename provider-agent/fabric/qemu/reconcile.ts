@@ -8,7 +8,9 @@ import type { Book, Machinery } from '../site/machinery.ts';
 import { noteOf, type VmRecord } from '../site/vm-record.ts';
 import type { Homes } from './homes.ts';
 import type { HostSide } from './host-side.ts';
+import { Lineage } from './lineage.ts';
 import type { Machines } from './machines.ts';
+import type { ReplicaDisks } from './replica-disks.ts';
 import { bringIn, type VmImages } from './vm-images.ts';
 
 export interface ReconcilerParts {
@@ -39,10 +41,7 @@ export class Reconciler {
       await this.#settleDisks(vm);
       await this.#settlePower(vm);
     }
-    const running = new Set(
-      [...book.vms.changedSince(0), ...book.vms.testCopies()].flatMap(({ ref, power }) => (power === 'running' ? ref.vmId : [])),
-    );
-    await host.sweep(({ id }) => running.has(id as VmRecord['ref']['vmId']));
+    await host.open(book);
   }
 
   /** Programs of the last life that had disks open, for an end that no longer knows of them. */
@@ -91,7 +90,7 @@ export class Reconciler {
     }
     const replica = await homes.replicaOf(vm);
     if (replica === null) return;
-    if (mode === 'primary') return machinery.becomePrimary(vm);
+    if (mode === 'primary') return replica.failoverPoint === null ? this.#goesOnAsPrimary(vm, replica) : machinery.becomePrimary(vm);
     if (mode === 'none') return machinery.endReplication(vm);
     const over = vm.replication.replica?.failover ?? null;
     if (over !== null) {
@@ -105,6 +104,14 @@ export class Reconciler {
     }
     const there = new Set(replica.points.map(({ id }) => id));
     book.points.retain(vm.ref, there);
+  }
+
+  /** The other end had asked for its place, and did not hear that it has it: it asks again. */
+  async #goesOnAsPrimary(vm: VmRecord, { newest, base }: ReplicaDisks): Promise<void> {
+    const { homes } = this.#parts;
+    if (newest === null) return;
+    await Lineage.begin(homes.folderOf(vm.ref), { id: newest.id, at: newest.at, layer: newest.layer }, base ?? 0);
+    await homes.endReplica(vm);
   }
 
   async #settlePower(vm: VmRecord): Promise<void> {

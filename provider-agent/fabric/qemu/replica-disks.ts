@@ -165,7 +165,8 @@ export class ReplicaDisks {
   /** What was written to the files of `begin` is a recovery point from now on, also after the power failed. Nothing may have them open. */
   async seal(point: StoredPoint): Promise<void> {
     const { base, points } = this.#state;
-    for (const { name } of this.#disks) await syncFile(this.#layers.fileOf(name, base === null ? 0 : point.layer));
+    // Where nothing was written since the point before, they are the same layer, which may be in the base by now.
+    for (const { name } of this.#disks) await syncFile(base === null ? this.#layers.fileOf(name, 0) : this.fileAt(point, name));
     await this.#write({ ...this.#state, base: base ?? point.layer, points: [...points, point] });
   }
 

@@ -9,6 +9,7 @@ import { splitAddress } from '../peer/tls-transport.ts';
 import type { AdapterDefinition, NetworkDefinition, SiteModel, VmDefinition } from '../site/site-model.ts';
 import { Homes } from './homes.ts';
 import { BASE } from './layers.ts';
+import type { NetworkWay } from './networks.ts';
 import { QemuSiteFile } from './site-file.ts';
 import { lookAtImage, type VmImage, type VmImages } from './vm-images.ts';
 
@@ -16,6 +17,7 @@ export interface QemuSiteDefinition {
   readonly definition: SiteModel;
   readonly file: QemuSiteFile;
   readonly images: VmImages;
+  readonly ways: ReadonlyMap<NetworkId, NetworkWay>;
   readonly homes: Homes;
 }
 
@@ -53,7 +55,9 @@ export async function readQemuSite(text: string, fileName: string): Promise<Qemu
   }
   if (mistakes.length > 0) tell(text, fileName, mistakes);
   const sizesOf = (ref: VmRef) => sizes.get(homes.folderOf(ref)) ?? [];
-  return { definition: define(file, sizesOf), file, images: (ref) => images.get(homes.folderOf(ref)) ?? [], homes };
+  const definition = define(file, sizesOf);
+  const ways = new Map(definition.networks.map(({ id }, index) => [id, file.networks[index]?.way ?? 'none'] as const));
+  return { definition, file, images: (ref) => images.get(homes.folderOf(ref)) ?? [], ways, homes };
 }
 
 async function look(file: string, format: string, path: PropertyKey[]): Promise<{ sizeBytes: number; mistakes: Mistake[] }> {

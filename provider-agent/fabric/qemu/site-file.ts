@@ -10,6 +10,7 @@ import { HostAndPort, Name } from '../site/site-fields.ts';
 import { reportBrokenReferences } from '../site/site-references.ts';
 import { subnetsOf } from '../subnet.ts';
 import { MachineTraits } from './machine-traits.ts';
+import { NetworkWay } from './networks.ts';
 
 const DnsName = z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
   error: "is no DNS name: 'kvm-1.example'",
@@ -66,7 +67,15 @@ export const QemuSiteFile = z
       .min(1)
       .max(100),
     networks: z
-      .array(z.strictObject({ name: Name, id: NetworkId.optional(), isolated: z.boolean().default(false), subnets: subnetsOf(Name) }))
+      .array(
+        z.strictObject({
+          name: Name,
+          id: NetworkId.optional(),
+          isolated: z.boolean().default(false),
+          way: NetworkWay,
+          subnets: subnetsOf(Name),
+        }),
+      )
       .max(100)
       .default([]),
     vms: z.array(Vm).max(1000).default([]),

@@ -5,6 +5,7 @@
  */
 import type { JobId, NetworkId, VmRef } from '../../../shared/ids.ts';
 import type { FailoverNote, NetworkExposure, RecoveryPoint } from '../fabric.ts';
+import type { HostStore } from './host-store.ts';
 import type { Operation } from './operation.ts';
 import type { PreparationStore } from './preparation-store.ts';
 import type { RecoveryPointStore } from './recovery-points.ts';
@@ -22,6 +23,7 @@ export interface VmNote {
 /** What the site has written down, for a machinery that finds things otherwise. */
 export interface Book {
   readonly vms: VmStore;
+  readonly hosts: HostStore;
   readonly points: RecoveryPointStore;
   readonly preparations: PreparationStore;
   transaction<T>(work: () => T): T;
