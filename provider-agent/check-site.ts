@@ -54,6 +54,11 @@ async function fabricChecks(config: AgentConfig, surroundings: Surroundings): Pr
         checks: [{ name: 'simulated.site', run: () => checkSiteFile(resolve(surroundings.paths.folder, fabric.site)) }],
         close: () => {},
       };
+    case 'qemu':
+      return {
+        checks: [{ name: 'qemu.site', run: () => checkQemuSite(resolve(surroundings.paths.folder, fabric.site)) }],
+        close: () => {},
+      };
     case 'hyperv': {
       const { openHyperVChecks } = await import('./fabric/hyperv/open-hyperv.ts');
       return openHyperVChecks({ config: fabric, callLimitMs: fabricCallSeconds * 1000, clock, random });
@@ -65,4 +70,10 @@ async function checkSiteFile(file: string): Promise<CheckFinding[]> {
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
   const { clouds, vms } = readSiteFile(decodeText(await readFile(file)), file);
   return [{ check: 'simulated.site', subject: file, state: 'ok', found: `${clouds.length} clouds, ${vms.length} VMs` }];
+}
+
+async function checkQemuSite(file: string): Promise<CheckFinding[]> {
+  const { readQemuSite } = await import('./fabric/qemu/site-definition.ts');
+  const { clouds, vms } = (await readQemuSite(decodeText(await readFile(file)), file)).definition;
+  return [{ check: 'qemu.site', subject: file, state: 'ok', found: `${clouds.length} clouds, ${vms.length} VMs` }];
 }

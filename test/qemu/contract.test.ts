@@ -2,8 +2,12 @@
 import { describe } from 'node:test';
 import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
 import { NetworkId, SiteId, VmId } from '../../shared/ids.ts';
+import { type Clock, pause } from '../../shared/ports.ts';
+import { systemClock } from '../../shared/system-ports.ts';
 import type { ContractPair, ContractSide } from '../contract/contract-walk.ts';
 import { describeFabricContract } from '../contract/fabric-contract.ts';
+import { describeOlderPointContract } from '../contract/fabric-contract-reversal.ts';
+import { HurriedClock } from '../support/hurried-clock.ts';
 import { whyNoQemu } from '../support/qemu-guest.ts';
 import { QemuTestSite } from '../support/qemu-site.ts';
 import { makeVaultCertificates } from '../support/replication-certificates.ts';
@@ -12,13 +16,16 @@ import { until } from '../support/until.ts';
 
 const skip = await whyNoQemu();
 const certificates = makeVaultCertificates();
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
+/** Less than any limit that an increment has: time hurries on only between looks. */
+const HURRY_MS = 4_000;
+const LOOK_MS = 100;
 
-async function sideOf(made: QemuTestSite): Promise<ContractSide> {
+async function sideOf(made: QemuTestSite, clock: Clock): Promise<ContractSide> {
   const { name } = made;
   const siteId = SiteId.parse(uuidOf(name));
   return {
-    fabric: await made.open(),
+    fabric: await made.open({ clock }),
     siteId,
     cloudId: made.cloudId,
     networkId: NetworkId.parse(nameUuid(name, 'network', 'LAN')),
@@ -26,19 +33,19 @@ async function sideOf(made: QemuTestSite): Promise<ContractSide> {
   };
 }
 
-async function makePair(): Promise<ContractPair> {
+async function makePair(clock: Clock = systemClock, between: () => Promise<false> = async () => false): Promise<ContractPair> {
   const reading = QemuTestSite.write('reading', 'Gold', ['web', 'db']);
   const slough = QemuTestSite.write('slough', 'Silver');
-  const primary = await sideOf(reading);
+  const primary = await sideOf(reading, clock);
   const [web, db] = ['web', 'db'].map((name) => ({ cloudId: primary.cloudId, vmId: VmId.parse(nameUuid('reading', 'vm', 'Gold', name)) }));
   if (web === undefined || db === undefined) throw new Error('two VMs are two VMs');
   return {
     primary,
-    recovery: await sideOf(slough),
+    recovery: await sideOf(slough, clock),
     vms: [web, db],
     isolatedId: NetworkId.parse(nameUuid('slough', 'network', 'Bubble')),
     rootPem: (await certificates).rootPem,
-    until: (condition) => until('the pair gets there', condition, LIMIT_MS),
+    until: (condition) => until('the pair gets there', async () => (await condition()) || between(), LIMIT_MS),
     async close() {
       for (const site of [reading, slough]) await site.end();
     },
@@ -46,5 +53,13 @@ async function makePair(): Promise<ContractPair> {
 }
 
 describe('over real machines', { skip }, () => {
-  describeFabricContract('QEMU, two sites', makePair);
+  describeFabricContract('QEMU, two sites', () => makePair());
+  describeOlderPointContract('QEMU, two sites', () => {
+    const clock = new HurriedClock();
+    return makePair(clock, async () => {
+      await pause(systemClock, LOOK_MS);
+      clock.hurry(HURRY_MS);
+      return false;
+    });
+  });
 });

@@ -31,7 +31,7 @@ describe('the product over real machines', { skip }, () => {
 
   before(async () => {
     sites = { reading: QemuTestSite.write('reading', 'Gold', ['web']), slough: QemuTestSite.write('slough', 'Silver') };
-    pair = await RealPair.makeWith((part) => `fabric: { kind: qemu, site: ${sites[part].file} }\n`, process.env);
+    pair = await RealPair.makeWith((part) => `fabric: { kind: qemu, site: ${sites[part].file} }\n`);
     await pair.protectAll();
     const { protectedVms } = await pair.get<{ protectedVms: ProtectedVm[] }>('/protected-vms');
     vm = protectedVms[0] as ProtectedVm;

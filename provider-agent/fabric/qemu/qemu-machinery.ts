@@ -42,6 +42,7 @@ export class QemuMachinery implements Machinery {
   readonly #homes: Homes;
   readonly #machines: Machines;
   readonly #turns = new Turns();
+  readonly #prunings = new Set<Promise<void>>();
   #life: Life | null = null;
 
   constructor(parts: QemuMachineryParts) {
@@ -68,6 +69,7 @@ export class QemuMachinery implements Machinery {
   async close(): Promise<void> {
     await this.#life?.sender.close();
     await this.#life?.receiver.close();
+    await Promise.all(this.#prunings);
     this.#machines.close();
   }
 
@@ -195,7 +197,8 @@ export class QemuMachinery implements Machinery {
     const { receiver } = this.#begun;
     await receiver.seal(vm, point);
     // The sender does not wait for it; what comes next for this VM does.
-    void this.inTurn(vm.ref, () => receiver.prune(vm, kept));
+    const pruning = this.inTurn(vm.ref, () => receiver.prune(vm, kept)).finally(() => this.#prunings.delete(pruning));
+    this.#prunings.add(pruning);
   }
 
   #apart<T>({ ref }: VmRecord, work: () => Promise<T>): Promise<T> {

@@ -223,7 +223,8 @@ export class ReplicaDisks {
       if (this.#state.base === null) await rm(this.#layers.fileOf(name, 0), { force: true });
     }
     const [first] = this.points;
-    if (first !== undefined && first.layer !== this.#state.base) await this.#mergeFirst();
+    // A test copy may stand on it, or a merge of the last life still be at it: it is locked then, and goes with a later one.
+    if (first !== undefined && first.layer !== this.#state.base) await this.#mergeFirst().catch(() => {});
   }
 
   /** What lies between the two goes into the upper one. A crash on the way leaves it right: what it has by then is what it would read from below. */
