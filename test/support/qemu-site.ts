@@ -14,9 +14,9 @@ import { type GuestDisk, readGuestDisk, writeGuestDisk } from './qemu-guest.ts';
 export const GUEST_DISK_BYTES = 16 * 1024 * 1024;
 
 /** Memory and bus of the guest of `test/qemu/guest`, which knows nothing of ACPI. */
-const machine = 'machine: { bus: ide, adapter: e1000, injection: fwCfg, shutDown: stop, answers: { says: RECORD } }';
+const recording = '{ bus: ide, adapter: e1000, injection: fwCfg, shutDown: stop, answers: { says: RECORD } }';
 
-export function qemuSiteText(name: string, cloud: string, vms: readonly string[], more = ''): string {
+function siteText(name: string, cloud: string, lan: string, vms: readonly string[]): string {
   return `
 name: ${name}
 folder: m
@@ -25,20 +25,26 @@ host: { name: ${name}-1, dnsName: ${name}-1.test, cores: 64, memory: 64 GB, acce
 storage: [{ name: Disks, capacity: 10 GB }]
 networks:
   - name: LAN
-    way: user
+    way: ${lan}
     subnets: [{ name: a, cidr: 10.0.0.0/16, pool: { from: 10.0.0.10, to: 10.0.200.250, gateway: 10.0.0.1 } }]
   - name: Bubble
     isolated: true
     way: none
     subnets: [{ name: a, cidr: 10.0.0.0/16 }]
 replication: { retryAfter: 500 ms }
-${more}
 vms: [${vms.join(', ')}]
 `;
 }
 
-export function guestVm(name: string, cloud: string, address: string): string {
-  return `{ name: ${name}, cloud: ${cloud}, memory: 4 MB, disks: [{ image: ${name}.raw, format: raw, storage: Disks }], adapters: [{ network: LAN, address: ${address} }], ${machine} }`;
+function guestVm(name: string, cloud: string, address: string, machine: string): string {
+  return `{ name: ${name}, cloud: ${cloud}, memory: 4 MB, disks: [{ image: ${name}.raw, format: raw, storage: Disks }], adapters: [{ network: LAN, address: ${address} }], machine: ${machine} }`;
+}
+
+export interface WrittenSite {
+  /** How its machines are built. */
+  readonly machine?: string;
+  /** Where its network LAN leads. */
+  readonly lan?: string;
 }
 
 export interface OpenSite {
@@ -62,11 +68,16 @@ export class QemuTestSite {
   }
 
   /** Its file and its disks are written; it is not open. */
-  static write(name: string, cloud: string, vms: readonly string[] = []): QemuTestSite {
+  static write(
+    name: string,
+    cloud: string,
+    vms: readonly string[] = [],
+    { machine = recording, lan = 'user' }: WrittenSite = {},
+  ): QemuTestSite {
     const folder = mkdtempSync(join(tmpdir(), 'fq-'));
     for (const vm of vms) writeGuestDisk(join(folder, `${vm}.raw`), GUEST_DISK_BYTES);
-    const entries = vms.map((vm, index) => guestVm(vm, cloud, `10.0.0.${10 + index}`));
-    const text = qemuSiteText(name, cloud, entries);
+    const entries = vms.map((vm, index) => guestVm(vm, cloud, `10.0.0.${10 + index}`, machine));
+    const text = siteText(name, cloud, lan, entries);
     const site = new QemuTestSite(name, cloud, folder, text);
     writeFileSync(site.file, text);
     return site;
