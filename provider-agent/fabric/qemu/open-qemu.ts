@@ -6,6 +6,7 @@ import { noFaults } from '../site/ordered-faults.ts';
 import { Site, type SiteOptions } from '../site/site.ts';
 import { LinuxHost } from './linux-host.ts';
 import { QemuMachinery } from './qemu-machinery.ts';
+import { requireAll } from './requirements.ts';
 import { readQemuSite } from './site-definition.ts';
 
 export interface OpenQemu {
@@ -24,14 +25,15 @@ export class QemuSite extends Site {
   }
 }
 
-/** Throws ERR_DOCUMENT_INVALID with every mistake of the file. */
+/** Throws ERR_DOCUMENT_INVALID with every mistake of the file, ERR_FABRIC_FAILED with everything that the host lacks. */
 export async function openQemuSite(options: OpenQemu): Promise<QemuSite> {
   return QemuSite.open(await qemuSiteParts(options));
 }
 
 /** What a site is made of, before anything of it is open but its book. */
 export async function qemuSiteParts({ text, fileName, databaseFile, clock, random }: OpenQemu): Promise<SiteOptions> {
-  const { definition, file, images, ways, homes } = await readQemuSite(text, fileName);
+  const { definition, file, images, ways, homes, needs } = await readQemuSite(text, fileName);
+  await requireAll(needs);
   await mkdir(homes.root, { recursive: true, mode: 0o700 });
   const { name: hostName, dnsName: serverName, accelerator } = file.host;
   const listen = { host: definition.replication.listen.host, ports: file.replication.ports };

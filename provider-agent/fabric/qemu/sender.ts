@@ -42,7 +42,6 @@ export class Sender {
   readonly #turns = new Turns();
   readonly #places = Array.from({ length: AT_ONCE }, (_, place) => `place ${place}`);
   #next = 0;
-  /** Of VMs that do not run. */
   readonly #daemons = new Map<string, StorageDaemon>();
 
   constructor(parts: SenderParts) {
@@ -54,15 +53,15 @@ export class Sender {
     return this.#turns.take(this.#parts.homes.folderOf(vm.ref), () => this.#turns.take(place, () => this.#carry(vm, point, ask)));
   }
 
-  /** Nothing here has the disks of a VM that does not run open meanwhile. An increment that was under way comes with the next one. */
+  /** Nothing of ours has the disks of the VM open meanwhile, but its machine. An increment that was under way comes with the next one. */
   async apart<T>(ref: VmRef, work: () => Promise<T>): Promise<T> {
     const folder = this.#parts.homes.folderOf(ref);
-    await this.#daemons.get(folder)?.kill();
+    await this.#daemons.get(folder)?.close();
     return this.#turns.take(`disks ${folder}`, work);
   }
 
   async close(): Promise<void> {
-    for (const daemon of this.#daemons.values()) await daemon.kill();
+    for (const daemon of this.#daemons.values()) await daemon.close();
   }
 
   async #carry(vm: VmRecord, point: SentPoint, ask: AskMachinery): Promise<SentPoint> {
@@ -73,10 +72,9 @@ export class Sender {
     // Nobody freezes for an end that is not there: layers would pile up.
     const { layer: held } = Held.parse(await say({ ask: 'held', shared: [...lineage.points] }));
     const machine = await machines.find(vm);
-    if (machine === null) return this.#withDaemon(vm, (daemon, frozen) => this.#send(vm, point, say, daemon.qmp, frozen));
-    const frozen = await this.#freeze(vm, machine, lineage, held);
-    const sent = await this.#send(vm, point, say, machine.qmp, frozen);
-    if (held !== null) {
+    const frozen = machine === null ? null : await this.#freeze(machine, lineage, held);
+    const sent = await this.#withDaemon(vm, frozen, (daemon, what) => this.#send(vm, point, say, daemon, what));
+    if (machine !== null && held !== null) {
       await (await Lineage.read(folder)).merges(held);
       // What could not be merged is with the next increment; the point has arrived.
       await machine.merge(held).catch(() => {});
@@ -84,23 +82,19 @@ export class Sender {
     return sent;
   }
 
-  async #freeze(vm: VmRecord, machine: Machine, lineage: Lineage, held: number | null): Promise<Frozen> {
-    const { homes, clock } = this.#parts;
+  async #freeze(machine: Machine, lineage: Lineage, held: number | null): Promise<Frozen> {
     const unsent = lineage.points.filter(({ layer }) => layer > (held ?? -1));
     const last = unsent.at(-1);
-    const active = await machine.activeLayer();
-    if (unsent.length >= UNSENT_MOST && last !== undefined && last.layer < active) return last;
-    const at = clock.now();
-    const layer = await machine.freeze();
-    if ((await homes.diskNames(vm)).length === 0) throw failed('ObjectNotFound', `'${vm.name}' has no disk here`);
-    return { layer, at };
+    if (unsent.length >= UNSENT_MOST && last !== undefined && last.layer < (await machine.activeLayer())) return last;
+    const at = this.#parts.clock.now();
+    return { layer: await machine.freeze(), at };
   }
 
   async #send(
     vm: VmRecord,
     point: SentPoint,
     say: (order: CarrierOrder) => Promise<unknown>,
-    qmp: Machine['qmp'],
+    daemon: StorageDaemon,
     { layer, at }: Frozen,
   ): Promise<SentPoint> {
     const { homes, identity, book, clock } = this.#parts;
@@ -111,7 +105,7 @@ export class Sender {
     const shared = [...lineage.points];
     const credentials = await identity.under(primary.pairingId, vm.ref.cloudId, book);
     // A daemon that was ended says so here, before anything is promised of its disks.
-    await qmp.run('query-jobs');
+    await daemon.qmp.run('query-jobs');
     await lineage.add({ id: point.id, at, layer });
     const order = { ask: 'receive', shared, pointId: point.id, layer, isFirst: point.isFirst, sender: credentials.subject } as const;
     const room = Room.parse(await say(order));
@@ -124,7 +118,7 @@ export class Sender {
         room.exports.map(({ disk: name, port, name: exported }) => [name, { host, port, name: exported, serverName: room.serverName }]),
       );
       await sendIncrement(
-        qmp,
+        daemon,
         { layers: [...(room.layer === null ? [0] : []), ...missing], exports, credentials: credentials.folder },
         clock,
       );
@@ -132,18 +126,18 @@ export class Sender {
     return { ...point, at };
   }
 
-  /** All that a VM holds which does not run is frozen. */
-  async #withDaemon<T>(vm: VmRecord, work: (daemon: StorageDaemon, frozen: Frozen) => Promise<T>): Promise<T> {
+  /** `frozen` null: the VM does not run, and all that it holds is. */
+  async #withDaemon<T>(vm: VmRecord, frozen: Frozen | null, work: (daemon: StorageDaemon, what: Frozen) => Promise<T>): Promise<T> {
     const { homes, machines, clock } = this.#parts;
     const folder = homes.folderOf(vm.ref);
     return this.#turns.take(`disks ${folder}`, async () => {
-      if ((await machines.find(vm)) !== null) throw failed('InvalidOperation', `'${vm.name}' was started meanwhile`);
+      if (frozen === null && (await machines.find(vm)) !== null) throw failed('InvalidOperation', `'${vm.name}' was started meanwhile`);
       const layers = await homes.layersOf(vm);
-      const at = clock.now();
-      const daemon = await StorageDaemon.open(folder, layers, clock);
+      const what = frozen ?? { at: clock.now(), layer: await layers.level() };
+      const daemon = await StorageDaemon.open(folder, layers, clock, frozen?.layer);
       this.#daemons.set(folder, daemon);
       try {
-        return await Promise.race([work(daemon, { layer: await layers.level(), at }), daemon.ended]);
+        return await Promise.race([work(daemon, what), daemon.ended]);
       } finally {
         this.#daemons.delete(folder);
         await daemon.close();

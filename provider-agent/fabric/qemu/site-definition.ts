@@ -1,8 +1,6 @@
 /** A site of real machines as its rules take it: names turned into ids, and the sizes of disks read from their images. */
 import { dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
 import { readDocument } from '../../../shared/document.ts';
-import { toFarshoreError } from '../../../shared/errors.ts';
 import { CloudId, NetworkId, VmId, type VmRef } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
 import { splitAddress } from '../peer/tls-transport.ts';
@@ -10,8 +8,9 @@ import type { AdapterDefinition, NetworkDefinition, SiteModel, VmDefinition } fr
 import { Homes } from './homes.ts';
 import { BASE } from './layers.ts';
 import type { NetworkWay } from './networks.ts';
+import type { SiteImage, SiteNeeds } from './requirements.ts';
 import { QemuSiteFile } from './site-file.ts';
-import { lookAtImage, type VmImage, type VmImages } from './vm-images.ts';
+import { sizeOfImage, type VmImage, type VmImages } from './vm-images.ts';
 
 export interface QemuSiteDefinition {
   readonly definition: SiteModel;
@@ -19,69 +18,44 @@ export interface QemuSiteDefinition {
   readonly images: VmImages;
   readonly ways: ReadonlyMap<NetworkId, NetworkWay>;
   readonly homes: Homes;
+  readonly needs: SiteNeeds;
 }
 
 type VmEntry = QemuSiteFile['vms'][number];
 
-interface Mistake {
-  readonly path: PropertyKey[];
-  readonly message: string;
-  readonly allowed: string;
-}
-
-/** Throws ERR_DOCUMENT_INVALID with every mistake, those of the images too. */
+/** Throws ERR_DOCUMENT_INVALID with every mistake. Whether the host has what it names is told by its requirements; an image that cannot be read has no size. */
 export async function readQemuSite(text: string, fileName: string): Promise<QemuSiteDefinition> {
   const file = readDocument(text, fileName, QemuSiteFile);
   const beside = (name: string) => resolve(dirname(fileName), name);
   const homes = new Homes(beside(file.folder));
   const images = new Map<string, VmImage[]>();
   const sizes = new Map<string, number[]>();
-  const mistakes: Mistake[] = [];
+  const wanted: SiteImage[] = [];
   for (const [index, vm] of file.vms.entries()) {
     const home = homes.folderOf(refOf(file, vm));
-    images.set(
-      home,
-      vm.disks.map(({ image, format }) => ({ file: beside(image), format })),
-    );
+    const own = vm.disks.map(({ image, format }) => ({ file: beside(image), format }));
     const isHere = await homes.isThere(refOf(file, vm));
-    const own: number[] = [];
-    for (const [disk, { image, format }] of vm.disks.entries()) {
-      const path = ['vms', index, 'disks', disk];
-      const found = await look(isHere ? join(home, `d${disk}`, BASE) : beside(image), isHere ? 'qcow2' : format, path);
-      own.push(found.sizeBytes);
-      mistakes.push(...found.mistakes);
-    }
-    sizes.set(home, own);
+    const disks = own.map((image, disk) => (isHere ? join(home, `d${disk}`, BASE) : image.file));
+    images.set(home, own);
+    sizes.set(home, await Promise.all(disks.map((disk) => sizeOfImage(disk).catch(() => 0))));
+    if (!isHere) wanted.push(...own.map((image, disk) => ({ ...image, vm: vm.name, field: `vms[${index}].disks[${disk}].image` })));
   }
-  if (mistakes.length > 0) tell(text, fileName, mistakes);
-  const sizesOf = (ref: VmRef) => sizes.get(homes.folderOf(ref)) ?? [];
-  const definition = define(file, sizesOf);
+  const definition = define(file, (ref) => sizes.get(homes.folderOf(ref)) ?? []);
   const ways = new Map(definition.networks.map(({ id }, index) => [id, file.networks[index]?.way ?? 'none'] as const));
-  return { definition, file, images: (ref) => images.get(homes.folderOf(ref)) ?? [], ways, homes };
+  const needs = needsOf(file, homes.root, wanted);
+  return { definition, file, images: (ref) => images.get(homes.folderOf(ref)) ?? [], ways, homes, needs };
 }
 
-async function look(file: string, format: string, path: PropertyKey[]): Promise<{ sizeBytes: number; mistakes: Mistake[] }> {
-  try {
-    const found = await lookAtImage(file);
-    if (found.format === format) return { sizeBytes: found.sizeBytes, mistakes: [] };
-    const message = `'${file}' is an image of the format ${found.format}`;
-    return { sizeBytes: 0, mistakes: [{ path: [...path, 'format'], message, allowed: `raw or qcow2, as the image is` }] };
-  } catch (thrown) {
-    const message = `the image cannot be read: ${toFarshoreError(thrown).message}`;
-    return {
-      sizeBytes: 0,
-      mistakes: [{ path: [...path, 'image'], message, allowed: 'a file with an image, beside the site file unless absolute' }],
-    };
-  }
-}
-
-/** With their lines, which only the reader of the document knows. */
-function tell(text: string, fileName: string, mistakes: readonly Mistake[]): never {
-  const report = (_file: unknown, context: z.core.$RefinementCtx) => {
-    for (const { path, message, allowed } of mistakes) context.addIssue({ code: 'custom', path, message, params: { allowed } });
+function needsOf({ host, networks, vms }: QemuSiteFile, folder: string, images: readonly SiteImage[]): SiteNeeds {
+  return {
+    folder,
+    accelerator: host.accelerator,
+    images,
+    bridges: networks.flatMap(({ name, way }, index) =>
+      typeof way === 'object' ? [{ network: name, bridge: way.bridge, field: `networks[${index}].way.bridge` }] : [],
+    ),
+    seeds: vms.flatMap(({ name, machine }) => (machine.injection === 'noCloud' ? [name] : [])),
   };
-  readDocument(text, fileName, QemuSiteFile.check(z.superRefine(report)));
-  throw new TypeError('a mistake is a mistake');
 }
 
 function refOf({ name, clouds }: QemuSiteFile, vm: VmEntry): VmRef {

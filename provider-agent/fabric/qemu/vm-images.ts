@@ -15,13 +15,10 @@ export interface VmImage {
 
 export type VmImages = (ref: VmRef) => readonly VmImage[];
 
-const Info = z.looseObject({ format: z.string(), 'virtual-size': z.int().min(0) });
+const Info = z.looseObject({ 'virtual-size': z.int().min(0) });
 
-export async function lookAtImage(file: string): Promise<{ readonly format: string; readonly sizeBytes: number }> {
-  const { format, 'virtual-size': sizeBytes } = Info.parse(
-    JSON.parse(await runProgram('qemu-img', ['info', '-U', '--output', 'json', file])),
-  );
-  return { format, sizeBytes };
+export async function sizeOfImage(file: string): Promise<number> {
+  return Info.parse(JSON.parse(await runProgram('qemu-img', ['info', '-U', '--output', 'json', file])))['virtual-size'];
 }
 
 /** Its disks, whole or not there: a crash on the way begins anew. */
