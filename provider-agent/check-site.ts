@@ -59,6 +59,8 @@ async function fabricChecks(config: AgentConfig, surroundings: Surroundings): Pr
         checks: [{ name: 'simulated.site', run: () => checkSiteFile(resolve(surroundings.paths.folder, fabric.site)) }],
         close: () => {},
       };
+    case 'qemu':
+      return { checks: await qemuChecks(resolve(surroundings.paths.folder, fabric.site)), close: () => {} };
     case 'hyperv': {
       const { openHyperVChecks } = await import('./fabric/hyperv/open-hyperv.ts');
       return openHyperVChecks({ config: fabric, callLimitMs: fabricCallSeconds * 1000, clock, random });
@@ -70,4 +72,18 @@ async function checkSiteFile(file: string): Promise<CheckFinding[]> {
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
   const { clouds, vms } = readSiteFile(decodeText(await readFile(file)), file);
   return [{ check: 'simulated.site', subject: file, state: 'ok', found: `${clouds.length} clouds, ${vms.length} VMs` }];
+}
+
+/** Those of the host follow from the site file: a file that cannot be read is the only thing told then. */
+async function qemuChecks(file: string): Promise<readonly SiteCheck[]> {
+  const { readQemuSite } = await import('./fabric/qemu/site-definition.ts');
+  const { requirements } = await import('./fabric/qemu/requirements.ts');
+  const check = 'qemu.site';
+  try {
+    const { definition, needs } = await readQemuSite(decodeText(await readFile(file)), file);
+    const found = `${definition.clouds.length} clouds, ${definition.vms.length} VMs`;
+    return [{ name: check, run: async () => [{ check, subject: file, state: 'ok', found }] }, ...requirements(needs)];
+  } catch (error) {
+    return [{ name: check, run: () => Promise.reject(error) }];
+  }
 }

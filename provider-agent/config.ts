@@ -14,6 +14,8 @@ const ConfigFile = z.strictObject({
   fabric: z.discriminatedUnion('kind', [
     /** A site that lives in a database beside this file, described by a site file. */
     z.strictObject({ kind: z.literal('simulated'), site: z.string().min(1) }),
+    /** Real machines on this host, run by QEMU and described by a site file. */
+    z.strictObject({ kind: z.literal('qemu'), site: z.string().min(1) }),
     /** Plain Hyper-V hosts, driven by PowerShell. */
     HyperVConfig,
   ]),

@@ -209,17 +209,36 @@ async function openLog(config: AgentConfig, { paths, service }: Surroundings): P
 
 function openFabric(config: AgentConfig, surroundings: Surroundings): Promise<Fabric> {
   const { fabric } = config;
-  return fabric.kind === 'simulated' ? openSimulated(fabric.site, surroundings) : openHyperV(fabric, config, surroundings);
+  switch (fabric.kind) {
+    case 'simulated':
+      return openSimulated(fabric.site, surroundings);
+    case 'qemu':
+      return openQemu(fabric.site, surroundings);
+    case 'hyperv':
+      return openHyperV(fabric, config, surroundings);
+  }
 }
 
 async function openSimulated(site: string, { paths, clock, random }: Surroundings): Promise<Fabric> {
   const { SimulatedSite } = await import('./fabric/simulated/simulated-site.ts');
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
+  const { text, file } = await readSiteText(site, paths);
+  return SimulatedSite.open({ definition: readSiteFile(text, file), databaseFile: paths.site, clock, random });
+}
+
+async function openQemu(site: string, { paths, clock, random }: Surroundings): Promise<Fabric> {
+  const { openQemuSite } = await import('./fabric/qemu/open-qemu.ts');
+  const { text, file } = await readSiteText(site, paths);
+  return openQemuSite({ text, fileName: file, databaseFile: paths.site, clock, random });
+}
+
+/** Throws ERR_NOT_FOUND. */
+async function readSiteText(site: string, paths: AgentPaths): Promise<{ text: string; file: string }> {
   const file = resolve(paths.folder, site);
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new FarshoreError('ERR_NOT_FOUND', `the site file that agent.yaml names cannot be read: ${file}`, { cause });
   });
-  return SimulatedSite.open({ definition: readSiteFile(decodeText(bytes), file), databaseFile: paths.site, clock, random });
+  return { text: decodeText(bytes), file };
 }
 
 async function openHyperV(

@@ -150,6 +150,38 @@ describe('disks in layers', { skip }, () => {
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')).base, 1);
   });
 
+  it('points between others are dropped, and those that are left hold what they held', async () => {
+    const made = await replica(4);
+    const keep = new Set([point(0), point(3)].map(({ id }) => id));
+    await made.keep(keep);
+    assert.deepEqual(contents(made), [all[0], all[3]]);
+    assert.deepEqual(await new Layers(folder, names).of('d0'), [3]);
+    await made.begin(4);
+    await made.seal(point(4));
+    await made.keep(new Set([point(4).id]));
+    assert.deepEqual(contents(made), [all[3]]);
+  });
+
+  it('a crash between raising a layer and striking the point below it leaves all of them as they were', async () => {
+    const made = await replica(4);
+    for (const disk of names)
+      execFileSync('qemu-img', ['rebase', '-q', '-F', 'qcow2', '-b', 'base.qcow2', made.fileAt(point(2), disk)], { stdio: 'pipe' });
+    const opened = await ReplicaDisks.open(folder, disks);
+    assert.deepEqual(contents(opened), all);
+    await opened.keep(new Set([point(0), point(3)].map(({ id }) => id)));
+    assert.deepEqual(contents(opened), [all[0], all[3]]);
+  });
+
+  it('a point that holds what the one before holds has the same layer, also when that is in the base', async () => {
+    const made = await replica(3);
+    await made.keep(new Set());
+    const again = { ...point(2), id: uuidOf('again'), at: 9 };
+    await made.seal(again);
+    assert.deepEqual(contents(made), [all[2], all[2]]);
+    await made.keep(new Set());
+    assert.deepEqual([made.points, contents(made)], [[again], [all[2]]]);
+  });
+
   it('a failover to a point that is not the newest hides the newer ones, and a commit drops them', async () => {
     const made = await replica(4);
     const over = await made.failOver(point(1));

@@ -32,15 +32,23 @@ export interface Hidden {
 
 const nothing: Hidden = { after: 0, upTo: 0 };
 
+export interface LayersOptions {
+  readonly hidden?: Hidden;
+  /** The base itself stands on the disk that it is a copy of, as its file says. */
+  readonly isCopy?: boolean;
+}
+
 export class Layers {
   readonly #folder: string;
   readonly #hidden: Hidden;
+  readonly #isCopy: boolean;
   readonly disks: readonly string[];
 
   /** `disks` are the folders of the disks in it. */
-  constructor(folder: string, disks: readonly string[], hidden: Hidden = nothing) {
+  constructor(folder: string, disks: readonly string[], { hidden = nothing, isCopy = false }: LayersOptions = {}) {
     this.#folder = folder;
     this.#hidden = hidden;
+    this.#isCopy = isCopy;
     this.disks = disks;
   }
 
@@ -99,7 +107,7 @@ export class Layers {
     const chain = [0, ...(await this.of(disk)).filter((layer) => layer <= upTo)];
     return chain.flatMap((layer, index) => {
       const below = chain[index - 1];
-      const backing = below === undefined ? null : nodeOf(disk, below);
+      const backing = below !== undefined ? nodeOf(disk, below) : this.#isCopy ? undefined : null;
       return layerNodes(disk, layer, this.fileOf(disk, layer), backing, isWritten && index === chain.length - 1);
     });
   }
@@ -116,8 +124,8 @@ export class Layers {
   }
 }
 
-/** The file and the image in it. The file of a node that takes no writes is opened for them by QEMU itself while it merges. */
-export function layerNodes(disk: string, layer: number, file: string, backing: string | null, isWritten: boolean): BlockNode[] {
+/** The file and the image in it, over `backing`, over nothing (null), or over what the image itself names (undefined). The file of a node that takes no writes is opened for them by QEMU itself while it merges. */
+export function layerNodes(disk: string, layer: number, file: string, backing: string | null | undefined, isWritten: boolean): BlockNode[] {
   const name = nodeOf(disk, layer);
   return [
     { driver: 'file', 'node-name': `${name}-file`, filename: file, 'auto-read-only': !isWritten },

@@ -124,6 +124,13 @@ export class Machine {
     await this.ended();
   }
 
+  /** As if its host lost its power. */
+  async kill(): Promise<void> {
+    const pid = await pidOf(this.#folder);
+    if (pid !== null) process.kill(pid, 'SIGKILL');
+    await this.ended();
+  }
+
   /** Resolves when the process is gone. */
   async ended(): Promise<void> {
     while ((await pidOf(this.#folder)) !== null) await pause(this.#clock, ENDED_EVERY_MS);

@@ -34,6 +34,8 @@ export class Qmp {
   #received = '';
   #nextId = 1;
   #end: Error | null = null;
+  /** Called once, when the connection is over for whatever reason. */
+  onClosed: () => void = () => {};
 
   private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
@@ -108,6 +110,7 @@ export class Qmp {
       reject(reason);
     }
     this.#waiting.clear();
+    this.onClosed();
   }
 }
 

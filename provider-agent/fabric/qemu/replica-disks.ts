@@ -5,11 +5,11 @@
  * count. A point is of all disks of the VM at one moment.
  */
 import { access, mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { syncFile, writeDurably } from './durable-file.ts';
 import { Layers } from './layers.ts';
-import { createImage } from './programs.ts';
+import { createImage, runProgram } from './programs.ts';
 import { failed } from './qemu-error.ts';
 
 const StoredPoint = z.strictObject({
@@ -65,6 +65,22 @@ export class ReplicaDisks {
     return replica;
   }
 
+  /** For the first copy: nothing has arrived. */
+  static async make(folder: string, disks: readonly DiskDefinition[]): Promise<ReplicaDisks> {
+    const replica = new ReplicaDisks(folder, disks, { base: null, points: [], failover: null });
+    await replica.#write({ base: null, points: [], failover: null });
+    return replica;
+  }
+
+  static isIn(folder: string): Promise<boolean> {
+    return exists(pointsFile(folder));
+  }
+
+  /** From now on it is a VM like any other, with what its disks hold. */
+  static async end(folder: string): Promise<void> {
+    await rm(pointsFile(folder), { force: true });
+  }
+
   /** A VM that ran here, is off, and holds what the other end froze with that point: from now on its replica. Layers over it are dropped. */
   static async adopt(folder: string, disks: readonly DiskDefinition[], point: StoredPoint): Promise<ReplicaDisks> {
     const replica = new ReplicaDisks(folder, disks, { base: null, points: [], failover: null });
@@ -82,13 +98,27 @@ export class ReplicaDisks {
     return this.#state.points;
   }
 
+  get newest(): StoredPoint | null {
+    return this.points.at(-1) ?? null;
+  }
+
+  /** The layer up to which the base holds all; null before the first copy has arrived. */
+  get base(): number | null {
+    return this.#state.base;
+  }
+
+  /** The point that it was failed over to. */
+  get failoverPoint(): StoredPoint | null {
+    return this.points.find(({ id }) => id === this.#state.failover?.point) ?? null;
+  }
+
   /** The disks as the VM has them from that point on, with a new layer for its writes; the newer points stay until `commit`. Repeating it changes nothing. */
   async failOver(point: StoredPoint): Promise<Layers> {
     const { failover } = this.#state;
     if (failover !== null && failover.point !== point.id) throw failed('InvalidOperation', 'it was failed over to another point');
     const layer = failover?.layer ?? Math.max(...this.points.map((each) => each.layer)) + 1;
     const names = this.#disks.map(({ name }) => name);
-    const layers = new Layers(this.#folder, names, { after: point.layer, upTo: layer - 1 });
+    const layers = new Layers(this.#folder, names, { hidden: { after: point.layer, upTo: layer - 1 } });
     if (failover === null) {
       await layers.add(point.layer === this.#state.base ? 0 : point.layer, layer);
       await this.#write({ ...this.#state, failover: { point: point.id, layer } });
@@ -135,7 +165,8 @@ export class ReplicaDisks {
   /** What was written to the files of `begin` is a recovery point from now on, also after the power failed. Nothing may have them open. */
   async seal(point: StoredPoint): Promise<void> {
     const { base, points } = this.#state;
-    for (const { name } of this.#disks) await syncFile(this.#layers.fileOf(name, base === null ? 0 : point.layer));
+    // Where nothing was written since the point before, they are the same layer, which may be in the base by now.
+    for (const { name } of this.#disks) await syncFile(base === null ? this.#layers.fileOf(name, 0) : this.fileAt(point, name));
     await this.#write({ ...this.#state, base: base ?? point.layer, points: [...points, point] });
   }
 
@@ -148,9 +179,38 @@ export class ReplicaDisks {
     }
   }
 
+  /**
+   * Drops every point that is not named, but the newest. What a dropped one holds that the next one needs goes up into that, or down into the
+   * base. Throws ERR_FABRIC_FAILED while one of them is in use; to be repeated then.
+   */
+  async keep(ids: ReadonlySet<string>): Promise<void> {
+    if (this.#state.failover !== null) return;
+    for (const point of this.points.slice(0, -1)) {
+      if (ids.has(point.id)) continue;
+      const left = this.points.filter(({ id }) => id !== point.id);
+      const index = this.points.indexOf(point);
+      const [below, above] = [this.points[index - 1], this.points[index + 1]];
+      const isShared = left.some(({ layer }) => layer === point.layer);
+      if (!isShared && below !== undefined && above !== undefined) await this.#raise(above, below);
+      await this.#write({ ...this.#state, points: left });
+      if (!isShared && below !== undefined) for (const { name } of this.#disks) await this.#layers.forget(name, [point.layer]);
+    }
+    if (this.points[0] !== undefined && this.points[0].layer !== this.#state.base) await this.#mergeFirst();
+  }
+
   /** The file to read a disk from at a point. */
   fileAt({ layer }: StoredPoint, disk: string): string {
     return this.#layers.fileOf(disk, layer === this.#state.base ? 0 : layer);
+  }
+
+  /** What arrived and was not sealed. Where nothing ever arrived its disks are empty ones. */
+  async dropUnfinished(): Promise<void> {
+    await this.#tidy();
+    if (this.#state.base !== null) return;
+    for (const { name, sizeBytes } of this.#disks) {
+      await mkdir(join(this.#folder, name), { recursive: true });
+      await createImage(this.#layers.fileOf(name, 0), sizeBytes);
+    }
   }
 
   async #tidy(): Promise<void> {
@@ -163,7 +223,17 @@ export class ReplicaDisks {
       if (this.#state.base === null) await rm(this.#layers.fileOf(name, 0), { force: true });
     }
     const [first] = this.points;
-    if (first !== undefined && first.layer !== this.#state.base) await this.#mergeFirst();
+    // A test copy may stand on it, or a merge of the last life still be at it: it is locked then, and goes with a later one.
+    if (first !== undefined && first.layer !== this.#state.base) await this.#mergeFirst().catch(() => {});
+  }
+
+  /** What lies between the two goes into the upper one. A crash on the way leaves it right: what it has by then is what it would read from below. */
+  async #raise(above: StoredPoint, below: StoredPoint): Promise<void> {
+    for (const { name } of this.#disks) {
+      const file = this.fileAt(above, name);
+      await runProgram('qemu-img', ['rebase', '-q', '-F', 'qcow2', '-b', basename(this.fileAt(below, name)), file]);
+      await syncFile(file);
+    }
   }
 
   async #mergeFirst(): Promise<void> {

@@ -38,5 +38,8 @@ export function pretendedMachinery({ timings, bandwidthBytesPerSecond }: SiteDef
     makeTestCopy: nothing,
     exportFirstCopy: async (primary, point, folder) => writeCarried(primary, point, folder),
     importFirstCopy: async (replica, folder) => readCarried(replica, folder),
+    makeDrillNetwork: nothing,
+    removeDrillNetwork: nothing,
+    exposure: async (_network, booked) => booked,
   };
 }

@@ -5,6 +5,7 @@ import { addressesIn } from '../../../shared/domain/ip-address.ts';
 import type { MappableNetwork } from '../../../shared/domain/network-map.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
 import { nameUuid } from '../name-uuid.ts';
+import { splitAddress } from '../peer/tls-transport.ts';
 import type { Operation } from '../site/operation.ts';
 import type {
   AdapterDefinition,
@@ -51,6 +52,7 @@ function defineSite(file: SiteFile): SiteDefinition {
       hosts: cloud.hosts ?? file.hosts.map(({ name }) => name),
     }),
   );
+  const domain = file.name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
   const entries = file.vms.flatMap((entry) => ('generate' in entry ? generated(entry.generate) : [entry]));
   return {
     name: file.name,
@@ -60,6 +62,7 @@ function defineSite(file: SiteFile): SiteDefinition {
       coreLimit: Math.floor(host.cores * file.virtualCoresPerCore),
       memoryBytes: host.memory,
       networkIds: networkIds(host.networks),
+      dnsNames: [`${host.name}.${domain}.example`],
       storage: host.storage ?? file.storage.map(({ name }) => name),
     })),
     storage: file.storage.map(({ name, capacity }) => ({ name, capacityBytes: capacity })),
@@ -67,7 +70,7 @@ function defineSite(file: SiteFile): SiteDefinition {
     vms: defineVms(file, entries, clouds, networks),
     timings: file.timings,
     replication: {
-      listen: listenAddress(file.replication.listen),
+      listen: splitAddress(file.replication.listen),
       retryAfterMs: file.replication.retryAfter,
     },
     bandwidthBytesPerSecond: file.replication.bandwidth,
@@ -148,9 +151,4 @@ function replicationOf({ replicatesTo, replicaOf }: VmEntry): ReplicationDefinit
     return { as: 'primary', policy, peer: { cloudId: cloudIdOf(replicatesTo), address } };
   }
   return replicaOf === undefined ? null : { as: 'replica', policy: replicaOf.policy, peer: { cloudId: cloudIdOf(replicaOf) } };
-}
-
-function listenAddress(text: string): { host: string; port: number } {
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
 }

@@ -8,20 +8,12 @@ import { ProtectionPolicy } from '../../../shared/domain/policy.ts';
 import { VmTag } from '../../../shared/domain/protection-rules.ts';
 import { Bandwidth, BytesPerSecond, DurationMs, SizeBytes } from '../../../shared/domain/units.ts';
 import { CloudId, NetworkId, VmId } from '../../../shared/ids.ts';
-import { refuseSteeringSigns } from '../../../shared/names.ts';
 import { OPERATIONS } from '../site/operation.ts';
+import { HostAndPort, Name, Names } from '../site/site-fields.ts';
+import { reportBrokenReferences } from '../site/site-references.ts';
 import { subnetsOf } from '../subnet.ts';
 import { DistributionEntry, noTime } from './distribution.ts';
 import { FaultEntry } from './fault.ts';
-import { reportBrokenReferences } from './site-references.ts';
-
-const Name = z
-  .string()
-  .min(1)
-  .max(80)
-  .regex(/^\S(.*\S)?$/s, { error: 'has spaces at an end' })
-  .superRefine(refuseSteeringSigns);
-const Names = z.array(Name).min(1).max(1000);
 
 const Network = z.strictObject({
   name: Name,
@@ -30,10 +22,6 @@ const Network = z.strictObject({
   isolated: z.boolean().default(false),
   subnets: subnetsOf(Name),
 });
-
-const HostAndPort = z
-  .string()
-  .regex(/^(127\.0\.0\.1|[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/, { error: "is no address with a port: '127.0.0.1:8443'" });
 
 /** A cloud of another site file, by names; one that has an id of its own there cannot be named. */
 const otherEnd = { site: Name, cloud: Name, policy: ProtectionPolicy.prefault({}) };

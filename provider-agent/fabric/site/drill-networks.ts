@@ -20,6 +20,10 @@ export function makeDrillNetworkWork(world: World, drill: JobId, like: NetworkId
     operation: 'makeDrillNetwork',
     subject: {},
     check: () => void begin(),
+    async prepare() {
+      begin();
+      await world.machinery.makeDrillNetwork(drill);
+    },
     effect: () => world.hosts.addDrillNetwork({ ...begin(), id: NetworkId.parse(world.random.uuid()) }),
     lie: () => undefined,
   };
@@ -37,6 +41,10 @@ export function removeDrillNetworkWork(world: World, drill: JobId): Work<void> {
     operation: 'removeDrillNetwork',
     subject: {},
     check,
+    async prepare() {
+      check();
+      await world.machinery.removeDrillNetwork(drill);
+    },
     effect() {
       check();
       world.hosts.removeDrillNetwork(drill);
@@ -49,11 +57,11 @@ export function drillNetworks({ hosts, vms }: World): DrillNetworkView[] {
   return hosts.drillNetworks().map(({ drill, id }) => ({ drill, id, copies: vms.copiesOn(id) }));
 }
 
-export function networkExposure({ hosts, definition, vms }: World, networkId: NetworkId): NetworkExposure | null {
+export async function networkExposure({ hosts, definition, vms, machinery }: World, networkId: NetworkId): Promise<NetworkExposure | null> {
   if (hosts.network(networkId) === null) return null;
   const known = definition.networks.find(({ id }) => id === networkId);
   const isMadeByUs = hosts.drillNetworks().some(({ id }) => id === networkId);
-  return { leadsOut: !isMadeByUs && known?.isIsolated !== true, otherVms: vms.onNetwork(networkId).length };
+  return machinery.exposure(networkId, { leadsOut: !isMadeByUs && known?.isIsolated !== true, otherVms: vms.onNetwork(networkId).length });
 }
 
 function networkOf({ hosts }: World, drill: JobId): DrillNetwork | undefined {

@@ -3,8 +3,9 @@
  * book; a machinery does it: one pretends, one has real machines. Each deed looks first and may be repeated, since a crash can
  * come between it and its line in the book. Deeds throw FabricErrors.
  */
-import type { VmRef } from '../../../shared/ids.ts';
-import type { FailoverNote, RecoveryPoint } from '../fabric.ts';
+import type { JobId, NetworkId, VmRef } from '../../../shared/ids.ts';
+import type { FailoverNote, NetworkExposure, RecoveryPoint } from '../fabric.ts';
+import type { HostStore } from './host-store.ts';
 import type { Operation } from './operation.ts';
 import type { PreparationStore } from './preparation-store.ts';
 import type { RecoveryPointStore } from './recovery-points.ts';
@@ -22,6 +23,7 @@ export interface VmNote {
 /** What the site has written down, for a machinery that finds things otherwise. */
 export interface Book {
   readonly vms: VmStore;
+  readonly hosts: HostStore;
   readonly points: RecoveryPointStore;
   readonly preparations: PreparationStore;
   transaction<T>(work: () => T): T;
@@ -70,6 +72,11 @@ export interface Machinery {
   /** It stands alone from now on, a replica with what arrived last. */
   endReplication(vm: VmRecord): Promise<void>;
   makeTestCopy(copy: TestCopyRecord, replica: VmRecord): Promise<void>;
+
+  makeDrillNetwork(drill: JobId): Promise<void>;
+  removeDrillNetwork(drill: JobId): Promise<void>;
+  /** What can be seen of a network beside what the book says. */
+  exposure(network: NetworkId, booked: NetworkExposure): Promise<NetworkExposure>;
 
   /**
    * Brings all that the point shall hold to the other end, where it waits to be sealed; answers the point with the moment that it holds.

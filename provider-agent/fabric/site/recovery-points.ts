@@ -56,6 +56,11 @@ export class RecoveryPointStore {
     for (const { id, at } of all) if (!kept.has(id)) this.#sql.remove.run(ref.cloudId, ref.vmId, at);
   }
 
+  /** Forgets those that are not named. */
+  retain(ref: VmRef, ids: ReadonlySet<string>): void {
+    for (const { id, at } of this.list(ref)) if (!ids.has(id)) this.#sql.remove.run(ref.cloudId, ref.vmId, at);
+  }
+
   removeAll({ cloudId, vmId }: VmRef): void {
     this.#sql.removeAll.run(cloudId, vmId);
   }

@@ -19,6 +19,8 @@ export interface HostDefinition {
   readonly coreLimit: number;
   readonly memoryBytes: number;
   readonly networkIds: readonly NetworkId[];
+  /** Names that its replication certificate must carry. */
+  readonly dnsNames: readonly string[];
   readonly storage: readonly string[];
 }
 

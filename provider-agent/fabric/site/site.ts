@@ -150,8 +150,8 @@ export class Site implements Fabric {
   async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
     const cloud = this.world.hosts.cloud(cloudId);
     if (cloud === null) throw cloudNotFound('prepareHosts', cloudId);
-    const domain = this.world.definition.name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-    return cloud.hosts.map((host) => ({ host, dnsNames: [`${host}.${domain}.example`] }));
+    const { hosts } = this.world.definition;
+    return cloud.hosts.map((host) => ({ host, dnsNames: hosts.find(({ name }) => name === host)?.dnsNames ?? [host] }));
   }
 
   prepareHosts(preparation: HostsPreparation, act: Act): Promise<{ readonly address: string }> {
