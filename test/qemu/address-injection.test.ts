@@ -111,8 +111,8 @@ describe('a Linux guest takes its addresses', { skip }, () => {
       await until('it has got to its disk', () => told.says('NOT MOUNTED'), BOOT_MS);
       const [addresses, others] = [/^ADDRESS/, /^(GATEWAY|DNS)/].map((pattern) => told.lines.filter((line) => pattern.test(line)));
       assert.deepEqual(
-        addresses,
-        [first, second].flatMap(({ addresses: own, mac }) => own.map((each) => `ADDRESS ${each} on ${mac}`)),
+        addresses?.toSorted(),
+        [first, second].flatMap(({ addresses: own, mac }) => own.map((each) => `ADDRESS ${each} on ${mac}`)).toSorted(),
       );
       assert.deepEqual(others, [...first.gateways.map((each) => `GATEWAY ${each}`), ...first.dns.map((each) => `DNS ${each}`)]);
     });

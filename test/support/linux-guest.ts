@@ -38,6 +38,7 @@ export async function makeLinuxGuest(folder: string): Promise<LinuxGuest> {
   const archive = new Archive();
   for (const name of ['bin', 'dev', 'etc', 'modules', 'proc', 'sys']) archive.folder(name);
   archive.program('init', readFileSync(join(sources, 'init')));
+  archive.program('guest-address.sh', readFileSync(join(import.meta.dirname, '../../examples/guest-address.sh')));
   archive.program('bin/busybox', readFileSync(join(from, 'busybox')));
   for (const applet of execFileSync(join(from, 'busybox'), ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
     if (applet !== 'busybox') archive.link(`bin/${applet}`, 'busybox');
