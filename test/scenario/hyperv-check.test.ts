@@ -7,6 +7,7 @@ import { hyperVChecks } from '../../provider-agent/fabric/hyperv/hyperv-checks.t
 import { HyperVConfig as Config, cloudsOf, type HyperVConfig } from '../../provider-agent/fabric/hyperv/hyperv-config.ts';
 import type { CheckFinding } from '../../provider-agent/fabric/site-check.ts';
 import { systemClock } from '../../shared/system-ports.ts';
+import { type EmulatedCluster, roleOf } from '../support/emulated-hyperv/clusters.ts';
 import { bothUsages, type EmulatedCertificate, type HostFacts } from '../support/emulated-hyperv/host-facts.ts';
 import { EmulatedHosts } from '../support/emulated-hyperv/hosts.ts';
 import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
@@ -21,6 +22,7 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
   let powerShell: EmulatedPowerShell;
   let emulated: EmulatedPair;
   let hosts: readonly string[];
+  let cluster: EmulatedCluster;
 
   before(async () => {
     if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
@@ -47,6 +49,9 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
   /** Hosts that are paired, with all that they need. */
   function inOrder(): void {
     facts().certificates = [good({ thumbprint: 'FF', endsInDays: -3 }), good()];
+    cluster = emulated.hyperV.hosts.clusters.add('RDG-CL1', 'Cluster Network 1', '255.255.255.0');
+    cluster.groups.set('web-01', roleOf('VirtualMachine', 'Online'));
+    cluster.groups.set('broker', roleOf('VMReplicaBroker', 'Online'));
     for (const host of hosts) {
       const server = emulated.hyperV.hosts.server(host);
       Object.assign(server, { isEnabled: true, authentication: 'Certificate', thumbprint: THUMBPRINT, port: 443 });
@@ -246,28 +251,24 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
         for (const host of hosts) emulated.hyperV.hosts.server(host).isOpenToAll = true;
       },
     ],
+    ['a Replica Broker', 'hyperv.broker', 'missing', /Hyper-V Replica Broker/, () => void cluster.groups.delete('broker'), asCluster],
     [
-      'a Replica Broker',
+      'a Replica Broker that pairing makes',
       'hyperv.broker',
-      'missing',
-      /Hyper-V Replica Broker/,
-      () => {
-        facts().brokers = [];
-      },
-      asCluster,
+      'warning',
+      /pairing the cloud makes it/,
+      () => void cluster.groups.delete('broker'),
+      () => config({ cluster: 'RDG-CL1', replicaServer: BROKER, makeBroker: { network: 'Cluster Network 1' } }),
     ],
     [
       'a broker that runs',
       'hyperv.broker',
       'missing',
       /Start-ClusterGroup/,
-      () => {
-        facts().brokers = [{ name: 'broker', state: 'Failed' }];
-      },
+      () => void cluster.groups.set('broker', roleOf('VMReplicaBroker', 'Failed')),
       asCluster,
     ],
     ['rights in the cluster', 'hyperv.broker', 'unknown', /check again/, () => facts().denied.add('Get-ClusterGroup'), asCluster],
-    ['a broker that replicas are sent to', 'hyperv.broker', 'warning', /replicaServer/, () => {}, () => config({ cluster: 'RDG-CL1' })],
   ];
   for (const [what, name, state, remedy, order, given] of lackOf)
     it(`tells the lack of ${what}, why it matters and how it is mended`, async () => {

@@ -28,3 +28,21 @@ test('pools lie in their subnets, and IPv6 comes out in its one way of writing',
   });
   assert.deepEqual(networks[0]?.subnets[0]?.pool, { from: '2001:db8::10', to: '2001:db8::ff', gateway: 'fe80::1', dns: [] });
 });
+
+test('a cluster receives at a Replica Broker, whose name can be made', () => {
+  const cluster = (more: object) => ({ clouds: [{ ...right.clouds[0], ...more }] });
+  assert.deepEqual(mistakesIn(cluster({ cluster: 'RDG-CL1' })), [
+    "clouds.0.replicaServer: the cluster 'RDG-CL1' receives replicas at its Replica Broker",
+  ]);
+  assert.deepEqual(mistakesIn(cluster({ cluster: 'RDG-CL1', replicaServer: 'HV1.reading.example' })), [
+    "clouds.0.replicaServer: the cluster 'RDG-CL1' receives replicas at its Replica Broker",
+  ]);
+  const makeBroker = { network: 'Cluster Network 1' };
+  const long = 'a-name-too-long-1.reading.example';
+  assert.deepEqual(mistakesIn(cluster({ cluster: 'RDG-CL1', replicaServer: long, makeBroker })), [
+    `clouds.0.replicaServer: '${long}' cannot be made`,
+  ]);
+  assert.deepEqual(mistakesIn(cluster({ makeBroker })), ['clouds.0.makeBroker: hosts that are no cluster have no Replica Broker']);
+  assert.deepEqual(mistakesIn(cluster({ cluster: 'RDG-CL1', replicaServer: long })), [], 'people may have made it of any name');
+  assert.deepEqual(mistakesIn(cluster({ cluster: 'RDG-CL1', replicaServer: 'rdg-broker.reading.example', makeBroker })), []);
+});

@@ -2,7 +2,7 @@
 import type { CloudId, PairingId } from '../../../shared/ids.ts';
 import type { Act, HostCertificate, HostsPreparation, ReplicaTarget, ReplicationHost } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
-import type { HyperVConfig } from './hyperv-config.ts';
+import type { HyperVCloud, HyperVConfig } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import type { Preparations } from './preparations.ts';
 
@@ -32,6 +32,7 @@ export class HostPreparation {
     const senders = this.#senders.find(({ site }) => site === peer.siteId)?.hosts;
     if (senders === undefined)
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
+    await this.#prepareBroker(cloud, signal);
     // First, so that a release finds what a preparation has left that came half way.
     await this.#preparations.replace([...this.#others(pairingId, cloudId), { pairingId, cloudId, peer }]);
     const common = { Port: port, StorageLocation: cloud.replicaStorage, Sender: senders, TrustGroup: trustGroup(peer.siteId) };
@@ -70,6 +71,14 @@ export class HostPreparation {
         'EnableVMReplication',
         `the hosts of the cloud are not prepared to send to ${siteId}`,
       );
+  }
+
+  /** Throws ERR_BROKER_MISSING. Releasing the hosts leaves it: people may use it by then. */
+  async #prepareBroker(cloud: HyperVCloud, signal: AbortSignal | undefined): Promise<void> {
+    const { cluster, replicaServer, makeBroker } = cloud;
+    if (cluster === null) return;
+    const given = { ServerName: replicaServer, NetworkName: makeBroker?.network ?? '', Address: makeBroker?.address ?? '' };
+    await this.#calls.ofCluster('Initialize-FarshoreBroker', { ...cloud, cluster }, given, signal);
   }
 
   #others(pairingId: PairingId, cloudId: CloudId) {

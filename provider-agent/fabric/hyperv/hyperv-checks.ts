@@ -100,16 +100,17 @@ function deniedRemoting(host: string, reason: unknown): CheckFinding {
   };
 }
 
-async function checkBroker(read: FactReader, { name, hosts, replicaServer }: HyperVCloud, cluster: string): Promise<CheckFinding[]> {
+async function checkBroker(read: FactReader, { makeBroker }: HyperVCloud, cluster: string): Promise<CheckFinding[]> {
   const check = { check: 'hyperv.broker', subject: cluster };
   const brokers = await read.brokers(cluster);
   const found =
     brokers.length === 0 ? 'no Replica Broker' : brokers.map(({ name: broker, state }) => `${broker} is ${state.toLowerCase()}`).join(', ');
-  const remedy = 'Make the role "Hyper-V Replica Broker" in the Failover Cluster Manager, and name it as replicaServer in agent.yaml.';
-  if (brokers.length === 0)
-    return [
-      { ...check, state: 'missing', found, cause: 'A cluster takes replicas by its broker alone: VMs move between its nodes.', remedy },
-    ];
+  if (brokers.length === 0) {
+    const cause = 'A cluster takes replicas by its broker alone: VMs move between its nodes.';
+    if (makeBroker !== null) return [{ ...check, state: 'warning', found, cause, remedy: 'Nothing now: pairing the cloud makes it.' }];
+    const byHand = 'Make the role "Hyper-V Replica Broker" in the Failover Cluster Manager, and name it as replicaServer in agent.yaml';
+    return [{ ...check, state: 'missing', found, cause, remedy: `${byHand}; or let the agent make it (makeBroker).` }];
+  }
   if (brokers.every(({ state }) => state !== 'Online'))
     return [
       {
@@ -118,16 +119,6 @@ async function checkBroker(read: FactReader, { name, hosts, replicaServer }: Hyp
         found,
         cause: 'The broker does not run, so no replicas come in.',
         remedy: `Start-ClusterGroup -Cluster ${cluster} -Name ${brokers[0]?.name}`,
-      },
-    ];
-  if (hosts.includes(replicaServer))
-    return [
-      {
-        ...check,
-        state: 'warning',
-        found,
-        cause: `Replicas for ${name} are sent to the node ${replicaServer}, not to the broker.`,
-        remedy: 'Name the broker as replicaServer of the cloud in agent.yaml.',
       },
     ];
   return [{ ...check, state: 'ok', found }];

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { CloudId, NetworkId, SiteId } from '../../../shared/ids.ts';
 import { nameUpTo } from '../../../shared/names.ts';
+import type { Report } from '../loose-fields.ts';
 import { nameUuid } from '../name-uuid.ts';
 import { checkSubnets, subnetsOf } from '../subnet.ts';
 
@@ -17,8 +18,10 @@ const Cloud = z.strictObject({
   hosts: z.array(HostName).min(1).max(1024),
   /** They are nodes of one failover cluster: calls to it are limited together. */
   cluster: z.string().min(1).optional(),
-  /** Where replicas are sent to: the Replica Broker of a cluster, or one of the hosts; left out: the first host. */
+  /** Where replicas are sent to: the Replica Broker of a cluster, else one of the hosts; left out: the first host. */
   replicaServer: HostName.optional(),
+  /** Where the cluster has no Replica Broker one is made, in this network of the cluster; without an address by DHCP. */
+  makeBroker: z.strictObject({ network: z.string().min(1), address: z.ipv4().optional() }).optional(),
   /** Where replicas are kept: a folder of the host, in a cluster of a shared volume. */
   replicaStorage: z.string().min(1),
 });
@@ -42,9 +45,10 @@ export const HyperVConfig = z
     callsPerCluster: z.int().min(1).max(64).default(4),
   })
   .superRefine(({ clouds, networks }, context) => {
-    checkSubnets(networks, ['networks'], (path, message, allowed) =>
-      context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) }),
-    );
+    const report: Report = (path, message, allowed) =>
+      context.addIssue({ code: 'custom', path, message, ...(allowed === undefined ? {} : { params: { allowed } }) });
+    checkSubnets(networks, ['networks'], report);
+    for (const [i, cloud] of clouds.entries()) checkBroker(cloud, ['clouds', i], report);
     const seen = new Map<string, string>();
     for (const [i, { name, hosts }] of clouds.entries())
       for (const [j, host] of hosts.entries()) {
@@ -59,22 +63,44 @@ export const HyperVConfig = z
   });
 export type HyperVConfig = z.infer<typeof HyperVConfig>;
 
+/** A Windows name of a computer. */
+const LONGEST_NAME = 15;
+
+function checkBroker({ cluster, hosts, replicaServer, makeBroker }: z.infer<typeof Cloud>, path: PropertyKey[], report: Report): void {
+  if (cluster === undefined) {
+    if (makeBroker !== undefined)
+      report([...path, 'makeBroker'], 'hosts that are no cluster have no Replica Broker', 'only beside cluster');
+    return;
+  }
+  const isHost = hosts.some((host) => host.toLowerCase() === replicaServer?.toLowerCase());
+  if (replicaServer === undefined || isHost)
+    report(
+      [...path, 'replicaServer'],
+      `the cluster '${cluster}' receives replicas at its Replica Broker`,
+      'the full name of the broker: rdg-broker.example.org',
+    );
+  else if (makeBroker !== undefined && replicaServer.indexOf('.') > LONGEST_NAME)
+    report([...path, 'replicaServer'], `'${replicaServer}' cannot be made`, `at most ${LONGEST_NAME} characters before the first dot`);
+}
+
 export interface HyperVCloud {
   readonly id: CloudId;
   readonly name: string;
   readonly hosts: readonly string[];
   readonly cluster: string | null;
   readonly replicaServer: string;
+  readonly makeBroker: { readonly network: string; readonly address?: string | undefined } | null;
   readonly replicaStorage: string;
 }
 
 export function cloudsOf({ name: site, clouds }: HyperVConfig): HyperVCloud[] {
-  return clouds.map(({ name, id, hosts, cluster, replicaServer, replicaStorage }) => ({
+  return clouds.map(({ name, id, hosts, cluster, replicaServer, makeBroker, replicaStorage }) => ({
     id: id ?? CloudId.parse(nameUuid(site, 'cloud', name)),
     name,
     hosts,
     cluster: cluster ?? null,
     replicaServer: replicaServer ?? hosts[0] ?? '',
+    makeBroker: makeBroker ?? null,
     replicaStorage,
   }));
 }

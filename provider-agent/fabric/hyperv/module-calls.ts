@@ -22,6 +22,7 @@ const functions = {
   'Remove-FarshoreDrillSwitch': answers.nothing,
   'Initialize-FarshoreHost': answers.nothing,
   'Clear-FarshoreHost': answers.nothing,
+  'Initialize-FarshoreBroker': answers.nothing,
   'Enable-FarshoreReplication': answers.nothing,
   'Start-FarshoreInitialReplication': answers.nothing,
   'Set-FarshoreReplicaNetwork': answers.nothing,
@@ -103,6 +104,15 @@ export class ModuleCalls {
     signal?: AbortSignal,
   ): Promise<AnswerOf<F>> {
     return this.#call(name, cloud, host, { HostName: host, ...given }, signal);
+  }
+
+  ofCluster<F extends ModuleFunction>(
+    name: F,
+    cloud: HyperVCloud & { readonly cluster: string },
+    given: Readonly<Record<string, unknown>>,
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<F>> {
+    return this.#call(name, cloud, cloud.cluster, { ClusterName: cloud.cluster, ...given }, signal);
   }
 
   /** About this computer, or about nothing that calls are counted for. */

@@ -29,6 +29,7 @@ const byCode: Partial<Record<ErrorCode, FabricErrorId>> = {
   ERR_NETWORK_NOT_FOUND: 'ObjectNotFound',
   ERR_NO_RECOVERY_POINT: 'ObjectNotFound',
   ERR_NOT_PREPARED: 'AccessDenied',
+  ERR_BROKER_MISSING: 'ObjectNotFound',
   ERR_WRONG_STATE: 'InvalidOperation',
   ERR_TEST_COPY_EXISTS: 'InvalidOperation',
   ERR_NO_TEST_COPY: 'InvalidOperation',

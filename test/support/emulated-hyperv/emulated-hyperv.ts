@@ -6,6 +6,7 @@ import { FabricError } from '../../../provider-agent/fabric/fabric-error.ts';
 import { CommandId } from '../../../shared/ids.ts';
 import type { CmdletAnswer, CmdletCall, CmdletError } from '../powershell/model-server.ts';
 import { changes, makers } from './changes.ts';
+import { clusterChanges, clusterReads } from './clusters.ts';
 import { EmulatedHosts, type EmulatedSite } from './hosts.ts';
 import { reads } from './reads.ts';
 import { ReplicaServers } from './replica-servers.ts';
@@ -44,7 +45,7 @@ export class EmulatedHyperV {
 
   /** Calls of cmdlets that change something. */
   get changes(): CmdletCall[] {
-    return this.calls.filter(({ cmdlet }) => reads[cmdlet] === undefined);
+    return this.calls.filter(({ cmdlet }) => reads[cmdlet] === undefined && clusterReads[cmdlet] === undefined);
   }
 
   async answer(call: CmdletCall): Promise<CmdletAnswer> {
@@ -64,6 +65,8 @@ export class EmulatedHyperV {
       this.hosts.facts.refuseDenied(call);
       const read = reads[call.cmdlet];
       if (read !== undefined) return await read(call, this.hosts);
+      const ofCluster = clusterReads[call.cmdlet] ?? clusterChanges[call.cmdlet];
+      if (ofCluster !== undefined) return ofCluster(call, this.hosts.clusters);
       const ports = {
         hosts: this.hosts,
         servers: this.#servers,

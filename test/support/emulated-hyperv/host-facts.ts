@@ -1,4 +1,4 @@
-/** What hosts and clusters are beside their VMs: Windows, clock, firewall, certificates, broker, and what an account may not read. The lacks of a test are ordered here. */
+/** What hosts are beside their VMs: Windows, clock, firewall, certificates, and what an account may not read. The lacks of a test are ordered here. */
 import type { CmdletCall } from '../powershell/model-server.ts';
 import { StubRefusal } from './stub-call.ts';
 
@@ -19,7 +19,6 @@ export class HostFacts {
   clockAheadMs = 0;
   rules: readonly ('True' | 'False')[] = ['True'];
   certificates: readonly EmulatedCertificate[] = [];
-  brokers: readonly { readonly name: string; readonly state: string }[] = [{ name: 'broker', state: 'Online' }];
   /** Cmdlets that the account may not call. */
   readonly denied = new Set<string>();
 
@@ -51,15 +50,5 @@ export class HostFacts {
       EnhancedKeyUsageList: usages.map((ObjectId) => ({ ObjectId })),
       DnsNameList: names.map((Unicode) => ({ Unicode, Punycode: Unicode })),
     }));
-  }
-
-  groupObjects(): object[] {
-    const other = {
-      $type: 'Microsoft.FailoverClusters.PowerShell.ClusterGroup',
-      Name: 'web-01',
-      GroupType: 'VirtualMachine',
-      State: 'Online',
-    };
-    return [other, ...this.brokers.map(({ name, state }) => ({ ...other, Name: name, GroupType: 'VMReplicaBroker', State: state }))];
   }
 }

@@ -7,6 +7,7 @@ import type { SimulatedSite } from '../../../provider-agent/fabric/simulated/sim
 import type { SiteDefinition } from '../../../provider-agent/fabric/simulated/site-definition.ts';
 import type { CloudDefinition } from '../../../provider-agent/fabric/site/site-model.ts';
 import type { SiteId, VmId, VmRef } from '../../../shared/ids.ts';
+import { EmulatedClusters } from './clusters.ts';
 import { HostFacts } from './host-facts.ts';
 import { StubRefusal } from './stub-call.ts';
 
@@ -51,6 +52,8 @@ export class EmulatedHosts {
   /** By the reference to the adapter. */
   readonly failoverSettings = new Map<string, Readonly<Record<string, unknown>>>();
 
+  readonly clusters = new EmulatedClusters();
+
   constructor(sites: readonly EmulatedSite[]) {
     this.sites = sites;
   }
@@ -71,6 +74,15 @@ export class EmulatedHosts {
         for (const host of cloud.hosts)
           if (EmulatedHosts.fullName(at.definition, host) === fullName && at.site.isUp(host)) return { at, host, cloud };
     throw new StubRefusal('OperationFailed', 'ResourceUnavailable', `The Hyper-V host '${fullName}' does not answer.`);
+  }
+
+  /** A node of the cluster whose Replica Broker has this name, which is one of the site in its domain. */
+  behindBroker(fullName: string): ReturnType<EmulatedHosts['named']> | null {
+    const [shortName = '', ...domain] = fullName.split('.');
+    if (!this.clusters.isBroker(shortName)) return null;
+    const at = this.sites.find(({ definition }) => EmulatedHosts.domain(definition) === domain.join('.'));
+    const host = at?.definition.hosts.find(({ name }) => at.site.isUp(name))?.name;
+    return at === undefined || host === undefined ? null : this.named(EmulatedHosts.fullName(at.definition, host));
   }
 
   async vmsOn(fullName: string): Promise<EmulatedVm[]> {

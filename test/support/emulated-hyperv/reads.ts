@@ -57,10 +57,6 @@ export const reads: Readonly<Record<string, Read>> = {
     return { objects: facts.certificateObjects() };
   },
 
-  async 'Get-ClusterGroup'(_call, { facts }) {
-    return { objects: facts.groupObjects() };
-  },
-
   async 'Get-VMSwitch'(call, hosts) {
     return { objects: textsIn(call, 'ComputerName').flatMap((host) => switchObjects(hosts, host)) };
   },

@@ -58,8 +58,8 @@ export class ReplicaServers {
       string,
       string,
     ];
-    const { at, cloud } = this.#hosts.named(server);
-    const { isEnabled, authentication, ...ports } = this.#hosts.server(server);
+    const { at, cloud, host } = this.#hosts.behindBroker(server) ?? this.#hosts.named(server);
+    const { isEnabled, authentication, ...ports } = this.#hosts.server(EmulatedHosts.fullName(at.definition, host));
     const open = way === 'Kerberos' ? ports.kerberosPort : ports.port;
     const address = this.#addresses.get(cloud.id);
     if (!isEnabled || !authentication.includes(way) || String(open) !== port || address === undefined)

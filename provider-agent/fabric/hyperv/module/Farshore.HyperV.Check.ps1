@@ -98,6 +98,6 @@ function Get-FarshoreBroker {
     #>
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$Cluster)
-    $brokers = @(FailoverClusters\Get-ClusterGroup -Cluster $Cluster).Where({ [string]$_.GroupType -eq 'VMReplicaBroker' })
+    $brokers = @(Get-Broker -ClusterName $Cluster)
     [pscustomobject]@{ brokers = [object[]]@($brokers.ForEach({ [pscustomobject]@{ name = [string]$_.Name; state = [string]$_.State } })) }
 }
