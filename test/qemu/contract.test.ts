@@ -46,6 +46,7 @@ async function makePair(clock: Clock = systemClock, between: () => Promise<false
     vms: [web, db],
     isolatedId: NetworkId.parse(nameUuid('slough', 'network', 'Bubble')),
     rootPem: (await certificates).rootPem,
+    now: () => clock.now(),
     until: (condition) => until('the pair gets there', async () => (await condition()) || between(), LIMIT_MS),
     async close() {
       for (const site of [reading, slough]) await site.end();

@@ -2,11 +2,13 @@
  * An agent dies between a deed and its line in the book, once for each deed of a long story: when its site is open again, book and machines say
  * the same, and what was asked for is done when it is asked for again.
  */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Act, Fabric } from '../../provider-agent/fabric/fabric.ts';
 import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
 import type { Machinery } from '../../provider-agent/fabric/site/machinery.ts';
+import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { defaultPolicy } from '../../shared/domain/policy.ts';
 import { CommandId, NetworkId, PairingId, SiteId, VmId, type VmRef } from '../../shared/ids.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
@@ -140,7 +142,7 @@ describe('an agent that dies between deed and book', { skip }, () => {
     ];
     await slough.fabric.configureReplica(atSlough, map, act());
     await slough.diesAfter('seal', async () => {
-      await reading.fabric.startInitialReplication(atReading, act());
+      await reading.fabric.startInitialReplication(atReading, firstCopyNow, act());
       await until('the agent of slough has died', () => slough.deaths > 0, LIMIT_MS);
       throw new Error('it has');
     });
