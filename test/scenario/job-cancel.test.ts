@@ -13,7 +13,10 @@ test('a run that is parked past its point of no return is not called cancelled: 
   await world.jobEnded(kim, id);
   const said = await cli(['jobs', 'cancel', id, '--reason', 'wrong plan']);
   assert.equal(said.code, 0, said.stderr);
-  assert.match(said.stdout, /^not cancelled as a whole: what waits for a person is past the point of no return, or could not be undone, and still waits/);
+  assert.match(
+    said.stdout,
+    /^not cancelled as a whole: what waits for a person is past the point of no return, or could not be undone, and still waits/,
+  );
   assert.match(said.stdout, new RegExp(`farshore jobs retry ${id} --all`));
   assert.doesNotMatch(said.stdout, /^cancelled/);
   const json = JSON.parse((await cli(['jobs', 'cancel', id, '--reason', 'still wrong', '--json'])).stdout);
