@@ -18,6 +18,8 @@ export class HostFacts {
   windowsVersion = '10.0.20348';
   clockAheadMs = 0;
   rules: readonly ('True' | 'False')[] = ['True'];
+  /** Of the listener for Kerberos; Windows brings it disabled. */
+  kerberosRules: readonly ('True' | 'False')[] = ['False'];
   certificates: readonly EmulatedCertificate[] = [];
   /** Cmdlets that the account may not call. */
   readonly denied = new Set<string>();
@@ -37,8 +39,13 @@ export class HostFacts {
     };
   }
 
-  ruleObjects(): object[] {
-    return this.rules.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, Enabled }));
+  ruleObjects(asked: readonly string[]): object[] {
+    const rules = { 'Hyper-V Replica HTTPS Listener (TCP-In)': this.rules, 'Hyper-V Replica HTTP Listener (TCP-In)': this.kerberosRules };
+    return Object.entries(rules).flatMap(([DisplayName, states]) =>
+      asked.includes(DisplayName)
+        ? states.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, DisplayName, Enabled }))
+        : [],
+    );
   }
 
   certificateObjects(): object[] {
