@@ -58,6 +58,7 @@ export function makeControlPlaneCore(ports: ControlPlanePorts): ControlPlaneCore
     log,
     dispatcher: { send: (siteId, commands) => hub.send(siteId, commands) },
     presence,
+    looks: { lookAt: (siteId, vm) => hub.lookAt(siteId, vm) },
   });
   const hub = new Hub({ ...ports, work: operations });
   const keepers = makeKeepers({ store, bell, presence, operations, clock, random, log });

@@ -11,7 +11,17 @@ import type { ApiPorts, Caller, Handlers } from './handler.ts';
 import { jobAnswer, jobDetail } from './job-view.ts';
 import { readLastHeard } from './observation.ts';
 
-type Ids = 'startOperation' | 'listJobs' | 'getJob' | 'listFacts' | 'getReport' | 'decideStep' | 'cancelJob' | 'restartJob' | 'giveUpSite';
+type Ids =
+  | 'startOperation'
+  | 'listJobs'
+  | 'getJob'
+  | 'listFacts'
+  | 'getReport'
+  | 'decideStep'
+  | 'cancelJob'
+  | 'resumeJob'
+  | 'restartJob'
+  | 'giveUpSite';
 
 export function jobHandlers({ store, operations, presence, clock, log }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
@@ -62,6 +72,11 @@ export function jobHandlers({ store, operations, presence, clock, log }: ApiPort
     async giveUpSite({ caller, params, body }) {
       const job = await findJob(caller.vaultId, params.jobId);
       await operations.giveUp(actorOf(caller), job.id, body.site, body.reason);
+    },
+
+    async resumeJob({ caller, params, body }) {
+      const job = await findJob(caller.vaultId, params.jobId);
+      await operations.letGoOn(actorOf(caller), job.id, body.reason);
     },
 
     async cancelJob({ caller, params, body }) {

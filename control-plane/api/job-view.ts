@@ -1,8 +1,9 @@
 /** A job as the API shows it: its outline with the state of every step, folded from the facts. Pure. */
-import type { AwaitedAgent, JobAnswer, JobDetailAnswer, StepAnswer } from '../../shared/api/jobs.ts';
+import type { AwaitedAgent, HeldJob, JobAnswer, JobDetailAnswer, StepAnswer } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
-import type { Fact } from '../../shared/engine/facts.ts';
+import { type Fact, holdOf } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
+import type { StepStatus } from '../../shared/engine/run-nodes.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
 import { errorCodes } from '../../shared/errors.ts';
 import type { ProtectedVmId, SiteId, StepId } from '../../shared/ids.ts';
@@ -52,7 +53,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
     return {
       id,
       title,
-      status: view?.status ?? 'waiting',
+      status: job.endedAt === null ? (view?.status ?? 'waiting') : endedStatus(view?.status),
       attempt: view?.attempt ?? 0,
       startedAt: moment(history?.firstStartedAt),
       endedAt: moment(history?.endedAt),
@@ -80,6 +81,7 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
         };
       }),
     })),
+    held: heldJob(log, (site) => agentOf(site).siteName),
     awaitedAgents: job.endedAt === null ? awaitedAgents(state, log, agentOf, now) : [],
     byRule: input.byRule ?? null,
     leftOut: input.skipped ?? [],
@@ -94,6 +96,18 @@ export function jobDetail({ job, graph, facts, names, stageOf, agentOf, takesIts
 function cancelOf(log: readonly Fact[]): JobDetailAnswer['cancelled'] {
   const fact = log.find(({ type }) => type === 'cancelled');
   return fact?.type === 'cancelled' ? { at: isoMoment(fact.at), by: fact.by, reason: fact.reason } : null;
+}
+
+/** What was left when a held job ended as it stood. */
+function endedStatus(status: StepStatus = 'waiting'): StepStatus {
+  return status === 'waiting' || status === 'running' || status === 'undoing' ? 'skipped' : status;
+}
+
+function heldJob(log: readonly Fact[], nameOf: (site: SiteId) => string): HeldJob | null {
+  const hold = holdOf(log);
+  if (hold === null) return null;
+  const { cause, remedy } = errorCodes[hold.code];
+  return { code: hold.code, cause, remedy, since: isoMoment(hold.at), sites: hold.sites.map(({ site }) => nameOf(site as SiteId)) };
 }
 
 /** Whom the job waits for in vain at the moment, and how much has waited too long. */

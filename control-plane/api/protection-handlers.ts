@@ -3,7 +3,7 @@
 import type { PairingAnswer, ProtectedVmAnswer } from '../../shared/api/protection.ts';
 import type { recoveryRoutes } from '../../shared/api/recovery-routes.ts';
 import type { Observation } from '../../shared/api/sites.ts';
-import { AGENT_AWAY, issuesOf, type VmIssue, vmIssues, windowIssue } from '../../shared/domain/health.ts';
+import { AGENT_AWAY, issuesOf, SITE_KNOWS_MORE, type VmIssue, vmIssues, windowIssue } from '../../shared/domain/health.ts';
 import { allowedOperations, otherSide, whyNot } from '../../shared/domain/protected-vm.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VaultId } from '../../shared/ids.ts';
@@ -18,7 +18,7 @@ import { readNames, type VaultNames } from './vault-names.ts';
 
 type Ids = 'listPairings' | 'getPairing' | 'listProtectedVms' | 'getProtectedVm' | 'listRecoveryPoints';
 
-export function protectionHandlers({ store, presence, looks, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
+export function protectionHandlers({ store, operations, presence, looks, clock }: ApiPorts): Handlers<Ids & keyof typeof recoveryRoutes> {
   return {
     async listPairings({ caller }) {
       const names = await readNames(store, caller.vaultId);
@@ -106,7 +106,16 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
         createdAt: isoMoment(vm.createdAt),
         allowedOperations: allowedOperations(vm),
         issues: [
-          ...issuesOf({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }).map((issue) =>
+          ...issuesOf({
+            phase,
+            activeLocation,
+            power,
+            sending,
+            firstCopyAt,
+            receiving,
+            isBehind,
+            isNewerAtSite: operations.isNewerAtASite(vaultId, vmId),
+          }).map((issue) =>
             issueAnswer(issue, firstCopyAt),
           ),
           ...windowIssues(vm, pairing, at),
@@ -122,7 +131,8 @@ export function protectionHandlers({ store, presence, looks, clock }: ApiPorts):
     if (commitWindow === null || commitWindow.endsAt > now) return [];
     const isAway = pairing !== undefined && ![pairing.primary, pairing.recovery].every(({ siteId }) => presence.isConnected(siteId));
     // On its way back, or to another recovery point.
-    const reason = phase === 'failedOver' ? whyNot(vm, 'takeBack') || (isAway ? AGENT_AWAY : '') : '';
+    const isNewer = operations.isNewerAtASite(vm.vaultId, vm.vmId);
+    const reason = phase === 'failedOver' ? whyNot(vm, 'takeBack') || (isAway ? AGENT_AWAY : isNewer ? SITE_KNOWS_MORE : '') : '';
     const found = windowIssue({ lapsed: commitWindow.lapsed, reason });
     if (found === null) return [];
     const { cause, remedy } = vmIssues[found.issue];

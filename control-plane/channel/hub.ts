@@ -13,6 +13,7 @@ import { limits, RateLimit } from '../../shared/protocol/limits.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Store } from '../store/store.ts';
 import { closeCodes, type Link, type LinkEvents } from './link.ts';
+import type { PointsTold } from './points-questions.ts';
 import { type AdmittedAgent, type AgentWork, type IntakeLimits, Session, type SiteScript } from './session.ts';
 
 export interface HubParts {
@@ -116,6 +117,20 @@ export class Hub {
 
   /** The recovery points that a replica at the site has now. Throws ERR_AGENT_OFFLINE, ERR_FABRIC_TIMEOUT, or what the site answers. */
   async recoveryPoints(siteId: SiteId, vm: VmRef): Promise<readonly RecoveryPointReport[]> {
+    const { points, code } = await this.#ask(siteId, vm);
+    if (code !== null) throw new FarshoreError(code, 'the site cannot tell its recovery points');
+    return points;
+  }
+
+  /** How the VM stands there now; null where it is not there. Throws as `recoveryPoints` does. */
+  async lookAt(siteId: SiteId, vm: VmRef): Promise<PointsTold['found']> {
+    const { found, code } = await this.#ask(siteId, vm);
+    if (found === null && code !== null && code !== 'ERR_VM_NOT_FOUND')
+      throw new FarshoreError(code, 'the site cannot tell how the VM stands');
+    return found;
+  }
+
+  async #ask(siteId: SiteId, vm: VmRef): Promise<PointsTold> {
     const session = this.#sessions.get(siteId);
     if (!session?.isUp) throw new FarshoreError('ERR_AGENT_OFFLINE', 'the agent of the site is not connected');
     return session.points.ask(vm);

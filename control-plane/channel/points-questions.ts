@@ -1,18 +1,18 @@
-/** Questions for the recovery points of a replica that wait for the answer of one agent. They end with its connection. */
+/** Questions how a VM stands and what recovery points it has, that wait for the answer of one agent. They end with its connection. */
 import { FarshoreError } from '../../shared/errors.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
-import type { AgentMessage, RecoveryPointReport } from '../../shared/protocol/egress.ts';
+import type { AgentMessage } from '../../shared/protocol/egress.ts';
 import type { CloudMessage } from '../../shared/protocol/messages.ts';
 
 const ANSWER_WITHIN_MS = 20_000;
 
-type Told = Extract<AgentMessage, { type: 'recoveryPoints.told' }>;
+export type PointsTold = Extract<AgentMessage, { type: 'recoveryPoints.told' }>;
 
 export class PointsQuestions {
   readonly #send: (message: CloudMessage) => void;
   readonly #clock: Clock;
-  readonly #open = new Map<number, PromiseWithResolvers<readonly RecoveryPointReport[]>>();
+  readonly #open = new Map<number, PromiseWithResolvers<PointsTold>>();
   #asked = 0;
 
   constructor(send: (message: CloudMessage) => void, clock: Clock) {
@@ -20,10 +20,10 @@ export class PointsQuestions {
     this.#clock = clock;
   }
 
-  /** Throws ERR_FABRIC_TIMEOUT, ERR_AGENT_OFFLINE when the connection ends first, or what the site answered. */
-  async ask(vm: VmRef): Promise<readonly RecoveryPointReport[]> {
+  /** Throws ERR_FABRIC_TIMEOUT, ERR_AGENT_OFFLINE when the connection ends first. */
+  async ask(vm: VmRef): Promise<PointsTold> {
     const question = ++this.#asked;
-    const answer = Promise.withResolvers<readonly RecoveryPointReport[]>();
+    const answer = Promise.withResolvers<PointsTold>();
     const cancel = this.#clock.after(ANSWER_WITHIN_MS, () =>
       answer.reject(
         new FarshoreError('ERR_FABRIC_TIMEOUT', `the site has not told its recovery points within ${ANSWER_WITHIN_MS / 1000} s`),
@@ -40,10 +40,8 @@ export class PointsQuestions {
   }
 
   /** An answer that nobody waits for any more means nothing. */
-  told({ question, points, code }: Told): void {
-    const answer = this.#open.get(question);
-    if (code === null) answer?.resolve(points);
-    else answer?.reject(new FarshoreError(code, 'the site cannot tell its recovery points'));
+  told(answer: PointsTold): void {
+    this.#open.get(answer.question)?.resolve(answer);
   }
 
   end(): void {

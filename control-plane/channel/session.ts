@@ -10,7 +10,7 @@ import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
 import type { AgentId, CommandId, SiteId, VaultId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
-import type { AgentMessage, Outcome } from '../../shared/protocol/egress.ts';
+import type { AgentMessage, KnownDecisionReport, Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend, Signer } from '../../shared/protocol/envelope.ts';
 import { isWithinDepth, limits, type RateLimit } from '../../shared/protocol/limits.ts';
 import { type CloudMessage, encodeCloudMessage, readAgentMessage } from '../../shared/protocol/messages.ts';
@@ -29,6 +29,10 @@ export interface AgentWork {
   /** Resolves when the outcome is durable, also for one that was known already; rejects when it could not be kept. */
   onFinished(siteId: SiteId, agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void>;
   onProgress(siteId: SiteId, commandId: CommandId, stage: Stage): void;
+  /** Whether the site has not told yet, since this process began, what it knows of VMs. */
+  wantsDecisions(siteId: SiteId): boolean;
+  /** All of it; until then nothing is open for a site that it was asked of. */
+  onDecisions(vaultId: VaultId, siteId: SiteId, decisions: readonly KnownDecisionReport[]): void;
 }
 
 /** An agent whose certificate was held against the store. */
@@ -68,6 +72,8 @@ const HELLO_WITHIN_MS = 10_000;
 /** More than this many pings without an answer: the peer is dead. */
 const SILENT_HEARTBEATS = 2.5;
 const NOTE_SEEN_EVERY_MS = 60_000;
+/** VMs that commands were ever about at one site. */
+const DECISIONS_MOST = 200_000;
 const UNSTORED_BYTES_MOST = 32 * 1024 * 1024;
 /** The longest reason that a close frame carries, RFC 6455 section 5.5. */
 const REASON_BYTES_MOST = 123;
@@ -90,6 +96,7 @@ export class Session implements LinkEvents {
   #notedAt = 0;
   #openOutcomes = 0;
   #acks: CommandId[] = [];
+  #decisions: KnownDecisionReport[] = [];
   /** As the agent was told last. */
   #tags: readonly string[] = [];
   #cancelTimer: () => void;
@@ -182,12 +189,23 @@ export class Session implements LinkEvents {
         return log.error({ ...this.agent, code: message.code }, 'agent refused an envelope');
       case 'inventory.changed':
         return this.#inventory.take(message, bytes);
+      case 'decisions.told':
+        return this.#takeDecisions(message);
       case 'scripts.changed':
         this.scripts = message.scripts;
         return;
       case 'recoveryPoints.told':
         return this.points.told(message);
     }
+  }
+
+  #takeDecisions({ decisions, isLast }: Extract<AgentMessage, { type: 'decisions.told' }>): void {
+    for (const decision of decisions) this.#decisions.push(decision);
+    if (this.#decisions.length > DECISIONS_MOST)
+      throw new FarshoreError('ERR_TOO_MANY_REQUESTS', 'the agent tells of more VMs than a site may have');
+    if (!isLast) return;
+    this.#ports.work.onDecisions(this.agent.vaultId, this.agent.siteId, this.#decisions);
+    this.#decisions = [];
   }
 
   #greet(hello: Hello): void {
@@ -210,7 +228,8 @@ export class Session implements LinkEvents {
     this.#beat(heartbeatSeconds * 1000);
     this.#commands = new CommandQueue({ ...this.#ports, agentId, lastSequence });
     this.#tags = tags;
-    this.#send({ type: 'welcome', protocol, heartbeatSeconds, inventory, tags });
+    const tellDecisions = work.wantsDecisions(siteId);
+    this.#send({ type: 'welcome', protocol, heartbeatSeconds, inventory, tags, tellDecisions });
     this.send(work.openCommands(siteId));
     this.#noteSeen();
     log.info({ ...this.agent, agentVersion, inventory }, 'agent connected');

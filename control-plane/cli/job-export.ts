@@ -3,7 +3,8 @@
  * about the job tells of are taken along, so that a job that still runs is exported as it was at one moment.
  */
 import type { JobDetailAnswer, StepAnswer, StoredFactAnswer } from '../../shared/api/jobs.ts';
-import type { Decision } from '../../shared/engine/facts.ts';
+import type { ReportAnswer } from '../../shared/api/report.ts';
+import { isWordOnTheJob, wordsOnTheJob } from '../../shared/engine/facts.ts';
 import type { StepId } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { csvText } from './csv.ts';
@@ -11,7 +12,7 @@ import { csvText } from './csv.ts';
 export interface ExportedDecision {
   readonly at: string;
   readonly by: string;
-  readonly what: Decision | 'cancel' | 'giveUp';
+  readonly what: ReportAnswer['decisions'][number]['what'];
   /** Null: of the job as a whole. */
   readonly step: StepId | null;
   readonly reason: string;
@@ -28,9 +29,9 @@ export function exportedJob(job: JobDetailAnswer, log: readonly StoredFactAnswer
 }
 
 function decisionOf({ fact }: StoredFactAnswer): ExportedDecision[] {
-  if (fact.type !== 'decided' && fact.type !== 'cancelled' && fact.type !== 'givenUp') return [];
+  if (fact.type !== 'decided' && !isWordOnTheJob(fact)) return [];
   const { by, reason } = fact;
-  const what = fact.type === 'decided' ? fact.decision : fact.type === 'cancelled' ? 'cancel' : 'giveUp';
+  const what = fact.type === 'decided' ? fact.decision : wordsOnTheJob[fact.type];
   return [{ at: isoMoment(fact.at), by, what, step: fact.type === 'decided' ? fact.step : null, reason }];
 }
 

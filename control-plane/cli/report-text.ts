@@ -47,6 +47,7 @@ const decisionWords: Record<ReportAnswer['decisions'][number]['what'], string> =
   confirm: 'confirmed:',
   cancel: 'cancelled',
   giveUp: 'gave a site up for',
+  resume: 'let go on',
 };
 
 function failoverFacts({ job, total, rpoFrom }: ReportAnswer): [string, string][] {

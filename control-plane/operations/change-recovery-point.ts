@@ -38,7 +38,7 @@ export const compileChangeRecoveryPoint: Compile<'changeRecoveryPoint'> = async 
     target: target.title,
     input: { target: request.target, ...record, recoveryPoint, reason: request.reason },
     graph: { ...graph, steps: [...actions, ...steps] },
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.epoch + 1 })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: ['failedOver'], epoch: vm.nextEpoch })),
     newVms: [],
   };
 };
@@ -50,7 +50,7 @@ const lookOf = (vm: string): StepId => stepOf('look', vm);
 /** All of it is done where the VM runs. */
 const workFor = (member: TargetVm) => ({
   siteId: sidesOf(member).target.siteId,
-  epoch: member.vm.epoch + 1,
+  epoch: member.vm.nextEpoch,
   beginWithinSeconds: BEGIN_WITHIN_SECONDS,
 });
 const stepFor = ({ vm }: TargetVm) => ({ scope: vm.id, pivot: true, attempts: 3 });

@@ -5,10 +5,10 @@
  */
 import { JobInput } from '../../shared/api/job-input.ts';
 import type { OperationRequestOf, Target } from '../../shared/api/operations.ts';
-import { AGENT_AWAY } from '../../shared/domain/health.ts';
+import { AGENT_AWAY, SITE_KNOWS_MORE } from '../../shared/domain/health.ts';
 import { whyNot } from '../../shared/domain/protected-vm.ts';
 import { toFarshoreError } from '../../shared/errors.ts';
-import { type JobId, PlanId, type ProtectedVmId } from '../../shared/ids.ts';
+import { type JobId, PlanId, type ProtectedVmId, type SiteId } from '../../shared/ids.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job } from '../store/job-store.ts';
 import type { OpenCommitWindow, ProtectedVm } from '../store/promise-store.ts';
@@ -26,6 +26,8 @@ export interface CommitWindowPorts extends LookPorts {
   readonly store: Pick<Store, 'jobs' | 'promises'>;
   readonly bell: Bell;
   readonly presence: Pick<Presence, 'isConnected'>;
+  /** Whether a site of it knows more than the log, or has not told yet. */
+  isUnsure(vm: ProtectedVm, sites: readonly SiteId[]): boolean;
   start(request: OperationRequestOf<'takeBack'>, actor: Actor): Promise<unknown>;
 }
 
@@ -106,14 +108,16 @@ export class CommitWindows {
 
   /** Why each cannot be taken back now; empty where it can. */
   async #reasons(vms: readonly ProtectedVm[]): Promise<ReadonlyMap<ProtectedVmId, string>> {
-    const { store, presence } = this.#ports;
+    const { store, presence, isUnsure } = this.#ports;
     const [vaultId] = vms.map((vm) => vm.vaultId);
-    const pairings = vaultId === undefined ? [] : await store.promises.pairings(vaultId);
-    const isAway = ({ pairingId }: ProtectedVm) =>
-      pairings.some(
-        ({ id, primary, recovery }) => id === pairingId && ![primary, recovery].every(({ siteId }) => presence.isConnected(siteId)),
-      );
-    return new Map(vms.map((vm) => [vm.id, whyNot(vm, 'takeBack') || (isAway(vm) ? AGENT_AWAY : '')]));
+    const pairings = new Map((vaultId === undefined ? [] : await store.promises.pairings(vaultId)).map((pairing) => [pairing.id, pairing]));
+    const reasonOf = (vm: ProtectedVm) => {
+      const pairing = pairings.get(vm.pairingId);
+      const sites = pairing === undefined ? [] : [pairing.primary.siteId, pairing.recovery.siteId];
+      const isAway = !sites.every((siteId) => presence.isConnected(siteId));
+      return whyNot(vm, 'takeBack') || (isAway ? AGENT_AWAY : isUnsure(vm, sites) ? SITE_KNOWS_MORE : '');
+    };
+    return new Map(vms.map((vm) => [vm.id, reasonOf(vm)]));
   }
 
   async #takeBack({ vaultId, failover }: OpenCommitWindow, id: JobId, vms: readonly ProtectedVmId[]): Promise<void> {

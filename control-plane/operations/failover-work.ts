@@ -19,7 +19,7 @@ export function failoverWork(
 ): MemberWork<StepWork> {
   const { vm, dependsOn } = member;
   const { siteId, ref } = sidesOf(member).target;
-  const common = { siteId, epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
+  const common = { siteId, epoch: vm.nextEpoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   return {
     vm: vm.id,
     name: vm.name,
@@ -45,7 +45,7 @@ export interface ShutDownWork {
 /** How it goes down at the source. Whether it ran is looked at before: what was off stays off when all is taken back. */
 export function shutDownWork(member: TargetVm, beginWithinSeconds: number = BEGIN_WITHIN_SECONDS): ShutDownWork {
   const { siteId, ref } = sidesOf(member).source;
-  const common = { siteId, epoch: member.vm.epoch + 1, beginWithinSeconds };
+  const common = { siteId, epoch: member.vm.nextEpoch, beginWithinSeconds };
   return {
     look: { ...common, kind: 'failover.admit', args: { vm: ref, role: 'primary' } },
     work: { ...common, kind: 'failover.prepare', args: { vm: ref }, ...beginning(member) },

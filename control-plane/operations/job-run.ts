@@ -8,13 +8,14 @@ import type { Fact } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
 import type { StepStatus } from '../../shared/engine/run-nodes.ts';
 import { FarshoreError } from '../../shared/errors.ts';
-import { CommandId, PairingId, type SiteId, type StepId } from '../../shared/ids.ts';
+import { PairingId, type ProtectedVmId, type SiteId, type StepId } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
-import type { Job, JobStore, Projection } from '../store/job-store.ts';
+import type { Job, JobKind, JobStore, Projection } from '../store/job-store.ts';
 import { appliedBy } from './applied-settings.ts';
+import { commandIdOf } from './command-id.ts';
 import { PREPARE } from './pair.ts';
 
 /** A command handed out, and the attempt of the step it belongs to. */
@@ -145,6 +146,7 @@ export class JobRun {
   }
 
   #projectionsOf(fact: Fact): Projection[] {
+    if (fact.type === 'ended' && this.engine.held !== null) return [...this.#undoneVms(), ...this.#leftVms()];
     if (fact.type === 'ended')
       return [...this.#undoneVms(), ...this.#commitWindows(fact.at), ...this.#pairingEnd(fact.state === 'succeeded')];
     if (!('step' in fact)) return [];
@@ -154,6 +156,7 @@ export class JobRun {
     if (!vm) return applied;
     const { marks } = vm;
     const isSkipped = fact.type === 'decided' && fact.decision === 'skip' && fact.direction === 'do';
+    if (isSkipped && fact.isNotDone !== true && this.#isUnknown(fact.step)) return leftUnknown(this.job.kind, vm.id);
     const event =
       (fact.type === 'started' && fact.attempt === 1 && marks.started) ||
       (fact.type === 'done' && marks.done) ||
@@ -166,6 +169,12 @@ export class JobRun {
       ...(event ? [{ vm: vm.id, event, ...(pairingId && { pairingId }) }] : []),
       ...(released ? [{ released: vm.id }] : []),
     ];
+  }
+
+  /** A person passes over what a site was given up for, and nobody has looked whether it was done. */
+  #isUnknown(id: StepId): boolean {
+    const { step, error } = this.engine.state.view(id) ?? {};
+    return KNOWS_INTERRUPTED.includes(this.job.kind) && step?.looksOnly !== true && error?.code === 'ERR_SITE_GIVEN_UP';
   }
 
   /** The store opens it for those that are failed over. */
@@ -190,6 +199,13 @@ export class JobRun {
     });
   }
 
+  /** It ends as it stands. */
+  #leftVms(): Projection[] {
+    const { state } = this.engine;
+    const left = [...state.views()].flatMap(({ step }) => (state.isUndone(step.id) ? [] : (step.work?.vm?.id ?? [])));
+    return [...new Set(left)].map((id) => ({ left: id }));
+  }
+
   #pairingEnd(isPaired: boolean): Projection[] {
     const { kind, input } = this.job;
     if (kind !== 'pair' && kind !== 'unpair') return [];
@@ -208,7 +224,7 @@ export class JobRun {
     const { id: jobId, vaultId } = this.job;
     const handedOutAt = this.#handedOutAt.get(step.id) ?? this.#ports.clock.now();
     const command: CommandToSend = {
-      commandId: CommandId.parse(`${jobId}/${step.id}/${attempt}${direction === 'undo' ? '/undo' : ''}`),
+      commandId: commandIdOf(jobId, { step: step.id, direction, attempt }),
       vaultId,
       jobId,
       stepId: step.id,
@@ -233,4 +249,19 @@ export class JobRun {
 function waitsFor(site: SiteId, step: Step<StepWork>, status: StepStatus): boolean {
   const work = status === 'running' ? step.work : status === 'undoing' ? step.undo : undefined;
   return work?.siteId === site || work?.otherEnd === site;
+}
+
+/** Of the VMs of others nothing is promised that could be wrong. */
+const KNOWS_INTERRUPTED: readonly JobKind[] = [
+  'plannedFailover',
+  'unplannedFailover',
+  'takeBack',
+  'changeRecoveryPoint',
+  'commit',
+  'reverseReplication',
+  'movePairing',
+];
+
+function leftUnknown(kind: JobKind, vm: ProtectedVmId): Projection[] {
+  return kind === 'commit' ? [{ vm, event: 'workLeft' }] : [{ left: vm }];
 }

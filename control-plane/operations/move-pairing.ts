@@ -44,10 +44,10 @@ export const compileMovePairing: Compile<'movePairing'> = async (request, actor,
     input: { pairing: from.id, to: to.id, vms: vms.map(({ id, name }) => ({ vm: id, name })), reason: request.reason },
     graph: { steps: vms.flatMap((vm) => moveSteps(vm, from, to, address, removesWithin)) },
     // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.
-    claims: vms.map(({ id, epoch }) => ({
+    claims: vms.map(({ id, nextEpoch }) => ({
       id,
       phases: ['protected', 'seeding'],
-      epoch: epoch + 1,
+      epoch: nextEpoch,
       drill: null,
       attempts: wantedSettings(to),
     })),
@@ -80,7 +80,7 @@ function refuseUnlessMovable(from: Pairing, to: Pairing, vms: readonly Protected
 
 function moveSteps(vm: ProtectedVm, from: Pairing, to: Pairing, address: string, removesWithin: number): Step<StepWork>[] {
   const { id, vmId, name } = vm;
-  const epoch = vm.epoch + 1;
+  const epoch = vm.nextEpoch;
   const common = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { needs: [], after: [], scope: id, attempts: 3 };
   const [look, leave] = [stepOf('look', id), stepOf('leave', id)];

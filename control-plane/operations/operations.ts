@@ -7,7 +7,7 @@ import type { Decision } from '../../shared/engine/facts.ts';
 import type { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, RuleId, SiteId, StepId, VaultId, VmId, VmRef } from '../../shared/ids.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
-import type { RecoveryPointReport } from '../../shared/protocol/egress.ts';
+import type { Power, RecoveryPointReport, ReplicationReport } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Job } from '../store/job-store.ts';
 
@@ -35,6 +35,10 @@ export interface Operations {
   /** Why it would be refused now, as far as that can be told without starting it; null where it would be taken. */
   whyNot(request: OperationRequest, actor: Actor): Promise<FarshoreError | null>;
   decide(actor: Actor, job: JobId, step: StepId, decision: Decision, reason: string): Promise<void>;
+  /** A person lets a held job go on. Throws ERR_OPERATION_NOT_ALLOWED where nothing holds it, ERR_SITE_UNHEARD while that is not told yet. */
+  letGoOn(actor: Actor, job: JobId, reason: string): Promise<void>;
+  /** Whether a site has told of decisions about the VM that the log does not have, and no operation was asked for since. */
+  isNewerAtASite(vaultId: VaultId, vm: VmId): boolean;
   cancel(actor: Actor, job: JobId, reason: string): Promise<void>;
   /** Waits no longer for the agent of a site. Throws ERR_OPERATION_NOT_ALLOWED while it is connected, or where nothing waits for it, ERR_SITE_UNJUDGED while it may still act. */
   giveUp(actor: Actor, job: JobId, site: SiteId, reason: string): Promise<void>;
@@ -48,10 +52,18 @@ export interface Dispatcher {
   send(siteId: SiteId, commands: readonly CommandToSend[]): void;
 }
 
+export interface FoundVm {
+  readonly power: Power;
+  readonly mode: ReplicationReport['mode'];
+  readonly state: ReplicationReport['state'];
+}
+
 /** What can be asked of a site outside of any job, since it changes nothing. */
 export interface SiteLooks {
   /** Those that a replica has now. Throws ERR_AGENT_OFFLINE, ERR_FABRIC_TIMEOUT, or what the site answers. */
   recoveryPoints(siteId: SiteId, vm: VmRef): Promise<readonly RecoveryPointReport[]>;
+  /** How the VM stands there now; null where it is not there. Throws as the other does. */
+  lookAt(siteId: SiteId, vm: VmRef): Promise<FoundVm | null>;
 }
 
 /** Who is here, as the hub sees it. */

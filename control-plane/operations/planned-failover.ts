@@ -38,7 +38,7 @@ export const compilePlannedFailover: Compile<'plannedFailover'> = async (request
       groups,
       request.direction === 'toRecovery' ? { source: 'primary', target: 'recovery' } : { source: 'recovery', target: 'primary' },
     ),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.plannedFailover, epoch: vm.epoch + 1, drill: vm.drill })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.plannedFailover, epoch: vm.nextEpoch, drill: vm.drill })),
     newVms: [],
   };
 };

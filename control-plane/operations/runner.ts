@@ -7,10 +7,10 @@ import type { OperationRequest } from '../../shared/api/operations.ts';
 import type { StepOutcome } from '../../shared/engine/engine.ts';
 import type { Decision } from '../../shared/engine/facts.ts';
 import { FarshoreError, toFarshoreError } from '../../shared/errors.ts';
-import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
+import type { AgentId, CommandId, JobId, SiteId, StepId, VaultId, VmId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/ports.ts';
 import type { ResultOf, Stage } from '../../shared/protocol/commands.ts';
-import type { Outcome } from '../../shared/protocol/egress.ts';
+import type { KnownDecisionReport, Outcome } from '../../shared/protocol/egress.ts';
 import type { CommandToSend } from '../../shared/protocol/envelope.ts';
 import type { Bell } from '../store/bell.ts';
 import type { Job, NewJob } from '../store/job-store.ts';
@@ -22,15 +22,17 @@ import { compileCommit } from './commit.ts';
 import { CommitWindows } from './commit-windows.ts';
 import type { Compile, Compiled, CompilePorts, Compilers } from './compile.ts';
 import { DrillSchedules } from './drill-schedules.ts';
+import { lookAtGivenUp } from './given-up-steps.ts';
 import { compileImportFirstCopy } from './import-first-copy.ts';
 import { JobRetention } from './job-retention.ts';
 import { JobRun, type JobRunPorts, type OpenCommand } from './job-run.ts';
 import { compileMovePairing } from './move-pairing.ts';
-import type { Actor, ByRule, Dispatcher, Operations } from './operations.ts';
+import type { Actor, ByRule, Dispatcher, Operations, SiteLooks } from './operations.ts';
 import { compilePair } from './pair.ts';
 import { compilePlannedFailover } from './planned-failover.ts';
 import { compileProtect } from './protect.ts';
 import { refuseIfProtectedAnew } from './protected-anew.ts';
+import { RestartCheck } from './restart-check.ts';
 import { compileResynchronize } from './resynchronize.ts';
 import { compileReverseReplication } from './reverse-replication.ts';
 import { ACTS_NO_MORE, refuseUnlessSilent, toldFrom } from './silence.ts';
@@ -68,6 +70,7 @@ const REST_MS = 2_000;
 
 export interface RunnerPorts extends Omit<CompilePorts, 'listeningSince'> {
   readonly dispatcher: Dispatcher;
+  readonly looks: Pick<SiteLooks, 'lookAt'>;
   readonly bell: Bell;
   readonly log: Log;
 }
@@ -87,6 +90,7 @@ export class OperationRunner implements Operations {
   readonly #commitWindows: CommitWindows;
   readonly #drillSchedules: DrillSchedules;
   readonly #retention: JobRetention;
+  readonly #restart: RestartCheck;
   #isStopped = false;
 
   constructor(ports: RunnerPorts) {
@@ -105,18 +109,29 @@ export class OperationRunner implements Operations {
       onEnded: (job) => this.#ended(job),
     };
     this.#retention = new JobRetention(ports);
+    this.#restart = new RestartCheck({
+      ...ports,
+      load: (job) => this.#load(job).catch((error: unknown) => this.#halted(job, error)),
+      hold: async (id, code, sites) => this.#loaded(id)?.engine.hold(code, sites),
+      letGoOn: async (id) => {
+        const engine = this.#loaded(id)?.engine;
+        if (engine?.held) await engine.letGoOn('Farshore', 'every site of its VMs was heard, and knows nothing that the log does not');
+      },
+    });
     const start = (request: OperationRequest, actor: Actor) => this.start(request, actor);
-    this.#commitWindows = new CommitWindows({ ...ports, start });
+    this.#commitWindows = new CommitWindows({
+      ...ports,
+      start,
+      isUnsure: ({ vaultId, vmId }, sites) => this.#restart.isUnsure(vaultId, vmId, sites),
+    });
     this.#drillSchedules = new DrillSchedules({ ...ports, start });
   }
 
-  /** Goes on with every job that has not ended. One that cannot be loaded never stops the others. */
+  /** Goes on with every job that has not ended, as far as its sites need not be heard before. One that cannot be loaded never stops the others. */
   async resume(): Promise<void> {
     const jobs = await this.#ports.store.jobs.unended();
     for (const { id } of jobs) this.#resting.add(id);
-    for (const job of jobs) {
-      await this.#load(job).catch((error: unknown) => this.#halted(job, error));
-    }
+    await this.#restart.begin(jobs);
     this.#commitWindows.look();
     this.#drillSchedules.look();
     this.#retention.begin();
@@ -128,6 +143,7 @@ export class OperationRunner implements Operations {
     this.#commitWindows.stop();
     this.#drillSchedules.stop();
     this.#retention.stop();
+    this.#restart.stop();
     for (const run of this.#runs.values()) run.engine.stop();
   }
 
@@ -150,6 +166,7 @@ export class OperationRunner implements Operations {
     const job = { ...head, startedBy: actor.name, startedAt: clock.now() };
     const { opened, stored } = await this.#openJob({ job, ...parts, byRule: byRule !== undefined }, actor);
     if (opened === 'existing') return { job: stored, isNew: false };
+    this.#restart.forget(parts.graph);
     await this.#begin(new JobRun(stored, parts.graph, [], this.#jobPorts));
     return { job: stored, isNew: true };
   }
@@ -167,7 +184,14 @@ export class OperationRunner implements Operations {
   async decide(actor: Actor, id: JobId, step: StepId, decision: Decision, reason: string): Promise<void> {
     const run = await this.#runOf(actor, id);
     if (decision === 'retry') await refuseIfProtectedAnew(run, step, this.#ports.store);
-    await run.engine.decide(step, decision, actor.name, reason);
+    const found = decision === 'skip' ? await lookAtGivenUp(run.engine.state.view(step), this.#ports.looks) : 'unknown';
+    // The site finds it done, and says so.
+    const isDone = found === 'done' && run.engine.state.view(step)?.step.skipEndsScope !== true;
+    await run.engine.decide(step, isDone ? 'retry' : decision, actor.name, reason, found === 'notDone');
+  }
+
+  async letGoOn(actor: Actor, id: JobId, reason: string): Promise<void> {
+    await (await this.#runOf(actor, id)).engine.letGoOn(actor.name, reason);
   }
 
   async cancel(actor: Actor, id: JobId, reason: string): Promise<void> {
@@ -178,6 +202,9 @@ export class OperationRunner implements Operations {
     const run = await this.#runOf(actor, id);
     run.refuseUnlessAwaited(site);
     refuseUnlessSilent(site, this.#hearing);
+    // Whoever gives the one site up that holds the job has answered for it.
+    const { held } = run.engine;
+    if (held?.code === 'ERR_SITE_UNHEARD' && held.sites.every((one) => one.site === site)) await run.engine.letGoOn(actor.name, reason);
     await run.giveUp(site, actor.name, reason);
   }
 
@@ -191,7 +218,7 @@ export class OperationRunner implements Operations {
   openCommands(siteId: SiteId): readonly CommandToSend[] {
     const open = [...(this.#open.get(siteId)?.values() ?? [])];
     // What was given up, or took too long, is not sent again.
-    return open.filter((one) => one.run.isUnderWay(one)).map(({ command }) => command);
+    return open.filter((one) => one.run.engine.held === null && one.run.isUnderWay(one)).map(({ command }) => command);
   }
 
   async onFinished(siteId: SiteId, _agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void> {
@@ -203,6 +230,18 @@ export class OperationRunner implements Operations {
     this.#stages.delete(commandId);
   }
 
+  wantsDecisions(siteId: SiteId): boolean {
+    return this.#restart.wants(siteId);
+  }
+
+  onDecisions(vaultId: VaultId, siteId: SiteId, decisions: readonly KnownDecisionReport[]): void {
+    this.#restart.told(vaultId, siteId, decisions);
+  }
+
+  isNewerAtASite(vaultId: VaultId, vm: VmId): boolean {
+    return this.#restart.isNewer(vaultId, vm);
+  }
+
   onProgress(siteId: SiteId, commandId: CommandId, stage: Stage): void {
     const open = this.#open.get(siteId)?.get(commandId);
     if (!open) return;
@@ -210,10 +249,11 @@ export class OperationRunner implements Operations {
     this.#ports.bell.ring(open.run.job.vaultId, { type: 'job', jobId: open.run.job.id });
   }
 
-  /** Its job will ask for it again when it is loaded; until then the agent must not believe that it was kept. */
+  /** Its job will ask for it again when it is loaded and goes on; until then the agent must not believe that it was kept. */
   #refuseIfResting(commandId: CommandId): void {
     const jobId = commandId.slice(0, commandId.indexOf('/')) as JobId;
-    if (this.#resting.has(jobId)) throw new FarshoreError('ERR_STORE_FAILED', `job ${jobId} is not loaded now`);
+    if (this.#resting.has(jobId) || this.#runs.get(jobId)?.engine.held)
+      throw new FarshoreError('ERR_STORE_FAILED', `job ${jobId} is not loaded now`);
   }
 
   async #outcomeOf({ command, siteId }: OpenCommand, outcome: Outcome): Promise<StepOutcome> {
@@ -258,6 +298,12 @@ export class OperationRunner implements Operations {
     this.#runs.set(run.job.id, run);
     this.#resting.delete(run.job.id);
     await run.engine.resume();
+  }
+
+  /** Undefined when it has ended. Throws ERR_STORE_FAILED while it is to be loaded again. */
+  #loaded(id: JobId): JobRun | undefined {
+    if (this.#resting.has(id)) throw new FarshoreError('ERR_STORE_FAILED', `job ${id} is not loaded now`);
+    return this.#runs.get(id);
   }
 
   async #load(job: Job): Promise<void> {
@@ -317,6 +363,8 @@ export class OperationRunner implements Operations {
   async #runOf(actor: Actor, id: JobId): Promise<JobRun> {
     const job = await this.#find(actor, id);
     const run = this.#runs.get(id);
+    if (this.#restart.isWaiting(id))
+      throw new FarshoreError('ERR_SITE_UNHEARD', 'the job waits for the first word of its sites since the start: ask again in a minute');
     if (this.#resting.has(id)) throw new FarshoreError('ERR_STORE_FAILED', 'the job is being loaded again: ask once more in a moment');
     if (!run) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `the job has ended (${job.state}): there is nothing left to decide`);
     return run;

@@ -41,14 +41,14 @@ export const compileTakeBack: Compile<'takeBack'> = async (request, actor, ports
       reason: request.reason,
     },
     graph: { ...graph, steps: [...actions, ...steps] },
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.takeBack, epoch: vm.epoch + 1 })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.takeBack, epoch: vm.nextEpoch })),
     newVms: [],
   };
 };
 
 type Member = ActingMember<StepWork> & { readonly member: TargetVm };
 
-const common = ({ vm }: TargetVm) => ({ epoch: vm.epoch + 1, beginWithinSeconds: BEGIN_WITHIN_SECONDS });
+const common = ({ vm }: TargetVm) => ({ epoch: vm.nextEpoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS });
 const stepFor = ({ vm }: TargetVm) => ({ scope: vm.id, pivot: true, attempts: 3 });
 
 function goOff(acting: Member, first: readonly StepId[]): Step<StepWork>[] {

@@ -43,7 +43,7 @@ export const compileUnplannedFailover: Compile<'unplannedFailover'> = async (req
       recoveryPoint: request.recoveryPoint,
     },
     graph: compileFailover(groups),
-    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.unplannedFailover, epoch: vm.epoch + 1, drill: vm.drill })),
+    claims: members.map(({ vm }) => ({ id: vm.id, phases: operationPhases.unplannedFailover, epoch: vm.nextEpoch, drill: vm.drill })),
     newVms: [],
   };
 };

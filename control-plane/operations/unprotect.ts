@@ -37,9 +37,9 @@ export const compileUnprotect: Compile<'unprotect'> = async (request, actor, por
       reason: request.reason ?? forced?.reason,
     },
     graph: { steps: members.flatMap((member) => (forced ? forcedSteps(member, isAway) : cleanSteps(member))) },
-    claims: members.map(({ vm: { id, epoch } }) =>
+    claims: members.map(({ vm: { id, nextEpoch } }) =>
       // What is left keeps its epoch: a site that knows a newer protection of the VM refuses it.
-      forced ? { id, phases: PHASES, epoch: epoch + 1 } : { id, phases: operationPhases.unprotect },
+      forced ? { id, phases: PHASES, epoch: nextEpoch } : { id, phases: operationPhases.unprotect },
     ),
     newVms: [],
     excludes: members.map(({ vm: { vmId, name } }) => ({ vmId, name })),

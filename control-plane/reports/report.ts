@@ -7,6 +7,7 @@ import type { ActionRecord, JobInput } from '../../shared/api/job-input.ts';
 import { isMeasured, type MemberStatus, STEP_STATUSES } from '../../shared/api/jobs.ts';
 import { memberStatus } from '../../shared/api/member-status.ts';
 import type { ActionReportAnswer, ReportAnswer, VmReportAnswer } from '../../shared/api/report.ts';
+import { isWordOnTheJob, wordsOnTheJob } from '../../shared/engine/facts.ts';
 import type { Graph, Step } from '../../shared/engine/graph.ts';
 import { RunState } from '../../shared/engine/run-state.ts';
 import { errorCodes } from '../../shared/errors.ts';
@@ -210,10 +211,10 @@ function splitOf(whole: Interval, steps: readonly Step<unknown>[], histories: Ev
 function decisionsOf({ graph, facts }: ReportParts): ReportAnswer['decisions'] {
   const titles = new Map(graph.steps.map(({ id, title }) => [id, title]));
   return facts.flatMap(({ fact }): ReportAnswer['decisions'] => {
-    if (fact.type !== 'decided' && fact.type !== 'givenUp' && fact.type !== 'cancelled') return [];
+    if (fact.type !== 'decided' && !isWordOnTheJob(fact)) return [];
     const said = { at: isoMoment(fact.at), by: fact.by, reason: fact.reason };
     if (fact.type === 'decided') return [{ ...said, what: fact.decision, step: fact.step, title: titles.get(fact.step) ?? null }];
-    return [{ ...said, what: fact.type === 'givenUp' ? 'giveUp' : 'cancel', step: null, title: null }];
+    return [{ ...said, what: wordsOnTheJob[fact.type], step: null, title: null }];
   });
 }
 

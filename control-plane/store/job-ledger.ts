@@ -3,8 +3,8 @@
  * or refused whole, and what has changed is then there to be written. Only the job that holds a VM may move it.
  */
 import { isDrillEvent } from '../../shared/domain/drill.ts';
-import { applyEvent, type VmLife } from '../../shared/domain/protected-vm.ts';
-import type { Fact, JobState } from '../../shared/engine/facts.ts';
+import { applyEvent, isUnderWay, type VmLife } from '../../shared/domain/protected-vm.ts';
+import { type Fact, isOfTheJob, type JobState, stateFrom } from '../../shared/engine/facts.ts';
 import { FarshoreError } from '../../shared/errors.ts';
 import type { JobId, PairingId, ProtectedVmId, VaultId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
@@ -126,6 +126,7 @@ export class JobLedger {
       const id = vmOf(projection);
       if (id === null) continue;
       const vm = moved.get(id) ?? this.#vms.get(id);
+      if ('left' in projection && vm?.busyWith !== jobId) continue;
       if (vm === undefined || vm.life === null) throw new FarshoreError('ERR_NOT_FOUND', `no protected VM ${id} in this vault`);
       if (vm.busyWith !== jobId) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${jobId} does not hold the protected VM ${id}`);
       moved.set(id, changed({ ...vm, life: vm.life }, jobId, projection));
@@ -154,10 +155,10 @@ export class JobLedger {
     let { lastSeq, state, endedAt } = job;
     if (endedAt !== null && facts.length > 0) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `job ${job.id} has ended`);
     for (const fact of facts) {
-      if (fact.type === 'parked' || fact.type === 'waiting') state = fact.type;
+      if (isOfTheJob(fact)) state = stateFrom(fact);
       if (fact.type === 'cancelled' && state === 'waiting') state = 'inProgress';
       if (fact.type === 'decided') state = 'inProgress';
-      if (fact.type === 'ended') ({ state, at: endedAt } = fact);
+      if (fact.type === 'ended') endedAt = fact.at;
       this.facts.push({ jobId: job.id, seq: ++lastSeq, fact });
     }
     return { id: job.id, lastSeq, state, endedAt };
@@ -168,6 +169,7 @@ function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projecti
   if ('commitWindowOf' in projection)
     return vm.life.phase === 'failedOver' ? { ...vm, commitWindow: { endsAt: projection.endsAt, failover: jobId, lapsed: null } } : vm;
   if ('released' in projection) return { ...vm, busyWith: null };
+  if ('left' in projection) return isUnderWay(vm.life.phase) ? { ...vm, life: applyEvent(vm.life, 'workLeft'), commitWindow: null } : vm;
   if ('appliedTo' in projection) return { ...vm, applied: { ...vm.applied, ...projection.settings } };
   if (!('vm' in projection)) return vm;
   const { event, pairingId = vm.pairingId } = projection;
@@ -179,6 +181,7 @@ function changed(vm: VmEntry & { readonly life: VmLife }, jobId: JobId, projecti
 function vmOf(projection: Projection): ProtectedVmId | null {
   if ('vm' in projection) return projection.vm;
   if ('released' in projection) return projection.released;
+  if ('left' in projection) return projection.left;
   if ('appliedTo' in projection) return projection.appliedTo;
   return 'commitWindowOf' in projection ? projection.commitWindowOf : null;
 }

@@ -49,7 +49,7 @@ export interface NewJob {
     readonly attempts?: Partial<VmSettings>;
   }[];
   /** VMs that this job brings into being, claimed by it from the start. */
-  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow'>[];
+  readonly newVms: readonly Omit<ProtectedVm, 'busyWith' | 'drill' | 'commitWindow' | 'nextEpoch'>[];
   readonly newPairing?: Pairing;
   /** Of a pairing from now on; what is not named stays as it is then, whoever changed it meanwhile. */
   readonly changedPairing?: PairingChange;
@@ -74,6 +74,8 @@ export type Projection =
   | { readonly vm: ProtectedVmId; readonly event: VmEvent | DrillEvent; readonly pairingId?: PairingId }
   /** The job needs it no more, and goes on without it. */
   | { readonly released: ProtectedVmId }
+  /** The job ends as it stands: of a VM that it holds, and was on the way with, nothing is known. */
+  | { readonly left: ProtectedVmId }
   | { readonly appliedTo: ProtectedVmId; readonly settings: Partial<VmSettings> }
   /** If it is failed over now. */
   | { readonly commitWindowOf: ProtectedVmId; readonly endsAt: number }

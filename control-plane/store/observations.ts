@@ -10,6 +10,7 @@ import { inBatches } from './batches.ts';
 import type { Connection, Query } from './connection.ts';
 import { requireSite } from './sites.ts';
 import type { Cloud, Network, ObservationStore, VmObservation } from './store.ts';
+import { raiseEpochs } from './vm-epochs.ts';
 
 type InventoryMessage = Extract<AgentMessage, { type: 'inventory.changed' }>;
 type Place = { readonly vault_id: VaultId; readonly site_id: SiteId };
@@ -47,6 +48,7 @@ export class Observations implements ObservationStore {
       );
       await dropVms(db, place, [...message.removedVms, ...message.vms.map((vm) => vm.ref)], sum);
       await addVms(db, place, message.vms, at, sum);
+      await raiseEpochs(db, vaultId, newestEpochs(message.vms));
       const digest = sum.toString();
       await db.updateTable('sites').set({ inventory_digest: digest }).where('vault_id', '=', vaultId).where('id', '=', siteId).execute();
       return { digest };
@@ -165,4 +167,11 @@ async function addVms(db: Query, place: Place, reports: readonly VmReport[], at:
     };
   });
   await inBatches(rows, (some) => db.insertInto('observed_vms').values(some).execute());
+}
+
+/** Those that stand with VMs at the site. */
+function newestEpochs(reports: readonly VmReport[]): Map<VmId, number> {
+  const epochs = new Map<VmId, number>();
+  for (const { ref, epoch } of reports) if (epoch > (epochs.get(ref.vmId) ?? 0)) epochs.set(ref.vmId, epoch);
+  return epochs;
 }

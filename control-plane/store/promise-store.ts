@@ -54,6 +54,8 @@ export interface ProtectedVm {
   /** The side that sends; a failover leads to the other. */
   readonly replicatesFrom: ActiveLocation;
   readonly epoch: number;
+  /** That of the next ownership decision: above what was decided here, and above what sites have told that they have seen. */
+  readonly nextEpoch: number;
   /** The job that works on it now. */
   readonly busyWith: JobId | null;
   /** The drill whose test copy of it is there, or may be. */
@@ -76,6 +78,13 @@ export interface PromiseStore {
   ): Promise<ProtectedVm[]>;
   /** VMs that replicate, that no job works on, and that lack what their pairing says and no job was opened for yet; at most `most`. */
   vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]>;
-  /** Of VMs whose protection has ended after an ownership decision. */
+  /** Of VMs whose protection has ended after an ownership decision, or that sites have told of: the newest. */
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
+  /** The last decision that was made here about each VM, protected now or before. */
+  decidedEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>>;
+  /**
+   * Sites have seen these decisions: the next one is above them. What goes on under an earlier one stays under it, so that sites which
+   * know better refuse it. Lowers none.
+   */
+  raiseEpochs(vaultId: VaultId, epochs: ReadonlyMap<VmId, number>): Promise<void>;
 }

@@ -1,11 +1,11 @@
-/** Pairings and protected VMs for reading. Only jobs write them: job-opening.ts and job-log.ts. */
+/** Pairings and protected VMs for reading. Only jobs write them, job-opening.ts and job-log.ts; but epochs that a site has seen count, whoever decided them. */
 import type { Selectable } from 'kysely';
 import type { PairingId, ProtectedVmId, VaultId, VmId } from '../../shared/ids.ts';
 import { inBatches } from './batches.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Query } from './connection.ts';
 import type { CommitWindow, Pairing, PromiseStore, ProtectedVm } from './promise-store.ts';
 import type { Tables } from './tables.ts';
-import { lastEpochs } from './vm-epochs.ts';
+import { decidedEpochs, lastEpochs, raiseEpochs } from './vm-epochs.ts';
 import { type VmSetting, type VmSettings, wantedSettings } from './vm-settings.ts';
 
 export class Promises implements PromiseStore {
@@ -35,7 +35,7 @@ export class Promises implements PromiseStore {
   ): Promise<ProtectedVm[]> {
     const { pairingId, ids, names } = where;
     return this.#connection.read(async (db) => {
-      let mine = db.selectFrom('protected_vms').selectAll().where('vault_id', '=', vaultId).orderBy('name');
+      let mine = selectVms(db, vaultId).orderBy('name');
       if (pairingId !== undefined) mine = mine.where('pairing_id', '=', pairingId);
       if (ids === undefined && names === undefined) return (await mine.execute()).map(toProtectedVm);
       const found = [
@@ -49,10 +49,7 @@ export class Promises implements PromiseStore {
   vmsBehind(pairing: Pairing, most: number): Promise<ProtectedVm[]> {
     const wanted = wantedSettings(pairing);
     return this.#connection.read(async (db) => {
-      const free = db
-        .selectFrom('protected_vms')
-        .selectAll()
-        .where('vault_id', '=', pairing.vaultId)
+      const free = selectVms(db, pairing.vaultId)
         .where('pairing_id', '=', pairing.id)
         .where('busy_with', 'is', null)
         .where('phase', 'in', ['protected', 'seeding']);
@@ -70,6 +67,14 @@ export class Promises implements PromiseStore {
 
   lastEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>> {
     return this.#connection.read((db) => lastEpochs(db, vaultId, vmIds));
+  }
+
+  decidedEpochs(vaultId: VaultId, vmIds: readonly VmId[]): Promise<Map<VmId, number>> {
+    return this.#connection.read((db) => decidedEpochs(db, vaultId, vmIds));
+  }
+
+  raiseEpochs(vaultId: VaultId, epochs: ReadonlyMap<VmId, number>): Promise<void> {
+    return this.#connection.write((db) => raiseEpochs(db, vaultId, epochs));
   }
 }
 
@@ -103,7 +108,19 @@ export function appliedOf(row: Pick<Selectable<Tables['protected_vms']>, Applied
   return { policy: row.applied_policy, networks: row.applied_networks };
 }
 
-function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
+/** With what sites have told of each. */
+function selectVms(db: Query, vaultId: VaultId) {
+  return db
+    .selectFrom('protected_vms')
+    .leftJoin('vm_epochs', (join) =>
+      join.onRef('vm_epochs.vault_id', '=', 'protected_vms.vault_id').onRef('vm_epochs.vm_id', '=', 'protected_vms.vm_id'),
+    )
+    .selectAll('protected_vms')
+    .select('vm_epochs.epoch as seen_epoch')
+    .where('protected_vms.vault_id', '=', vaultId);
+}
+
+function toProtectedVm(row: Selectable<Tables['protected_vms']> & { readonly seen_epoch: number | null }): ProtectedVm {
   return {
     id: row.id,
     vaultId: row.vault_id,
@@ -114,6 +131,7 @@ function toProtectedVm(row: Selectable<Tables['protected_vms']>): ProtectedVm {
     activeLocation: row.active_location,
     replicatesFrom: row.replicates_from,
     epoch: row.epoch,
+    nextEpoch: Math.max(row.epoch, row.seen_epoch ?? 0) + 1,
     busyWith: row.busy_with,
     drill: row.drill,
     commitWindow: windowOf(row),

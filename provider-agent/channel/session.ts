@@ -9,12 +9,13 @@ import { type ErrorCode, FarshoreError, toFarshoreError } from '../../shared/err
 import type { AgentId, CommandId } from '../../shared/ids.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
-import { type AgentMessage, encodeEgress } from '../../shared/protocol/egress.ts';
+import { type AgentMessage, encodeEgress, type KnownDecisionReport } from '../../shared/protocol/egress.ts';
 import type { SignedEnvelope } from '../../shared/protocol/envelope.ts';
 import { LEASE_MS } from '../../shared/protocol/lease.ts';
 import { limits, RateLimit } from '../../shared/protocol/limits.ts';
 import { type CloudMessage, readCloudMessage } from '../../shared/protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
+import { chunks } from './chunks.ts';
 import type { Lease } from './lease.ts';
 import type { Link } from './link.ts';
 import { type FinishedOutcome, Outbox } from './outbox.ts';
@@ -25,8 +26,9 @@ export interface CommandIntake {
   receive(signed: SignedEnvelope): void;
 }
 
-/** The durable outcomes. */
+/** The durable outcomes, and what is known of VMs. */
 export interface OutcomeStore {
+  decisions(): readonly KnownDecisionReport[];
   unconfirmed(): readonly FinishedOutcome[];
   confirm(commandIds: readonly CommandId[], at: number): Promise<void>;
 }
@@ -198,7 +200,7 @@ export class Session {
     }
   }
 
-  #welcomed({ protocol, heartbeatSeconds, inventory, tags }: Extract<CloudMessage, { type: 'welcome' }>): void {
+  #welcomed({ protocol, heartbeatSeconds, inventory, tags, tellDecisions }: Extract<CloudMessage, { type: 'welcome' }>): void {
     if (this.#state !== 'greeting') throw new FarshoreError('ERR_MESSAGE_INVALID', 'a welcome came twice');
     if (protocol !== PROTOCOL_VERSION)
       throw new FarshoreError('ERR_PROTOCOL_VERSION', `the control plane speaks protocol ${protocol}, this agent ${PROTOCOL_VERSION}`);
@@ -206,11 +208,18 @@ export class Session {
     this.#cancelTimer();
     this.#ports.lease.begin(this.#askedAt);
     this.#beat(heartbeatSeconds * 1000);
+    if (tellDecisions) this.#tellDecisions();
     for (const outcome of this.#ports.outcomes.unconfirmed()) this.#outbox.finished(outcome);
     this.#ports.inventory.want(tags);
     this.#ports.inventory.connected(inventory);
     this.#ports.onWelcome();
     this.wake();
+  }
+
+  /** At once: until then the other end goes on with nothing. */
+  #tellDecisions(): void {
+    for (const decisions of chunks(this.#ports.outcomes.decisions())) this.#send({ type: 'decisions.told', decisions, isLast: false });
+    this.#send({ type: 'decisions.told', decisions: [], isLast: true });
   }
 
   #confirm(commandIds: readonly CommandId[]): void {

@@ -45,7 +45,9 @@ export const failoverHandlers: Pick<Handlers, FailoverKind> = {
     return {};
   },
 
-  async 'failover.commit'({ vm: ref }, context) {
+  async 'failover.commit'({ vm: ref, onlyRunning }, context) {
+    const found = onlyRunning ? await findExisting(ref, context) : null;
+    if (found !== null && found.power !== 'running') throw wrongState(found, 'only a VM that runs there is kept there');
     await reach(
       {
         ref,

@@ -1,5 +1,5 @@
 /**
- * Answers what recovery points a replica has now. It is asked by a person who is about to choose one, so nothing is reported of it
+ * Answers how a VM stands and what recovery points its replica has now. It is asked by a person who is about to choose, so nothing is reported of it
  * before, and nothing is kept: each answer is a fresh look.
  */
 import { toFarshoreError } from '../../shared/errors.ts';
@@ -8,6 +8,7 @@ import { type AgentMessage, POINTS_MOST, type RecoveryPointReport } from '../../
 import type { CloudMessage } from '../../shared/protocol/messages.ts';
 import type { Fabric, RecoveryPoint } from '../fabric/fabric.ts';
 
+type Told = Extract<AgentMessage, { type: 'recoveryPoints.told' }>;
 export type PointsQuestion = Extract<CloudMessage, { type: 'recoveryPoints.ask' }>;
 
 export interface PointsReportPorts {
@@ -54,12 +55,16 @@ export class PointsReport {
   async #look({ question, vm }: PointsQuestion): Promise<AgentMessage> {
     const { fabric, log } = this.#ports;
     const head = { type: 'recoveryPoints.told', question } as const;
+    let found: Told['found'] = null;
     try {
-      if ((await fabric.findVm(vm)) === null) return { ...head, points: [], code: 'ERR_VM_NOT_FOUND' };
-      return { ...head, points: (await fabric.recoveryPoints(vm)).map(toReport).slice(0, POINTS_MOST), code: null };
+      const view = await fabric.findVm(vm);
+      if (view === null) return { ...head, found, points: [], code: 'ERR_VM_NOT_FOUND' };
+      const { mode, state } = view.replication;
+      found = { power: view.power, mode, state };
+      return { ...head, found, points: (await fabric.recoveryPoints(vm)).map(toReport).slice(0, POINTS_MOST), code: null };
     } catch (thrown) {
       log.warn({ err: thrown, vm }, 'recovery points could not be read');
-      return { ...head, points: [], code: toFarshoreError(thrown).code };
+      return { ...head, found, points: [], code: toFarshoreError(thrown).code };
     }
   }
 }

@@ -38,12 +38,23 @@ export interface JournalEntry {
   readonly ending: Ending | null;
 }
 
+/** The newest that the site knows of a VM. */
+export interface KnownDecision {
+  readonly vm: VmRef;
+  /** The newest ownership decision. */
+  readonly epoch: number;
+  /** The command about it that came last; null when none is remembered. */
+  readonly command: { readonly id: CommandId /** Goes up with every command of this journal. */; readonly number: number } | null;
+}
+
 export interface Journal {
   /** The highest sequence number durably seen. */
   readonly lastSequence: number;
   find(commandId: CommandId): JournalEntry | null;
   /** The highest epoch durably seen for the VM; 0 for none. */
   epochOf(vm: VmRef): number;
+  /** Of every VM that a command was ever begun about. */
+  decisions(): readonly KnownDecision[];
   /** Begun and not ended, in the order they began. */
   unfinished(): readonly JournalEntry[];
   /** Ended, and not yet confirmed by the control plane, in the order they ended. */

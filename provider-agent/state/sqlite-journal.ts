@@ -9,7 +9,7 @@ import { FarshoreError } from '../../shared/errors.ts';
 import type { CommandId, VmRef } from '../../shared/ids.ts';
 import type { Command } from '../../shared/protocol/commands.ts';
 import type { Outcome } from '../../shared/protocol/egress.ts';
-import type { Ending, FinishedCommand, Journal, JournalEntry, Order } from './journal.ts';
+import type { Ending, FinishedCommand, Journal, JournalEntry, KnownDecision, Order } from './journal.ts';
 import { type OpenOptions, openDatabase } from './open-database.ts';
 
 const SCHEMA_VERSION = 1;
@@ -38,6 +38,20 @@ const SCHEMA = `
   CREATE INDEX commands_unconfirmed ON commands (ended_at) WHERE outcome IS NOT NULL AND confirmed_at IS NULL;
   CREATE INDEX commands_confirmed ON commands (confirmed_at) WHERE confirmed_at IS NOT NULL;
 `;
+/** Came later than the first schema, and changes nothing of what is in it. */
+const BY_VM = 'CREATE INDEX IF NOT EXISTS commands_by_vm ON commands (cloud_id, vm_id, number) WHERE vm_id IS NOT NULL';
+const DECISIONS = `
+  SELECT e.cloud_id, e.vm_id, e.epoch, c.command_id, c.number FROM epochs e
+  LEFT JOIN commands c ON c.number =
+    (SELECT max(number) FROM commands WHERE vm_id IS NOT NULL AND cloud_id = e.cloud_id AND vm_id = e.vm_id)`;
+
+interface DecisionRow {
+  cloud_id: string;
+  vm_id: string;
+  epoch: number;
+  command_id: string | null;
+  number: number | null;
+}
 
 interface CommandRow {
   command_id: string;
@@ -61,6 +75,7 @@ export async function openJournal(path: string, defer: (flush: () => void) => vo
       database.pragma(`user_version = ${SCHEMA_VERSION}`);
     })();
   }
+  database.exec(BY_VM);
   return new SqliteJournal(database, defer);
 }
 
@@ -145,6 +160,10 @@ class SqliteJournal implements Journal {
 
   epochOf(vm: VmRef): number {
     return this.#epochOf.get(vm.cloudId, vm.vmId)?.epoch ?? 0;
+  }
+
+  decisions(): readonly KnownDecision[] {
+    return this.#database.prepare<[], DecisionRow>(DECISIONS).all().map(toDecision);
   }
 
   unfinished(): readonly JournalEntry[] {
@@ -252,4 +271,8 @@ function toEntry(row: CommandRow): JournalEntry {
 function toEnding(row: CommandRow): Ending | null {
   if (row.outcome === null || row.ended_at === null) return null;
   return { outcome: JSON.parse(row.outcome) as Outcome, endedAt: row.ended_at };
+}
+
+function toDecision({ cloud_id: cloudId, vm_id: vmId, epoch, command_id: id, number }: DecisionRow): KnownDecision {
+  return { vm: { cloudId, vmId } as VmRef, epoch, command: id === null || number === null ? null : { id: id as CommandId, number } };
 }

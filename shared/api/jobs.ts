@@ -3,7 +3,7 @@
  * behind a step stay inside.
  */
 import { z } from 'zod';
-import { Decision, Fact, JobState } from '../engine/facts.ts';
+import { Decision, Fact, HoldCode, JobState } from '../engine/facts.ts';
 import { ERROR_CODES } from '../errors.ts';
 import { JobId, ProtectedVmId, SiteId, StepId } from '../ids.ts';
 import { Stage } from '../protocol/commands.ts';
@@ -103,9 +103,21 @@ export const AwaitedAgent = z
   .meta({ id: 'AwaitedAgent' });
 export type AwaitedAgent = z.infer<typeof AwaitedAgent>;
 
+export const HeldJob = z
+  .object({
+    code: HoldCode,
+    cause: z.string(),
+    remedy: z.string(),
+    since: Moment,
+    sites: z.array(z.string()).meta({ description: 'that know more than the control plane, or have not been heard' }),
+  })
+  .meta({ id: 'HeldJob' });
+export type HeldJob = z.infer<typeof HeldJob>;
+
 export const JobDetailAnswer = JobAnswer.extend({
   lastSeq: z.int().meta({ description: 'of the newest fact that this answer tells of' }),
   groups: z.array(z.object({ name: z.string(), members: z.array(MemberAnswer) })),
+  held: HeldJob.nullable().meta({ description: 'why nothing of it goes on until a person lets it; null: nothing holds it' }),
   awaitedAgents: z.array(AwaitedAgent).meta({ description: 'agents that the job waits for and that are not connected' }),
   byRule: JobRule.nullable().meta({ description: 'the protection rule that wanted it; null: a person did' }),
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })).meta({ description: 'members that the job did not take on' }),
@@ -130,6 +142,7 @@ export const DecisionBody = z.strictObject({
   reason: Reason.meta({ description: 'why; with confirm: the comment' }),
 });
 export const GiveUpBody = z.strictObject({ site: SiteId, reason: Reason });
+export const ResumeBody = z.strictObject({ reason: Reason.meta({ description: 'what was looked at, and why it may go on' }) });
 export const CancelBody = z.strictObject({ reason: Reason });
 export const RestartBody = z.strictObject({
   id: JobId.meta({ description: 'of the new job; a request that is repeated is the same job' }),

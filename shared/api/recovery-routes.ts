@@ -4,7 +4,7 @@ import { JobState } from '../engine/facts.ts';
 import { JobId, PairingId, ProtectedVmId } from '../ids.ts';
 import { DrillAnswer, DrillScheduleAnswer } from './drills.ts';
 import { EventsQuery } from './events.ts';
-import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, RestartBody, StoredFactAnswer } from './jobs.ts';
+import { CancelBody, DecisionBody, GiveUpBody, JobAnswer, JobDetailAnswer, RestartBody, ResumeBody, StoredFactAnswer } from './jobs.ts';
 import { OperationRequest } from './operations.ts';
 import { PairingAnswer, ProtectedVmAnswer, RecoveryPointsAnswer } from './protection.ts';
 import { ReportAnswer } from './report.ts';
@@ -184,7 +184,18 @@ export const recoveryRoutes = {
     params: OneJob,
     body: DecisionBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_PROTECTED_ANEW'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_PROTECTED_ANEW', 'ERR_SITE_UNHEARD'],
+  },
+  resumeJob: {
+    method: 'post',
+    path: '/api/v1/jobs/{jobId}/resume',
+    tag: 'Jobs',
+    access: 'operator',
+    summary: 'Lets a held job go on: a person has looked at the sites that know more than the control plane, or that were not heard',
+    params: OneJob,
+    body: ResumeBody,
+    status: 204,
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNHEARD'],
   },
   cancelJob: {
     method: 'post',
@@ -192,12 +203,12 @@ export const recoveryRoutes = {
     tag: 'Jobs',
     access: 'operator',
     summary:
-      'Cancels a job: nothing new starts, and what has not passed the point of no return is undone. Answers how it stands then: the rest goes on, and what waited for a person still does',
+      'Cancels a job: nothing new starts, and what has not passed the point of no return is undone. Answers how it stands then: the rest goes on, and what waited for a person still does. One that is held ends as it stands',
     params: OneJob,
     body: CancelBody,
     status: 200,
     answer: JobDetailAnswer,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNHEARD'],
   },
   restartJob: {
     method: 'post',
@@ -220,7 +231,7 @@ export const recoveryRoutes = {
     params: OneJob,
     body: GiveUpBody,
     status: 204,
-    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNJUDGED'],
+    errors: ['ERR_NOT_FOUND', 'ERR_OPERATION_NOT_ALLOWED', 'ERR_SITE_UNJUDGED', 'ERR_SITE_UNHEARD'],
   },
   events: {
     method: 'get',

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { ACTION_PLACES } from '../domain/plan-actions.ts';
-import { Decision, JobState } from '../engine/facts.ts';
+import { Decision, JobState, wordsOnTheJob } from '../engine/facts.ts';
 import { JobId, ProtectedVmId, StepId } from '../ids.ts';
 import { Moment } from './fields.ts';
 import { JOB_KINDS, StepFault } from './jobs.ts';
@@ -111,7 +111,7 @@ export const ReportAnswer = z
         at: Moment,
         by: z.string(),
         reason: z.string(),
-        what: z.enum([...Decision.options, 'cancel', 'giveUp']),
+        what: z.enum([...Decision.options, ...Object.values(wordsOnTheJob)]),
         step: StepId.nullable(),
         title: z.string().nullable().meta({ description: 'of the step; null: the whole job' }),
       }),

@@ -14,6 +14,12 @@ export const vmIssues = {
     cause: 'It runs where the control plane does not expect it: somebody moved or started it by hand.',
     remedy: 'Look at both sites before anything else is done with it.',
   },
+  newerAtSite: {
+    cause:
+      'A site of it knows of work on it that the control plane does not: as a rule a backup of the database was put back. What is promised here may be long past.',
+    remedy:
+      'Look at both sites which copy runs and is newest before any operation is asked for. It is told until then; new decisions are numbered above all that the sites know.',
+  },
   outOfStep: {
     cause:
       'Nothing of it is replicated any more: its host crashed, or its change log cannot be trusted, so both copies have to be compared.',
@@ -64,6 +70,8 @@ export const VM_ISSUES = Object.keys(vmIssues) as [VmIssue, ...VmIssue[]];
 
 /** Why nothing can be done with a VM although its life allows it. */
 export const AGENT_AWAY = 'the agent of one of its sites is not connected';
+export const SITE_KNOWS_MORE =
+  'a site of it knows more than the control plane, or has not told yet since that was started: look there first';
 
 /** A failover that was to take itself back. */
 export interface EndedWindow {
@@ -90,11 +98,17 @@ export interface ObservedVm {
   readonly firstCopyAt: string | null;
   /** State of replication at the side of the replica. */
   readonly receiving: string | null;
+  /** A site has told of decisions or commands that the control plane does not know. */
+  readonly isNewerAtSite: boolean;
   /** It lacks something of what its pairing says. */
   readonly isBehind: boolean;
 }
 
-export function issuesOf({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }: ObservedVm): VmIssue[] {
+export function issuesOf({ isNewerAtSite, ...vm }: ObservedVm): VmIssue[] {
+  return [...(isNewerAtSite ? (['newerAtSite'] as const) : []), ...issuesSeen(vm)];
+}
+
+function issuesSeen({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }: Omit<ObservedVm, 'isNewerAtSite'>): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
   // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.

@@ -12,7 +12,8 @@ export const phases = {
   seeding: 'replication is on; the first full copy has not arrived',
   protected: 'runs on the active side, and the other holds a recovery point',
   failingOver: 'a job is moving it; which side will run it is not settled',
-  interrupted: 'its failover was broken off, and what of it is left at the sites is not known: take it back, or fail over again',
+  interrupted:
+    'work on it was broken off, and what of that is left at its sites is not known: look there; then take it back, fail over again, or commit what runs there',
   failedOver: 'runs on the side it was failed over to; the other recovery points are kept until commit',
   committed: 'runs on the side it was failed over to for good, and nothing protects it there',
   reversing: 'a job turns its replication round; nothing protects it until that is done',
@@ -20,6 +21,9 @@ export const phases = {
 } as const;
 export type Phase = keyof typeof phases;
 export const PHASES = Object.keys(phases) as [Phase, ...Phase[]];
+
+/** A job is on the way with it: what it comes to is not settled. */
+export const isUnderWay = (phase: Phase): boolean => ['enabling', 'failingOver', 'reversing', 'disabling'].includes(phase);
 
 export type ActiveLocation = 'primary' | 'recovery';
 export const otherSide = (location: ActiveLocation): ActiveLocation => (location === 'primary' ? 'recovery' : 'primary');
@@ -31,6 +35,7 @@ export type VmEvent =
   | 'failoverStarted'
   | 'failoverUndone'
   | 'failoverInterrupted'
+  | 'workLeft'
   | 'replicaStarted'
   | 'takeBackStarted'
   | 'takeBackGivenUp'
@@ -93,6 +98,19 @@ export const transitions: readonly Transition[] = [
     to: 'interrupted',
     why: 'a part of it could not be taken back, or came up nowhere, and a person left it so',
   },
+  ...(['enabling', 'failingOver', 'failedOver', 'reversing', 'disabling'] as const).map((from) => ({
+    from,
+    on: 'workLeft' as const,
+    to: 'interrupted' as const,
+    why: 'a person left it as it is at its sites, where what was done is not known',
+  })),
+  {
+    from: 'interrupted',
+    on: 'failoverCommitted',
+    to: 'committed',
+    runsAt: 'target',
+    why: 'its site says that it is failed over there, and a person wants to keep that',
+  },
   { from: 'interrupted', on: 'takeBackStarted', to: 'failingOver', why: 'a person asked to take back what is left of the failover' },
   { from: 'interrupted', on: 'failoverStarted', to: 'failingOver', why: 'a person asked to fail over again' },
   { from: 'failingOver', on: 'replicaStarted', to: 'failedOver', runsAt: 'target', why: 'the replica runs; commit is pending' },
@@ -135,7 +153,7 @@ export const operationPhases = {
   unplannedFailover: ['protected', 'interrupted'],
   takeBack: ['failedOver', 'interrupted'],
   changeRecoveryPoint: ['failedOver'],
-  commit: ['failedOver'],
+  commit: ['failedOver', 'interrupted'],
   reverseReplication: ['committed'],
   importFirstCopy: ['seeding'],
   suspend: ['protected'],

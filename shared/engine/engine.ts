@@ -8,7 +8,7 @@
 import { type ErrorCode, errorCodes, FarshoreError } from '../errors.ts';
 import type { StepId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
-import type { Decision, Fact, StepError } from './facts.ts';
+import { type Decision, type Fact, type HeldBySite, type Hold, type HoldCode, holdOf, type StepError } from './facts.ts';
 import type { Graph, Step } from './graph.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { StepView } from './run-nodes.ts';
@@ -47,6 +47,7 @@ export class Engine<Work> {
   readonly #distances = new Map<StepId, (() => void) | 'over'>();
   /** Cancels the limits of steps that are under way. */
   readonly #limits = new Map<StepId, () => void>();
+  #hold: Hold | null;
   #isHalted = false;
   /** One write at a time, so that none can succeed after an earlier one has failed; what comes meanwhile shares the next. */
   readonly #commit = new GroupCommit<readonly Fact[]>(
@@ -62,17 +63,39 @@ export class Engine<Work> {
     this.state = new RunState(graph, log);
     this.#ports = ports;
     this.#beganAt = log[0]?.at ?? ports.clock.now();
+    this.#hold = holdOf(log);
+  }
+
+  /** What holds it; null where it goes on. */
+  get held(): Hold | null {
+    return this.#hold;
   }
 
   /** Hands out again what the log says is under way, and goes on. Resolves when what follows from it is durable. */
   async resume(): Promise<void> {
+    if (this.#hold !== null) return;
+    this.#hand(this.#underWay());
+    await this.#advance([]);
+  }
+
+  #underWay(): Assignment<Work>[] {
     const open: Assignment<Work>[] = [];
     for (const { step, status, attempt } of this.state.views()) {
       if (status === 'running' && step.work !== undefined) open.push({ step, direction: 'do', attempt });
       if (status === 'undoing') open.push({ step, direction: 'undo', attempt });
     }
-    this.#hand(open);
-    await this.#advance([]);
+    return open;
+  }
+
+  /** Nothing is handed out any more until it is let go on. What is under way may end. */
+  async hold(code: HoldCode, sites: readonly HeldBySite[]): Promise<void> {
+    await this.#advance([{ type: 'held', at: this.#now(), code, sites: [...sites] }]);
+  }
+
+  /** Lets a held job go on where it stood. */
+  async letGoOn(by: string, reason: string): Promise<void> {
+    if (this.#hold === null) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'nothing holds the job');
+    await this.#advance([{ type: 'resumed', at: this.#now(), by, reason }], this.#underWay());
   }
 
   /**
@@ -87,7 +110,8 @@ export class Engine<Work> {
   }
 
   /** A person decides a step that waits for them. Throws ERR_OPERATION_NOT_ALLOWED when it does not, or not for this. */
-  async decide(id: StepId, decision: Decision, by: string, reason: string): Promise<void> {
+  async decide(id: StepId, decision: Decision, by: string, reason: string, isNotDone = false): Promise<void> {
+    this.#refuseIfHeld();
     if (!this.state.waitsForPerson(id)) throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', `step ${id} does not wait for a decision`);
     const isAsked = this.state.view(id)?.status === 'running';
     if (decision === (isAsked ? 'retry' : 'confirm'))
@@ -97,15 +121,32 @@ export class Engine<Work> {
       );
     if (decision === 'retry') this.#distances.set(id, 'over');
     const direction = this.state.view(id)?.status === 'undoFailed' ? 'undo' : 'do';
-    await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason }]);
+    await this.#advance([{ type: 'decided', at: this.#now(), step: id, direction, decision, by, reason, ...(isNotDone && { isNotDone }) }]);
   }
 
-  /** Nothing new starts; what has not passed its pivot is undone. What only looks is not waited for. */
+  /**
+   * Nothing new starts; what has not passed its pivot is undone. What only looks is not waited for. One that is held ends as it
+   * stands: undoing is as much a change as going on.
+   */
   async cancel(by: string, reason: string): Promise<void> {
+    if (this.#hold !== null) return this.#endAsItStands(by, reason);
     const goesOn = this.state.goesOn();
     const isNeeded = ({ scope }: StepView<Work>) => goesOn.has(scope) && !scope.isPastPivot;
     const looks = [...this.state.views()].flatMap((view) => (isNeeded(view) ? [] : this.#endOfLook(view, by, reason)));
     await this.#advance([{ type: 'cancelled', at: this.#now(), by, reason }, ...looks]);
+  }
+
+  async #endAsItStands(by: string, reason: string): Promise<void> {
+    const at = this.#now();
+    await this.#advance([
+      { type: 'cancelled', at, by, reason },
+      { type: 'ended', at, state: 'cancelled' },
+    ]);
+  }
+
+  #refuseIfHeld(): void {
+    if (this.#hold !== null)
+      throw new FarshoreError('ERR_OPERATION_NOT_ALLOWED', 'the job is held: let it go on (farshore jobs resume) or cancel it first');
   }
 
   /** Past a pivot a look is ended, and need not be decided, only where nothing of its scope follows from that. */
@@ -125,6 +166,7 @@ export class Engine<Work> {
    * skipped by the same decision. What the executor did is not known, and an outcome that comes later changes nothing.
    */
   async giveUp(steps: readonly StepId[], executor: string, by: string, reason: string): Promise<void> {
+    this.#refuseIfHeld();
     const at = this.#now();
     const error = { code: 'ERR_SITE_GIVEN_UP' as const, logRef: '' };
     const failures = steps.flatMap((step): Fact[] => {
@@ -147,11 +189,14 @@ export class Engine<Work> {
   }
 
   /** Folds the facts in, adds those that follow from them, writes all as one, and only then acts. */
-  async #advance(facts: Fact[]): Promise<void> {
+  async #advance(facts: Fact[], again: readonly Assignment<Work>[] = []): Promise<void> {
     if (this.#isHalted || isOver(this.state)) return;
     for (const fact of facts) this.state.apply(fact);
-    const assignments = this.#startReady(facts);
-    const verdict = this.state.verdict();
+    // That it has ended lets nothing begin; why it was held is still to be read then.
+    if (facts.at(-1)?.type !== 'ended') this.#hold = holdOf([...(this.#hold ? [this.#hold] : []), ...facts]);
+    const mayStart = this.#hold === null;
+    const assignments = mayStart ? this.#startReady(facts) : [];
+    const verdict = mayStart ? this.state.verdict() : null;
     if (verdict === 'parked' || verdict === 'waiting') {
       if (this.state.state !== verdict) this.#note(facts, { type: verdict, at: this.#now() });
     } else if (verdict !== null) this.#note(facts, { type: 'ended', at: this.#now(), state: verdict });
@@ -159,7 +204,7 @@ export class Engine<Work> {
     this.#written = this.#commit.add(facts);
     await this.#written;
     if (this.#isHalted) return;
-    this.#hand(assignments);
+    this.#hand([...again, ...assignments]);
     if (facts.at(-1)?.type === 'ended') this.#ports.onEnded();
   }
 

@@ -4,7 +4,7 @@
  */
 import { isUnknownOutcome } from '../errors.ts';
 import type { StepId } from '../ids.ts';
-import type { Fact, JobState, StepError } from './facts.ts';
+import { type Fact, type JobState, type StepError, stateFrom } from './facts.ts';
 import { type Graph, isGate, type Step } from './graph.ts';
 import { NextSteps } from './next-steps.ts';
 import {
@@ -136,10 +136,10 @@ export class RunState<Work> {
         return;
       case 'parked':
       case 'waiting':
-        this.#state = fact.type;
-        return;
+      case 'held':
+      case 'resumed':
       case 'ended':
-        this.#state = fact.state;
+        this.#state = stateFrom(fact);
         return;
     }
     const node = this.#nodes.get(fact.step);

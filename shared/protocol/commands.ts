@@ -281,7 +281,8 @@ export const commands = {
   },
   /** Recovery: give up the other recovery points. */
   'failover.commit': {
-    args: z.strictObject({ vm: VmRef }),
+    /** `onlyRunning`: of one of which nobody knows whether it runs there. */
+    args: z.strictObject({ vm: VmRef, onlyRunning: z.literal(true).optional() }),
     result: nothing,
   },
   /** Recovery, looks only: the replica can be drilled, no test copy of it is there, and the network leads nowhere. */

@@ -94,6 +94,19 @@ export type Outcome =
   | { [K in CommandKind]: { status: 'done'; kind: K; result: ResultOf<K> } }[CommandKind]
   | { status: 'failed' | 'refused'; code: (typeof ERROR_CODES)[number]; logRef: string };
 
+/** What a site knows of a VM, so that a control plane whose database was put back finds out that it lacks something. */
+export const KnownDecisionReport = z.strictObject({
+  vm: VmRef.meta({ description: 'ids of a VM that commands were about, and of its cloud' }),
+  epoch: z.int().min(0).meta({ description: 'number of the newest ownership decision of it that the site has seen' }),
+  command: z
+    .strictObject({
+      id: CommandId.meta({ description: 'id of the last command about it' }),
+      number: z.int().min(0).meta({ description: 'its place in the journal of the agent' }),
+    })
+    .nullable(),
+});
+export type KnownDecisionReport = z.infer<typeof KnownDecisionReport>;
+
 /** Every message on the channel from agent to control plane. */
 export const AgentMessage = z.discriminatedUnion('type', [
   z
@@ -150,6 +163,13 @@ export const AgentMessage = z.discriminatedUnion('type', [
     .meta({ description: 'what changed in the inventory and in replication since the last report' }),
   z
     .strictObject({
+      type: z.literal('decisions.told'),
+      decisions: z.array(KnownDecisionReport).max(limits.vmsPerMessage),
+      isLast: z.boolean().meta({ description: 'nothing more follows' }),
+    })
+    .meta({ description: 'the newest that the site knows of each VM, once, when a control plane that has just started asks for it' }),
+  z
+    .strictObject({
       type: z.literal('scripts.changed'),
       scripts: z
         .array(
@@ -165,10 +185,14 @@ export const AgentMessage = z.discriminatedUnion('type', [
     .strictObject({
       type: z.literal('recoveryPoints.told'),
       question: z.int().min(1).meta({ description: 'number of the question on this connection' }),
+      found: z
+        .strictObject({ power: Power, mode: ReplicationReport.shape.mode, state: ReplicationReport.shape.state })
+        .nullable()
+        .meta({ description: 'how the VM stands there now; null: it is not there, or could not be read' }),
       points: z.array(RecoveryPointReport).max(POINTS_MOST),
       code: ErrorCodeField.nullable().meta({ description: 'why they could not be read' }),
     })
-    .meta({ description: 'the recovery points of one replica, when a person asks for them' }),
+    .meta({ description: 'how one VM stands, and the recovery points of its replica, when a person asks' }),
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

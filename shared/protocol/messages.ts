@@ -18,6 +18,8 @@ export const CloudMessage = z.discriminatedUnion('type', [
     heartbeatSeconds: z.int().min(1).max(600),
     inventory: z.enum(['inStep', 'sendAll']),
     tags: WantedTags,
+    /** The control plane has just started: it is told the newest decision and command about each VM, first of all. */
+    tellDecisions: z.boolean(),
   }),
   z.strictObject({ type: z.literal('commands'), envelopes: z.array(SignedEnvelope).min(1).max(200) }),
   /** These outcomes are stored; the agent need not send them again. */

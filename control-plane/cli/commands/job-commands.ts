@@ -114,7 +114,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
   addLeaf(tree, jobs, {
     usage: 'cancel <job>',
     about:
-      'cancel a job: nothing new starts, and what is not past the point of no return is undone; what is past it goes on. A wait for a copy ends, and what has been begun goes on copying by itself',
+      'cancel a job: nothing new starts, and what is not past the point of no return is undone; what is past it goes on. A wait for a copy ends, and what has been begun goes on copying by itself. A held job ends as it stands, and nothing is undone',
     examples: ['farshore jobs cancel latest --reason "wrong plan"'],
     configure: withReason,
     run: async (session, options: { reason: string }, wanted: string) => {
@@ -144,6 +144,7 @@ export function addJobCommands(tree: Tree, program: Command): void {
       return undefined;
     },
   });
+  addResume(tree, jobs);
   addRestart(tree, jobs);
   addExport(tree, jobs);
   addLeaf(tree, program, {
@@ -154,6 +155,23 @@ export function addJobCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const report = await client.call('getReport', { params: { jobId: await findJob(client, wanted) } });
       session.output.show(report, () => reportText(report, session.output));
+      return undefined;
+    },
+  });
+}
+
+function addResume(tree: Tree, jobs: Command): void {
+  addLeaf(tree, jobs, {
+    usage: 'resume <job>',
+    about:
+      'let a held job go on: after a start of the control plane a site knows more than it does, as when a backup was put back, or a site was not heard. Look at the sites first: farshore jobs show says which',
+    examples: ['farshore jobs resume latest --reason "the VM is off at both sites, I have looked"'],
+    configure: withReason,
+    run: async (session, options: { reason: string }, wanted: string) => {
+      const client = session.client();
+      const jobId = await findJob(client, wanted);
+      await client.call('resumeJob', { params: { jobId }, body: { reason: options.reason } });
+      session.output.show({ job: jobId, resumed: true }, () => `it goes on; watch it with: farshore jobs show ${jobId} --follow`);
       return undefined;
     },
   });

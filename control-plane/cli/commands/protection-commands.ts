@@ -177,6 +177,7 @@ function returns(vms: readonly ProtectedVmAnswer[], { yellow }: Output['colors']
 const issueWords: Record<VmIssue, string> = {
   twoLiveCopies: 'TWO LIVE COPIES',
   runsAtOtherSide: 'RUNS AT THE OTHER SIDE',
+  newerAtSite: 'A SITE KNOWS MORE',
   outOfStep: 'OUT OF STEP',
   firstCopyScheduled: 'FIRST COPY COMES LATER',
   firstCopyToImport: 'FIRST COPY TO BE TAKEN IN',

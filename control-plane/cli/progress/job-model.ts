@@ -4,7 +4,7 @@
  */
 import type { JobDetailAnswer, MemberStatus, StepAnswer } from '../../../shared/api/jobs.ts';
 import { memberStatus } from '../../../shared/api/member-status.ts';
-import type { Fact } from '../../../shared/engine/facts.ts';
+import { type Fact, isOfTheJob, stateFrom } from '../../../shared/engine/facts.ts';
 import { errorCodes } from '../../../shared/errors.ts';
 import type { StepId } from '../../../shared/ids.ts';
 import { isoMoment } from '../../../shared/ports.ts';
@@ -22,7 +22,7 @@ export interface ModelGroup {
 }
 
 /** More follows from them than they tell. */
-const overtaking: readonly Fact['type'][] = ['ended', 'parked', 'waiting', 'cancelled', 'decided'];
+const overtaking: readonly Fact['type'][] = ['ended', 'parked', 'waiting', 'held', 'resumed', 'cancelled', 'decided'];
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -62,8 +62,7 @@ export class JobModel {
   apply(seq: number, fact: Fact): boolean {
     if (seq <= this.lastSeq) return false;
     this.lastSeq = seq;
-    if (fact.type === 'ended') this.state = fact.state;
-    if (fact.type === 'parked' || fact.type === 'waiting') this.state = fact.type;
+    if (isOfTheJob(fact)) this.state = stateFrom(fact);
     if (fact.type === 'decided') this.state = 'inProgress';
     if (overtaking.includes(fact.type)) this.isOutdated = true;
     if (!('step' in fact)) return true;

@@ -28,6 +28,7 @@ export function summaryOf(detail: JobDetailAnswer, { colors }: Output): string {
     ...cancelledLines(detail),
     ...byRuleLines(detail),
     ...detail.leftOut.map(({ name, reason }) => `  ${plain(name)} was left out: ${plain(reason)}`),
+    ...heldLines(detail, colors),
     ...awaitedLines(detail, colors),
     ...failuresOf(detail, colors),
   ];
@@ -67,6 +68,17 @@ function byRuleLines({ byRule }: JobDetailAnswer): string[] {
   if (byRule === null) return [];
   const reasons = [...new Set(byRule.vms.map(({ why }) => plain(why)))];
   return [`  wanted by the rule ${plain(byRule.match)} (${byRule.rule.slice(0, 8)}): ${reasons.join('; ')}`];
+}
+
+function heldLines({ id, held }: JobDetailAnswer, colors: Output['colors']): string[] {
+  if (held === null) return [];
+  return [
+    `  ${colors.red(`held since ${moment(held.since)} because of ${held.sites.map(plain).join(', ')}: ${held.code}`)}`,
+    `    cause:  ${held.cause}`,
+    `    remedy: ${held.remedy}`,
+    `    go on:  farshore jobs resume ${id} --reason "..."`,
+    `    end it: farshore jobs cancel ${id} --reason "..."`,
+  ];
 }
 
 function awaitedLines(detail: JobDetailAnswer, colors: Output['colors']): string[] {

@@ -148,6 +148,8 @@ function wordsOf(model: JobModel, fact: Fact): string {
   if (!('step' in fact)) {
     if (fact.type === 'ended') return `the job ${stateWords[fact.state]}`;
     if (fact.type === 'givenUp') return `${plain(fact.by)} decided not to wait for a site any more: ${plain(fact.reason)}`;
+    if (fact.type === 'held') return `the job is held, ${fact.code}: ${errorCodes[fact.code].cause}`;
+    if (fact.type === 'resumed') return `${plain(fact.by)} let the job go on: ${plain(fact.reason)}`;
     return fact.type === 'cancelled' ? `cancelled by ${plain(fact.by)}: ${plain(fact.reason)}` : 'the job is parked: it waits for a person';
   }
   const found = model.find(fact.step);
