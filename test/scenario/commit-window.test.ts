@@ -95,6 +95,23 @@ test('a control plane that was down at the moment takes the failover back when i
   await world.finishes();
 });
 
+test('after a backup was put back a failover that the sites know more of does not take itself back: somebody may work on what came after it', async () => {
+  const { world, plan } = await failedOverForMinutes(10);
+  world.backUp();
+  await world.takeBack();
+  await world.failOverAsPlanned(plan);
+  await world.clock.advance(8 * MINUTE);
+  await world.commit();
+  await world.controlPlaneIsRestoredFromBackup();
+  const from = world.trace.events.length;
+  await world.clock.advance(30 * MINUTE);
+  assert.equal(world.trace.events.slice(from).filter(({ type }) => type === 'call').length, 0);
+  const told = await issues(world);
+  assert.match(told.join('; '), /vm-1 takeBackDelayed a site of it knows more/);
+  assert.match(told.join('; '), /vm-1 newerAtSite/);
+  await world.finishes();
+});
+
 test('while an agent is away it is tried again, and within the hour it succeeds', async () => {
   const { world, failover } = await failedOverForMinutes(10);
   world.goesDark('reading');

@@ -249,7 +249,7 @@ test('when the host of the copies dies their replicas are as a dead host leaves 
 
 test('a control plane that was put back to before the drill does not know of the copy; it goes with the replica', async () => {
   const world = await protectedWorld({ vms: 1 });
-  await world.backUp();
+  world.backUp();
   await world.drill();
   await world.controlPlaneIsRestoredFromBackup();
   const job = await world.unprotect();

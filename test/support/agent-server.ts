@@ -107,6 +107,13 @@ export class AgentServer {
   #heard(message: AgentMessage): void {
     this.received.push(message);
     if (message.type !== 'hello') return;
-    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: this.heartbeatSeconds, inventory: 'sendAll', tags: [] });
+    this.say({
+      type: 'welcome',
+      protocol: 1,
+      heartbeatSeconds: this.heartbeatSeconds,
+      inventory: 'sendAll',
+      tags: [],
+      tellDecisions: false,
+    });
   }
 }

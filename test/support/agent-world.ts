@@ -173,7 +173,7 @@ export class AgentWorld {
   }
 
   welcome(inventory: 'inStep' | 'sendAll' = 'sendAll'): void {
-    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: 20, inventory, tags: [] });
+    this.say({ type: 'welcome', protocol: 1, heartbeatSeconds: 20, inventory, tags: [], tellDecisions: false });
   }
 
   say(message: CloudMessage): void {

@@ -15,6 +15,7 @@ import type { KeyPair } from '../../certs/validity.ts';
 import { createApi } from '../../control-plane/api/app.ts';
 import { makeCredential } from '../../control-plane/api/credentials.ts';
 import { hashPassword } from '../../control-plane/api/passwords.ts';
+import type { SiteLooks } from '../../control-plane/operations/operations.ts';
 import { OperationRunner } from '../../control-plane/operations/runner.ts';
 import type { Role, User } from '../../control-plane/store/account-store.ts';
 import { Bell } from '../../control-plane/store/bell.ts';
@@ -70,6 +71,7 @@ export class ApiWorld {
     this.authority = authority;
     this.runner = new OperationRunner({
       store,
+      looks: this.#looks,
       bell: this.bell,
       clock: systemClock,
       random: systemRandom,
@@ -117,7 +119,7 @@ export class ApiWorld {
       store: this.store,
       operations: this.runner,
       presence: this.presence,
-      looks: { recoveryPoints: async (site) => this.#pointsAt(site) },
+      looks: this.#looks,
       bell: this.bell,
       clock: this.#clock,
       random: systemRandom,
@@ -148,6 +150,8 @@ export class ApiWorld {
   get caFile(): string {
     return path.join(this.folder, 'ca.pem');
   }
+
+  readonly #looks: SiteLooks = { recoveryPoints: async (site) => this.#pointsAt(site), lookAt: async () => null };
 
   get presence() {
     return {

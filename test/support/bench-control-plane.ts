@@ -73,7 +73,7 @@ async function readRuns({ jobs }: Store, vaultId: VaultId, measured: readonly Pi
 const quiet = { info: () => {}, warn: console.warn, error: console.error };
 const replication = { rootPem: '', signSite: async () => fail('nobody pairs here') };
 
-type Parts = Omit<RunnerPorts, 'dispatcher' | 'presence'>;
+type Parts = Omit<RunnerPorts, 'dispatcher' | 'presence' | 'looks'>;
 type LoadedVault = Load & BenchVault;
 
 async function withChannel(parts: Parts, vaults: readonly LoadedVault[]) {
@@ -92,6 +92,7 @@ function withoutChannel(parts: Parts, vaults: readonly LoadedVault[]) {
   const operations: OperationRunner = new OperationRunner({
     ...parts,
     presence: { isConnected: () => true, lastHeardAt: () => clock.now(), scriptsOf: () => null },
+    looks: { lookAt: async () => null },
     dispatcher: {
       send(siteId, commands) {
         const { millisecondsOf = () => 0, fails = () => false } = timesOf.get(siteId) ?? {};

@@ -88,6 +88,13 @@ export function writtenFirst(trace: readonly TraceEvent[]): string[] {
   const [begun, concluded] = [new Set<string>(), new Set<string>()];
   const overJobs = new Set<string>();
   for (const event of trace) {
+    if (event.type === 'restored') {
+      for (const known of [started, settled, overJobs]) known.clear();
+      for (const { job, facts } of event.jobs) {
+        for (const fact of facts) noteFact(job.id, fact, started, settled);
+        if (job.endedAt !== null) overJobs.add(job.id);
+      }
+    }
     if (event.type === 'facts') {
       for (const fact of event.facts) noteFact(event.jobId, fact, started, settled);
       if (event.facts.some(({ type }) => type === 'ended')) overJobs.add(event.jobId);
@@ -150,21 +157,25 @@ const foldOf = (graph: Graph<unknown>): JobFold => ({
 /** order: a step starts only after its predecessors, an undo goes backwards, and nothing past its pivot is undone. */
 export function order(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
-  foldJobs(trace, (job, fact, jobId) => {
-    const step = job.steps.get(fact.step);
-    if (!step) return void found.push(`job ${jobId} has a fact about ${fact.step}, which is not in its graph`);
-    if (fact.type === 'started' || fact.type === 'asked' || fact.type === 'notNeeded') {
-      for (const id of step.needs) if (!isMet(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} was done`);
-      for (const id of step.after) if (!isSettled(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} had settled`);
-    }
-    if (fact.type === 'undoStarted') {
-      if (job.pastPivot.has(step.scope)) found.push(`${fact.step} of ${jobId} is undone past the pivot of its scope`);
-      const left = [...job.steps.values()].filter(
-        (other) => other.undo !== undefined && needsIt(job, other, step.id) && hasActed(job, other),
-      );
-      if (left.length > 0) found.push(`${fact.step} of ${jobId} is undone before ${left.map(({ id }) => id).join(', ')}`);
-    }
-  });
+  foldJobs(
+    trace,
+    () => {},
+    (job, fact, jobId) => {
+      const step = job.steps.get(fact.step);
+      if (!step) return void found.push(`job ${jobId} has a fact about ${fact.step}, which is not in its graph`);
+      if (fact.type === 'started' || fact.type === 'asked' || fact.type === 'notNeeded') {
+        for (const id of step.needs) if (!isMet(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} was done`);
+        for (const id of step.after) if (!isSettled(job, id)) found.push(`${fact.step} of ${jobId} started before ${id} had settled`);
+      }
+      if (fact.type === 'undoStarted') {
+        if (job.pastPivot.has(step.scope)) found.push(`${fact.step} of ${jobId} is undone past the pivot of its scope`);
+        const left = [...job.steps.values()].filter(
+          (other) => other.undo !== undefined && needsIt(job, other, step.id) && hasActed(job, other),
+        );
+        if (left.length > 0) found.push(`${fact.step} of ${jobId} is undone before ${left.map(({ id }) => id).join(', ')}`);
+      }
+    },
+  );
   return found;
 }
 
@@ -172,7 +183,8 @@ export function order(trace: readonly TraceEvent[]): string[] {
 export function boundedRetries(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
   const budget = new Map<string, number>();
-  foldJobs(trace, (job, fact, jobId) => {
+  const forget = () => budget.clear();
+  foldJobs(trace, forget, (job, fact, jobId) => {
     const most = job.steps.get(fact.step)?.attempts ?? 1;
     const key = `${jobId}/${fact.step}/${fact.type === 'undoStarted' || (fact.type === 'decided' && fact.direction === 'undo') ? 'undo' : 'do'}`;
     const left = budget.get(key) ?? most;
@@ -186,19 +198,31 @@ export function boundedRetries(trace: readonly TraceEvent[]): string[] {
 
 type StepFact = Extract<Fact, { step: unknown }>;
 
-/** Calls back before each fact is folded in. */
-function foldJobs(trace: readonly TraceEvent[], look: (job: JobFold, fact: StepFact, jobId: string) => void): void {
+/** Calls back before each fact is folded in. What a backup has is folded anew, once whoever looks has forgotten what came after it. */
+function foldJobs(trace: readonly TraceEvent[], forget: () => void, look: (job: JobFold, fact: StepFact, jobId: string) => void): void {
+  const graphs = new Map<string, Graph<unknown>>();
   const jobs = new Map<string, JobFold>();
-  for (const event of trace) {
-    if (event.type === 'opened') jobs.set(event.job.job.id, foldOf(event.job.graph));
-    if (event.type !== 'facts') continue;
-    const job = jobs.get(event.jobId);
-    if (!job) continue;
-    for (const fact of event.facts) {
-      if (!('step' in fact)) continue;
-      look(job, fact, event.jobId);
+  const foldAll = (jobId: string, facts: readonly Fact[]) => {
+    const job = jobs.get(jobId);
+    for (const fact of facts) {
+      if (!job || !('step' in fact)) continue;
+      look(job, fact, jobId);
       fold(job, fact);
     }
+  };
+  for (const event of trace) {
+    if (event.type === 'opened') {
+      graphs.set(event.job.job.id, event.job.graph);
+      jobs.set(event.job.job.id, foldOf(event.job.graph));
+    }
+    if (event.type === 'restored') {
+      forget();
+      for (const { job, facts } of event.jobs) {
+        jobs.set(job.id, foldOf(graphs.get(job.id) ?? { steps: [] }));
+        foldAll(job.id, facts);
+      }
+    }
+    if (event.type === 'facts') foldAll(event.jobId, event.facts);
   }
 }
 
@@ -287,14 +311,17 @@ export function everyJobEnds(trace: readonly TraceEvent[]): string[] {
   for (const event of trace) {
     if (event.type === 'restored') {
       state.clear();
-      for (const { job } of event.jobs) state.set(job.id, job.endedAt === null ? 'open' : 'ended');
+      for (const { job } of event.jobs)
+        state.set(job.id, job.endedAt !== null ? 'ended' : job.state === 'parked' || job.state === 'waiting' ? job.state : 'open');
     }
     if (event.type === 'opened') state.set(event.job.job.id, 'open');
     if (event.type !== 'facts') continue;
     for (const fact of event.facts) {
       if (fact.type === 'ended') state.set(event.jobId, 'ended');
       if (fact.type === 'parked' || fact.type === 'waiting') state.set(event.jobId, fact.type);
-      if (fact.type === 'decided' || (fact.type === 'cancelled' && state.get(event.jobId) === 'waiting')) state.set(event.jobId, 'open');
+      if (fact.type === 'held') state.set(event.jobId, 'parked');
+      if (fact.type === 'decided' || fact.type === 'resumed' || (fact.type === 'cancelled' && state.get(event.jobId) === 'waiting'))
+        state.set(event.jobId, 'open');
     }
   }
   return [...state].flatMap(([id, now]) => (now === 'open' ? [`job ${id} has neither ended nor been parked`] : []));

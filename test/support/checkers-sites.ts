@@ -109,20 +109,22 @@ class Sources {
 }
 
 /**
- * epoch-order: no mutation under an epoch older than the agent has durably seen for the VM; decisions strictly increase it;
- * a VM is started only when the epoch stands with it at the site.
+ * epoch-order: no mutation under an epoch older than the agent has durably seen for the VM; decisions strictly increase it, also
+ * above what sites have told to a control plane whose database was put back; a VM is started only when the epoch stands with it at the site.
  */
 export function epochOrder(trace: readonly TraceEvent[]): string[] {
   const found: string[] = [];
+  const told = new ToldEpochs();
   const seen = new Map<string, number>();
   const decided = new Map<string, number>();
   const fenced = new Map<string, number>();
   for (const event of trace) {
     if (event.type === 'restored') decided.clear();
+    told.take(event);
     if (event.type === 'opened') {
       for (const { id, epoch } of event.job.claims) {
         if (epoch === undefined) continue;
-        const before = decided.get(id) ?? 0;
+        const before = Math.max(decided.get(id) ?? 0, told.of(id));
         if (epoch <= before) found.push(`job ${event.job.job.id} decides epoch ${epoch} for ${id}, and ${before} was decided already`);
         decided.set(id, epoch);
       }
@@ -145,6 +147,27 @@ export function epochOrder(trace: readonly TraceEvent[]): string[] {
     if (event.type === 'journal' && event.write === 'began') seen.set(key, Math.max(highest, event.epoch));
   }
   return found;
+}
+
+/** The newest epochs that sites had seen when they told of them. */
+class ToldEpochs {
+  readonly #vmIds = new Map<string, string>();
+  readonly #seen = new Map<string, Map<string, number>>();
+  readonly #told = new Map<string, number>();
+
+  take(event: TraceEvent): void {
+    if (event.type === 'opened') for (const { id, vmId } of event.job.newVms) this.#vmIds.set(id, vmId);
+    if (event.type === 'journal' && event.write === 'began' && event.vm) {
+      const atSite = this.#seen.get(event.site) ?? new Map<string, number>();
+      this.#seen.set(event.site, atSite.set(event.vm.vmId, Math.max(event.epoch, atSite.get(event.vm.vmId) ?? 0)));
+    }
+    if (event.type !== 'toCloud' || !event.text.includes('decisions.told')) return;
+    for (const [vm, epoch] of this.#seen.get(event.site) ?? []) this.#told.set(vm, Math.max(epoch, this.#told.get(vm) ?? 0));
+  }
+
+  of(id: string): number {
+    return this.#told.get(this.#vmIds.get(id) ?? '') ?? 0;
+  }
 }
 
 /** newest-protection: once a VM is protected anew, no job from before that changes it at a site. */

@@ -9,6 +9,7 @@ import { acknowledgedSurvives, boundedRetries, effectOnce, everyJobEnds, order, 
 import { metadataOnly } from './checkers-metadata.ts';
 import { actionNeeded } from './checkers-needed.ts';
 import { promiseKept } from './checkers-promises.ts';
+import { restoredWaits } from './checkers-restored.ts';
 import { causeChecker, deadSite, epochOrder, newestProtection, outageNeutral, singleActivation } from './checkers-sites.ts';
 import { withdrawn } from './checkers-withdrawn.ts';
 import type { TraceEvent } from './trace.ts';
@@ -23,6 +24,7 @@ export const checkers = {
   cause: causeChecker,
   'outage-neutral': outageNeutral,
   withdrawn,
+  'restored-waits': restoredWaits,
   'dead-site': deadSite,
   'acknowledged-survives': acknowledgedSurvives,
   'written-first': writtenFirst,

@@ -13,10 +13,10 @@ import { Bell, type Ring } from '../../control-plane/store/bell.ts';
 import type { Dial } from '../../provider-agent/channel/link.ts';
 import { type AgentCore, startAgentCore } from '../../provider-agent/core.ts';
 import { openJournal } from '../../provider-agent/state/sqlite-journal.ts';
-import type { AgentId, CommandId, JobId, SiteId, StepId } from '../../shared/ids.ts';
+import type { AgentId, CommandId, JobId, SiteId, StepId, VaultId } from '../../shared/ids.ts';
 import type { Clock } from '../../shared/ports.ts';
 import type { Stage } from '../../shared/protocol/commands.ts';
-import type { AgentMessage, Outcome } from '../../shared/protocol/egress.ts';
+import type { AgentMessage, KnownDecisionReport, Outcome } from '../../shared/protocol/egress.ts';
 import { type CommandToSend, openEnvelope, type Verifier } from '../../shared/protocol/envelope.ts';
 import { type CloudMessage, readCloudMessage } from '../../shared/protocol/messages.ts';
 import { systemRandom } from '../../shared/system-ports.ts';
@@ -34,6 +34,8 @@ export class TestWork implements AgentWork {
   readonly progress: { readonly commandId: CommandId; readonly stage: Stage }[] = [];
   /** Outcomes of these cannot be kept. */
   readonly unkept = new Set<CommandId>();
+  asksDecisions = false;
+  readonly decisions = new Map<SiteId, readonly KnownDecisionReport[]>();
 
   openCommands(): readonly CommandToSend[] {
     return this.open;
@@ -42,6 +44,14 @@ export class TestWork implements AgentWork {
   async onFinished(siteId: SiteId, _agentId: AgentId, commandId: CommandId, outcome: Outcome): Promise<void> {
     this.finished.push({ siteId, commandId, outcome });
     if (this.unkept.has(commandId)) throw new Error('the disk is full');
+  }
+
+  wantsDecisions(siteId: SiteId): boolean {
+    return this.asksDecisions && !this.decisions.has(siteId);
+  }
+
+  onDecisions(_vaultId: VaultId, siteId: SiteId, decisions: readonly KnownDecisionReport[]): void {
+    this.decisions.set(siteId, decisions);
   }
 
   onProgress(_siteId: SiteId, commandId: CommandId, stage: Stage): void {

@@ -13,6 +13,45 @@ export const atControlPlane: readonly PlantedBug[] = [
     invariant: 'withdrawn',
   },
   {
+    name: 'newer-not-held',
+    what: 'a job of a backup goes on although a site knows a newer decision about its VM',
+    edits: [
+      {
+        file: 'control-plane/operations/restart-check.ts',
+        from: "if (isHeld) await this.#hold(found, 'ERR_NEWER_DECISION', [{ site, upTo }]);",
+        to: '',
+      },
+    ],
+    scenario: 'backup restored after a failover',
+    invariant: 'single-activation',
+  },
+  {
+    name: 'unheard-goes-on',
+    what: 'a job of a backup goes on before every site of its VMs has told what it knows',
+    edits: [
+      {
+        file: 'control-plane/operations/restart-check.ts',
+        from: "state: held ?? (mayWait ? 'waiting' : 'goesOn'),",
+        to: "state: held ?? 'goesOn',",
+      },
+    ],
+    scenario: 'backup restored, and a site is away',
+    invariant: 'restored-waits',
+  },
+  {
+    name: 'epoch-used-again',
+    what: 'after a backup was put back an ownership decision has a number that sites have seen',
+    edits: [
+      {
+        file: 'control-plane/store/promises.ts',
+        from: 'nextEpoch: Math.max(row.epoch, row.seen_epoch ?? 0) + 1,',
+        to: 'nextEpoch: row.epoch + 1,',
+      },
+    ],
+    scenario: 'backup restored, and decided anew',
+    invariant: 'epoch-order',
+  },
+  {
     name: 'stop-goes-on',
     what: 'a plan goes on although an action with `stop` has failed',
     edits: [{ file: 'shared/engine/run-nodes.ts', from: "step.aside === 'continue' &&", to: 'step.aside !== undefined &&' }],
@@ -120,8 +159,8 @@ export const atControlPlane: readonly PlantedBug[] = [
     edits: [
       {
         file: 'control-plane/operations/job-run.ts',
-        from: `/\${step.id}/\${attempt}\${direction`,
-        to: `/\${step.id}/\${attempt}.\${this.#ports.clock.now()}\${direction`,
+        from: 'commandId: commandIdOf(jobId, { step: step.id, direction, attempt }),',
+        to: `commandId: \`\${jobId}/\${step.id}/\${attempt}.\${this.#ports.clock.now()}\${direction === 'undo' ? '/undo' : ''}\` as never,`,
       },
     ],
     scenario: 'control plane dies',
@@ -242,7 +281,7 @@ export const atControlPlane: readonly PlantedBug[] = [
     name: 'old-end-hits-new',
     what: 'what an end of protection by force left is tried again after the VM was protected anew',
     edits: [
-      { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: epoch + 1 }', to: 'phases: PHASES }' },
+      { file: 'control-plane/operations/unprotect.ts', from: 'phases: PHASES, epoch: nextEpoch }', to: 'phases: PHASES }' },
       {
         file: 'control-plane/operations/protected-anew.ts',
         from: "if (job.kind !== 'unprotect' && job.kind !== 'movePairing') return;",

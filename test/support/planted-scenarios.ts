@@ -15,6 +15,13 @@ import {
 } from './operation-faults.ts';
 import type { FaultCase } from './operation-runs.ts';
 import type { ScenarioName } from './planted-bug.ts';
+import {
+  aJobIsHeldWhoseVmWasFailedOverSince,
+  aRestoredBackupDoesNotTouchWhatIsNewer,
+  decisionsAreAboveAllThatSitesHaveSeen,
+  nothingIsDoneBeforeEverySiteIsHeard,
+  slowFailover,
+} from './restored-scenarios.ts';
 import { digest } from './test-scripts.ts';
 import { World, type WorldOptions } from './world.ts';
 import { siteIdOf } from './world-core.ts';
@@ -32,6 +39,8 @@ const on = (kind: FaultCase['kind'], hurt: (operation: FaultCase) => Promise<unk
   }
 };
 
+const withOneVm = (story: (world: World) => Promise<void>) => async () => story(await protectedWorld({ vms: 1, extra: slowFailover }));
+
 export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = {
   'control plane dies': on('unplannedFailover', survivesACrashOfTheControlPlane),
   'agent dies': on('unplannedFailover', survivesACrashOfAnAgent),
@@ -48,7 +57,10 @@ export const scenarios: { readonly [K in ScenarioName]: () => Promise<void> } = 
   'drilled VM unprotected by force': aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill,
   'reachable primary': aReachablePrimaryIsNotFailedOver,
   'failed back': aFailoverAfterAReversalLeadsBack,
-  'backup restored': aRestoredBackupDoesNotTouchWhatIsNewer,
+  'backup restored': async () => aRestoredBackupDoesNotTouchWhatIsNewer(await protectedWorld({ deleteReplica: false })),
+  'backup restored after a failover': withOneVm(aJobIsHeldWhoseVmWasFailedOverSince),
+  'backup restored, and a site is away': withOneVm(nothingIsDoneBeforeEverySiteIsHeard),
+  'backup restored, and decided anew': withOneVm(decisionsAreAboveAllThatSitesHaveSeen),
   'command late': aCommandThatComesTooLateIsNotBegun,
   'undo is skipped': aFailoverThatWasLeftIsNotCalledUndone,
   'failed over again': aFailoverThatWasLeftIsNotTakenForOnesOwn,
@@ -142,22 +154,6 @@ export async function aCopyWhoseVmWasUnprotectedByForceIsNoPassedDrill(): Promis
   await world.finishes();
   assert.ok(met > 0, 'the fault happened');
   assert.deepEqual(left, [0, 1], 'nobody told of the copy, and it was there');
-}
-
-/** The control plane is put back to a night before the failover, and believes that the replicas are idle. */
-export async function aRestoredBackupDoesNotTouchWhatIsNewer(): Promise<void> {
-  const world = await protectedWorld({ deleteReplica: false });
-  await world.backUp();
-  world.goesDark('reading');
-  await world.failOver();
-  world.returns('reading');
-  await world.controlPlaneIsRestoredFromBackup();
-  const job = await world.unprotect();
-  const state = (await world.job(job))?.job.state;
-  await world.finishes();
-  assert.equal(state, 'parked');
-  const starts = world.trace.events.filter((event) => event.type === 'power' && event.change.cause === 'startVm');
-  assert.equal(starts.length, 2, 'the failover had happened');
 }
 
 /** The recovery site is cut off for two hours just after it was asked. */

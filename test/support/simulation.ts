@@ -35,6 +35,7 @@ const refusals: readonly string[] = [
   'ERR_PRIMARY_REACHABLE',
   'ERR_PRIMARY_UNJUDGED',
   'ERR_SITE_UNJUDGED',
+  'ERR_SITE_UNHEARD',
   'ERR_PLAN_EMPTY',
   'ERR_NOT_PREPARED',
   'ERR_STORE_FAILED',

@@ -112,15 +112,18 @@ export class Trace {
   }
 
   #count(event: TraceEvent): void {
-    if (event.type === 'restored') this.open.clear();
+    if (event.type === 'restored') {
+      this.open.clear();
+      for (const { job } of event.jobs) if (job.state === 'inProgress') this.open.add(job.id);
+    }
     if (event.type === 'opened') {
       this.open.add(event.job.job.id);
       this.opened.add(event.job.job.id);
     }
     if (event.type !== 'facts') return;
     for (const { type } of event.facts) {
-      if (type === 'ended' || type === 'parked' || type === 'waiting') this.open.delete(event.jobId);
-      const goesOn = type === 'decided' || (type === 'cancelled' && this.#waiting.has(event.jobId));
+      if (type === 'ended' || type === 'parked' || type === 'waiting' || type === 'held') this.open.delete(event.jobId);
+      const goesOn = type === 'decided' || type === 'resumed' || (type === 'cancelled' && this.#waiting.has(event.jobId));
       if (goesOn) this.open.add(event.jobId);
       if (type === 'waiting') this.#waiting.add(event.jobId);
       if (goesOn) this.#waiting.delete(event.jobId);

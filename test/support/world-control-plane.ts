@@ -66,6 +66,7 @@ export class ControlPlaneLife {
       log,
       bell,
       presence,
+      looks: { lookAt: (site, vm) => this.hub.lookAt(site, vm) },
       dispatcher: {
         send: (site, commands) => {
           for (let i = 0; i < deliveries(); i++) this.hub.send(site, commands);

@@ -6,6 +6,7 @@ import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openStore } from '../../control-plane/store/sqlite.ts';
 import { InMemoryReplicationNetwork } from '../../provider-agent/fabric/simulated/in-memory-transport.ts';
 import { readSiteFile, type SiteDefinition } from '../../provider-agent/fabric/simulated/site-definition.ts';
 import { AgentId, SiteId, UserId, VaultId } from '../../shared/ids.ts';
@@ -37,6 +38,9 @@ export interface Keys {
   readonly verifier: Verifier;
 }
 
+/** The shared memory beside them is made anew. */
+const DATABASE_FILES = ['', '-wal'] as const;
+
 /** How long a job may take to its end, once nothing hurts it any more: every-job-ends. */
 export const ENDS_WITHIN_MS = 600_000;
 
@@ -64,7 +68,7 @@ export abstract class WorldCore {
   protected readonly dark = new Set<SiteName>();
   readonly #siteFaults = new Map<string, number>();
   #controlPlane: ControlPlaneLife | null = null;
-  #backup: { readonly folder: string; readonly jobs: Awaited<ReturnType<typeof allJobs>> } | null = null;
+  #hasBackup = false;
   /** What a crash left to be done before anything else. */
   #burials: Promise<void>[] = [];
 
@@ -187,25 +191,27 @@ export abstract class WorldCore {
     return this.#controlPlane === null || this.siteNames.some((name) => !this.site(name).isAgentUp);
   }
 
-  /** Keeps a copy of the control plane's database, as a backup of last night. */
-  async backUp(): Promise<void> {
-    const jobs = await allJobs(this.controlPlane.store, vaultId);
-    this.controlPlaneCrashes();
-    await Promise.all(this.#burials);
+  /** Keeps a copy of the control plane's database as its last commit left it, as a backup that is made while it runs. */
+  backUp(): void {
     const folder = `${this.folder}-backup`;
-    cpSync(this.folder, folder, { recursive: true });
-    this.#backup = { folder, jobs };
-    await this.controlPlaneRestarts();
-    await this.connected();
+    rmSync(folder, { recursive: true, force: true });
+    // One turn of the event loop: nothing is written meanwhile.
+    for (const end of DATABASE_FILES) {
+      const file = join(this.folder, `control-plane.db${end}`);
+      if (existsSync(file)) cpSync(file, join(folder, `control-plane.db${end}`));
+    }
+    this.#hasBackup = true;
   }
 
   async controlPlaneIsRestoredFromBackup(): Promise<void> {
-    if (this.#backup === null) throw new Error('there is no backup');
+    if (!this.#hasBackup) throw new Error('there is no backup');
     this.controlPlaneCrashes();
     await Promise.all(this.#burials);
-    for (const end of ['-wal', '-shm']) rmSync(join(this.folder, `control-plane.db${end}`), { force: true });
-    cpSync(join(this.#backup.folder, 'control-plane.db'), join(this.folder, 'control-plane.db'));
-    this.trace.note({ type: 'restored', jobs: this.#backup.jobs });
+    for (const end of ['', '-wal', '-shm']) rmSync(join(this.folder, `control-plane.db${end}`), { force: true });
+    cpSync(`${this.folder}-backup`, this.folder, { recursive: true });
+    const store = await openStore({ file: join(this.folder, 'control-plane.db') });
+    this.trace.note({ type: 'restored', jobs: await allJobs(store, vaultId) });
+    await store.close();
     await this.controlPlaneRestarts();
     await this.connected();
   }

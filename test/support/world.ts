@@ -337,6 +337,11 @@ export class World extends WorldCore {
     if (this.isControlPlaneUp) await this.clock.advance(REST_MS);
   }
 
+  /** Whoever says so has looked at the sites. */
+  letGoOn(job: JobId): Promise<void> {
+    return this.controlPlane.runner.letGoOn(actor, job, 'both sites were looked at');
+  }
+
   cancel(job: JobId): Promise<void> {
     return this.controlPlane.runner.cancel(actor, job, 'not wanted any more');
   }

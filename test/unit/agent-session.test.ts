@@ -210,7 +210,7 @@ test('another version of the protocol is refused with a code', async (t) => {
   const world = await AgentWorld.make(t);
   await world.start(false);
   await world.clock.until(() => hellos(world).length === 1, 'hello');
-  world.say({ type: 'welcome', protocol: 2, heartbeatSeconds: 20, inventory: 'inStep', tags: [] });
+  world.say({ type: 'welcome', protocol: 2, heartbeatSeconds: 20, inventory: 'inStep', tags: [], tellDecisions: false });
   await world.clock.until(() => world.dials === 2, 'another dial');
   const refused = world.logged.find(({ text }) => text === 'message from the control plane refused');
   assert.equal((refused?.fields.err as FarshoreError | undefined)?.code, 'ERR_PROTOCOL_VERSION');

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import type { NewJob } from '../../control-plane/store/job-store.ts';
 import type { DrillEvent } from '../../shared/domain/drill.ts';
 import type { VmEvent } from '../../shared/domain/protected-vm.ts';
-import type { StepId } from '../../shared/ids.ts';
+import type { SiteId, StepId } from '../../shared/ids.ts';
+import { encodeEgress } from '../../shared/protocol/egress.ts';
 import { checkers, type Invariant, violationsOf } from '../support/checkers.ts';
 import { CANARY, hasCanary } from '../support/checkers-metadata.ts';
 import {
@@ -97,6 +98,25 @@ const error = { code: 'ERR_SITE_GIVEN_UP', logRef: '' } as const;
 const givenUp = (step: StepId) => ({ type: 'failed', at: 0, step, attempt: 1, error, retry: false }) as const;
 const undoGivenUp = { type: 'undoFailed', at: 0, step: start, attempt: 1, error, retry: false } as const;
 
+/** The job as a backup has it, with these facts. */
+const restoredAt = (some: Parameters<typeof facts>): TraceEvent => {
+  const opening = goodRun().find(isOpened);
+  if (opening?.type !== 'opened') throw new Error('the job is opened');
+  return { at: 0, type: 'restored', jobs: [{ job: { ...opening.job.job, endedAt: null, state: 'inProgress' }, facts: some }] };
+};
+const saysAll = (site: SiteId): TraceEvent => ({
+  at: 0,
+  type: 'toCloud',
+  site,
+  text: encodeEgress({ type: 'decisions.told', decisions: [], isLast: true }),
+});
+/** The good run up to its end, and a backup from before its last command. */
+const afterRestore = (...more: TraceEvent[]): TraceEvent[] => [
+  ...goodRun().filter((event) => !isFinished(event)),
+  restoredAt([fact.started(prepare)]),
+  ...more,
+];
+
 const broken: { readonly [K in Invariant]: readonly (readonly [what: string, trace: TraceEvent[]])[] } = {
   'single-activation': [
     ['started without a reason on record while it runs at its primary', evidence({})],
@@ -113,6 +133,7 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
       withMore(began(start, { epoch: 5, commandId: 'another' }), isLike(call('startVm', start))),
     ],
     ['a decision that is not newer', withMore(opened(), isFinished)],
+    ['a decision that a site has told of is made again', [...afterRestore(saysAll(slough)), opened()]],
     ['started before the epoch stands with the VM', without(isLike(effect('writeEpoch', start)))],
   ],
   'newest-protection': [
@@ -134,6 +155,18 @@ const broken: { readonly [K in Invariant]: readonly (readonly [what: string, tra
     [
       'a change for an undo that was given up',
       [facts(undoGivenUp), { ...call('startVm', start), commandId: commandOf(start, 1, '/undo') } as TraceEvent],
+    ],
+  ],
+  'restored-waits': [
+    ['sent on although the site knows a command that is lost', afterRestore(sent(prepare))],
+    [
+      'sent on once the primary has told what it knows',
+      afterRestore(
+        began(start, { site: reading, commandId: 'later/start/1' }),
+        restoredAt([fact.started(prepare), fact.started(start)]),
+        saysAll(reading),
+        sent(start),
+      ),
     ],
   ],
   'dead-site': [['a command to the primary site', withMore(sent(prepare, reading), isFinished)]],

@@ -43,6 +43,7 @@ function jobNamed(name: string): JobDetailAnswer {
     endedAt: null,
     state: 'parked',
     lastSeq: 3,
+    held: null,
     awaitedAgents: [],
     byRule: null,
     leftOut: [],

@@ -28,6 +28,7 @@ function detail(groups: number, members: number): JobDetailAnswer {
     endedAt: null,
     state: 'inProgress',
     lastSeq: 0,
+    held: null,
     awaitedAgents: [],
     byRule: null,
     leftOut: [],

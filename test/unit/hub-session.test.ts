@@ -340,9 +340,9 @@ test('a question for recovery points is answered by its own number, and an answe
   const [first, second] = [world.hub.recoveryPoints(world.recovery, vmRef(1)), world.hub.recoveryPoints(world.recovery, vmRef(2))];
   const [one, two] = raw.of('recoveryPoints.ask');
   assert.ok(one && two && one.question !== two.question);
-  raw.say({ type: 'recoveryPoints.told', question: two.question, points: [], code: 'ERR_VM_NOT_FOUND' });
-  raw.say({ type: 'recoveryPoints.told', question: one.question, points: [aPoint], code: null });
-  raw.say({ type: 'recoveryPoints.told', question: one.question, points: [], code: null });
+  raw.say({ type: 'recoveryPoints.told', question: two.question, found: null, points: [], code: 'ERR_VM_NOT_FOUND' });
+  raw.say({ type: 'recoveryPoints.told', question: one.question, found: null, points: [aPoint], code: null });
+  raw.say({ type: 'recoveryPoints.told', question: one.question, found: null, points: [], code: null });
   assert.deepEqual(await first, [aPoint]);
   await assert.rejects(second, { code: 'ERR_VM_NOT_FOUND' });
   assert.equal(raw.closedWith, null);

@@ -5,8 +5,8 @@ import { issuesOf as issuesOfAll, type ObservedVm, windowIssue } from '../../sha
 
 const sending = 'replicating';
 
-const issuesOf = (vm: Omit<ObservedVm, 'isBehind' | 'receiving' | 'firstCopyAt'> & Partial<ObservedVm>) =>
-  issuesOfAll({ isBehind: false, receiving: 'replicating', firstCopyAt: null, ...vm });
+const issuesOf = (vm: Omit<ObservedVm, 'isBehind' | 'isNewerAtSite' | 'receiving' | 'firstCopyAt'> & Partial<ObservedVm>) =>
+  issuesOfAll({ isBehind: false, isNewerAtSite: false, receiving: 'replicating', firstCopyAt: null, ...vm });
 
 test('two copies that run are an alarm in every phase', () => {
   for (const phase of ['protected', 'failingOver', 'failedOver', 'committed'] as const) {
@@ -76,6 +76,15 @@ test('a VM that lacks what its pairing says tells so, beside what else is wrong,
   assert.deepEqual(issuesOf({ ...at, phase: 'protected' }), ['outOfStep', 'behindPairing']);
   assert.deepEqual(issuesOf({ ...at, phase: 'committed' }), ['behindPairing']);
   for (const phase of ['enabling', 'disabling'] as const) assert.deepEqual(issuesOf({ ...at, phase }), []);
+});
+
+test('that a site knows more than the control plane is told first, whatever else is wrong', () => {
+  const at = { activeLocation: 'primary', sending: 'replicating', isBehind: false, isNewerAtSite: true } as const;
+  assert.deepEqual(issuesOf({ ...at, phase: 'protected', power: { primary: 'running', recovery: 'off' } }), ['newerAtSite']);
+  assert.deepEqual(issuesOf({ ...at, phase: 'protected', power: { primary: 'running', recovery: 'running' } }), [
+    'newerAtSite',
+    'twoLiveCopies',
+  ]);
 });
 
 test('a failover that was to take itself back is an issue when it cannot, and for good when it lapsed', () => {
