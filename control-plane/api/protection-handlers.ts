@@ -115,9 +115,7 @@ export function protectionHandlers({ store, operations, presence, looks, clock }
             receiving,
             isBehind,
             isNewerAtSite: operations.isNewerAtASite(vaultId, vmId),
-          }).map((issue) =>
-            issueAnswer(issue, firstCopyAt),
-          ),
+          }).map((issue) => issueAnswer(issue, firstCopyAt)),
           ...windowIssues(vm, pairing, at),
         ],
         primary,

@@ -27,7 +27,7 @@ export const inputOf = async (world: World, id: JobId) => JobInput.parse((await 
 
 /** The protected VMs as people are shown them. */
 export async function shownVms(world: World) {
-  const { store, hub } = world.controlPlane;
-  const handlers = protectionHandlers({ store, presence: hub, clock: world.clock } as never);
+  const { store, hub, runner } = world.controlPlane;
+  const handlers = protectionHandlers({ store, operations: runner, presence: hub, clock: world.clock } as never);
   return (await handlers.listProtectedVms({ caller: { vaultId }, query: {} } as never)).protectedVms;
 }
