@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import colors from 'picocolors';
 import { jobDetail } from '../../control-plane/api/job-view.ts';
-import { Output } from '../../control-plane/cli/output.ts';
+import type { Output } from '../../control-plane/cli/output.ts';
 import { summaryOf } from '../../control-plane/cli/progress/summary.ts';
 import type { Job } from '../../control-plane/store/job-store.ts';
 import { Engine } from '../../shared/engine/engine.ts';
