@@ -87,6 +87,8 @@ describe('networks of a host', { skip }, () => {
     'routing by the host': (bridge: string) => writeFileSync(`/proc/sys/net/ipv4/conf/${bridge}/forwarding`, '1'),
     'routing by the host, of all its devices': () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '1'),
     'answers of the host': (bridge: string) => writeFileSync(`/proc/sys/net/ipv4/conf/${bridge}/arp_ignore`, '0'),
+    'packets of one address that come by broadcast': (bridge: string) =>
+      writeFileSync(`/proc/sys/net/ipv4/conf/${bridge}/drop_unicast_in_l2_multicast`, '0'),
     'IPv6 of the host': (bridge: string) => writeFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '0'),
   };
   for (const [name, open] of Object.entries(openings)) {

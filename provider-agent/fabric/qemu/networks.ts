@@ -60,9 +60,10 @@ const isTap = ({ linkinfo }: Link) => linkinfo?.info_kind === 'tun' && linkinfo.
 
 /**
  * A bridge is also a device of the host, which would answer for all addresses of the host and route from it, whatever address the
- * bridge has. With these it does neither: no answer to ARP, no routing, and nothing that came from where the host has no way to.
+ * bridge has. With these it does neither: no routing, no answer to ARP, and nothing is taken that came by broadcast because of that. `rp_filter`
+ * is not among them: systemd sets it anew for each device that appears.
  */
-const SEALED = { forwarding: '0', arp_ignore: '8', rp_filter: '1' } as const;
+const SEALED = { forwarding: '0', arp_ignore: '8', drop_unicast_in_l2_multicast: '1' } as const;
 
 export class HostNetworks {
   readonly #site: string;
