@@ -33,6 +33,8 @@ function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
     work: { ...work, siteId: source.siteId, kind: 'replication.resynchronize', args: { vm: source.ref } },
     needs: [look],
     pivot: true,
+    // What was not begun is not waited for.
+    skipEndsScope: true,
   };
   const marks = phase === 'seeding' ? { done: 'firstCopyArrived' as const } : {};
   return [

@@ -70,8 +70,10 @@ export const reversalHandlers: Pick<Handlers, ReversalKind> = {
   },
 
   async 'replication.resynchronize'({ vm: ref }, context) {
-    // One whose first copy comes later is wanted now.
-    const isReached = (vm: VmView | null) => vm !== null && comesToReplicate(vm) && vm.replication.firstCopyAt === undefined;
+    // One whose first copy comes later is wanted now, and nothing copies one that was exported.
+    const waits = ({ replication: { state, firstCopyAt } }: VmView) =>
+      firstCopyAt !== undefined || state === 'waitingForInitialReplication';
+    const isReached = (vm: VmView | null) => vm !== null && comesToReplicate(vm) && !waits(vm);
     await reach({ ref, isReached, act: (vm) => mend(vm, context) }, context);
     return {};
   },
@@ -85,6 +87,8 @@ async function mend(vm: VmView, { fabric, act }: HandlerContext): Promise<void> 
       return fabric.startInitialReplication(vm.ref, firstCopyNow, act);
     case 'preparedForFailover':
       return fabric.stopFailover(vm.ref, act);
+    case 'waitingForInitialReplication':
+      throw wrongState(vm, 'its first copy was exported: it is taken in at the recovery site (importFirstCopy), or the VM is unprotected');
     case 'suspended':
       return fabric.resumeReplication(vm.ref, act);
     case 'waitingForStartResynchronize':

@@ -146,6 +146,17 @@ test('a copy that an earlier protection exported is not taken in', async () => {
   await world.finishes();
 });
 
+test('resynchronizing brings no copy that is carried: the job waits for a person, and the copy is taken in once it is given up', async () => {
+  const { world } = await exported();
+  const job = await world.resynchronize();
+  assert.deepEqual([await stateOf(world, job), await failuresOf(world, job)], ['parked', ['ERR_WRONG_STATE']]);
+  const [vm] = await world.protectedVms();
+  await world.decide(job, `resynchronize/${vm?.id}`, 'skip');
+  await world.settles(job);
+  assert.equal(await stateOf(world, await world.importFirstCopy()), 'succeeded');
+  await world.finishes();
+});
+
 test('of several VMs each is taken in from its own subfolder, and those whose copy has not come wait', async () => {
   const { world } = await exported(2);
   const [first] = await world.protectedVms();
