@@ -103,6 +103,15 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
     assert.equal(exitCodeOf(await check(asCluster())), 0);
   });
 
+  it('finds nothing missing where hosts were paired by Kerberos, and tells when their own rule is disabled', async () => {
+    for (const host of hosts) emulated.hyperV.hosts.server(host).authentication = 'Kerberos';
+    Object.assign(facts(), { certificates: [], rules: ['False'], kerberosRules: ['True'] });
+    const findings = await check();
+    assert.equal(exitCodeOf(findings), 0, formatFindings(findings));
+    facts().kerberosRules = ['False'];
+    assert.match((await lacks('hyperv.firewall', 'missing')).remedy ?? '', /'Hyper-V Replica HTTP Listener \(TCP-In\)'/);
+  });
+
   it('says that hosts which are not paired yet need nothing done', async () => {
     for (const host of hosts) Object.assign(emulated.hyperV.hosts.server(host), { isEnabled: false, authentication: 'Kerberos' });
     facts().rules = ['False'];
@@ -240,7 +249,12 @@ describe('a check of Hyper-V hosts', { skip: typeof found === 'string' ? found :
       'warning',
       /AllowedAuthenticationType/,
       () => {
-        for (const host of hosts) emulated.hyperV.hosts.server(host).authentication = 'Kerberos';
+        for (const host of hosts) {
+          const server = emulated.hyperV.hosts.server(host);
+          server.authentication = 'Kerberos';
+          server.entries.clear();
+        }
+        facts().kerberosRules = ['True'];
       },
     ],
     [

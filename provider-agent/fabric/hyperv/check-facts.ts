@@ -8,7 +8,9 @@ export const HyperVFacts = z.object({
   vms: z.int(),
   isReplicaServer: z.boolean(),
   authentication: z.string(),
+  /** For certificates. */
   port: z.int(),
+  kerberosPort: z.int(),
   thumbprint: z.string(),
   isOpenToAll: z.boolean(),
   trustGroups: z.array(z.string()),
@@ -28,8 +30,8 @@ export const RemoteFacts = z.object({
   windows: z.string(),
   version: z.string(),
   nowMs: z.int(),
-  /** For each rule of the name whether it is enabled: `True`, `False`. */
-  rules: z.array(z.string()),
+  /** By display name; `enabled` is `True` or `False`. */
+  rules: z.array(z.object({ name: z.string(), enabled: z.string() })),
   certificates: z.array(Certificate),
 });
 export type RemoteFacts = z.infer<typeof RemoteFacts>;

@@ -1,6 +1,6 @@
 /** The facts of the checks, asked of the module. */
 import type { FactReader } from './check-facts.ts';
-import { LISTENER_RULE } from './host-judgement.ts';
+import { LISTENER_RULES } from './host-judgement.ts';
 import { cloudsOf, type HyperVConfig } from './hyperv-config.ts';
 import { ModuleCalls } from './module-calls.ts';
 import type { PowerShellHost } from './powershell-host.ts';
@@ -16,7 +16,7 @@ export function factReader(config: HyperVConfig, host: PowerShellHost, limitMs: 
   return {
     computer: (modules) => calls.ofComputer('Get-FarshoreComputerFact', { ModuleName: modules }),
     hyperV: (name) => calls.ofHost('Get-FarshoreHyperVFact', cloudOf(name), name),
-    remote: (name) => calls.ofHost('Get-FarshoreRemoteFact', cloudOf(name), name, { Rule: LISTENER_RULE }),
+    remote: (name) => calls.ofHost('Get-FarshoreRemoteFact', cloudOf(name), name, { Rule: Object.values(LISTENER_RULES) }),
     brokers: async (cluster) => (await calls.ofComputer('Get-FarshoreBroker', { Cluster: cluster })).brokers,
   };
 }

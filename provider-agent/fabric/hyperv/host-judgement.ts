@@ -3,7 +3,11 @@ import type { CheckFinding } from '../site-check.ts';
 import type { HyperVFacts, RemoteFacts, StoredCertificate } from './check-facts.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 
-export const LISTENER_RULE = 'Hyper-V Replica HTTPS Listener (TCP-In)';
+/** Display names, in an English Windows. */
+export const LISTENER_RULES = {
+  certificate: 'Hyper-V Replica HTTPS Listener (TCP-In)',
+  kerberos: 'Hyper-V Replica HTTP Listener (TCP-In)',
+} as const;
 const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 /** Windows Server 2016. */
@@ -63,8 +67,9 @@ function judgeServer({ host, cloud, hyperV }: HostFacts): CheckFinding {
       remedy: PAIRED_BY_AGENT,
     };
   const peers = new Set(hyperV.trustGroups.filter((group) => group.startsWith('farshore-'))).size;
-  const found = `takes replicas by ${hyperV.authentication} on port ${hyperV.port}, from ${hyperV.isOpenToAll ? 'any server' : `${peers} paired sites`}`;
-  if (!/Certificate/.test(hyperV.authentication))
+  const { way, port } = listenerOf(hyperV);
+  const found = `takes replicas by ${hyperV.authentication} on port ${port}, from ${hyperV.isOpenToAll ? 'any server' : `${peers} paired sites`}`;
+  if (way === 'kerberos' && peers === 0)
     return {
       ...check,
       state: 'warning',
@@ -83,28 +88,37 @@ function judgeServer({ host, cloud, hyperV }: HostFacts): CheckFinding {
   return { ...check, state: 'ok', found };
 }
 
+/** A host that takes replicas both ways is looked at as one that takes them by certificate, as pairings do unless they say otherwise. */
+function listenerOf({ isReplicaServer, authentication, port, kerberosPort }: HyperVFacts) {
+  if (isReplicaServer && authentication === 'Kerberos') return { way: 'kerberos', port: kerberosPort } as const;
+  return { way: 'certificate', port } as const;
+}
+
 function judgeFirewall({ host, hyperV, remote }: HostFacts): CheckFinding {
   const check = { check: 'hyperv.firewall', subject: host };
-  if (remote.rules.includes('True')) return { ...check, state: 'ok', found: `'${LISTENER_RULE}' is enabled` };
-  if (remote.rules.length === 0)
+  const { way, port } = listenerOf(hyperV);
+  const name = LISTENER_RULES[way];
+  const rules = remote.rules.filter((rule) => rule.name === name);
+  if (rules.some(({ enabled }) => enabled === 'True')) return { ...check, state: 'ok', found: `'${name}' is enabled` };
+  if (rules.length === 0)
     return {
       ...check,
       state: 'missing',
-      found: `no rule '${LISTENER_RULE}'`,
+      found: `no rule '${name}'`,
       cause: 'Windows brings the rule with Hyper-V, and it is found by its English name: Windows of another language names it otherwise.',
-      remedy: `Make a rule of this name: New-NetFirewallRule -DisplayName '${LISTENER_RULE}' -Direction Inbound -Protocol TCP -LocalPort ${hyperV.port} -Action Allow`,
+      remedy: `Make a rule of this name: New-NetFirewallRule -DisplayName '${name}' -Direction Inbound -Protocol TCP -LocalPort ${port} -Action Allow`,
     };
   const cause = 'Replicas and what is copied back cannot come in.';
-  const found = `'${LISTENER_RULE}' is disabled`;
+  const found = `'${name}' is disabled`;
   return hyperV.isReplicaServer
-    ? { ...check, state: 'missing', found, cause, remedy: `On ${host}: Enable-NetFirewallRule -DisplayName '${LISTENER_RULE}'` }
+    ? { ...check, state: 'missing', found, cause, remedy: `On ${host}: Enable-NetFirewallRule -DisplayName '${name}'` }
     : { ...check, state: 'warning', found, cause, remedy: PAIRED_BY_AGENT };
 }
 
 function judgeCertificate({ host, cloud, hyperV, remote, nowMs }: HostFacts): CheckFinding {
   const check = { check: 'hyperv.certificate', subject: host };
   if (!hyperV.isReplicaServer || !/Certificate/.test(hyperV.authentication))
-    return { ...check, state: 'ok', found: 'none is needed yet: it comes with a pairing' };
+    return { ...check, state: 'ok', found: 'none is needed: one comes with a pairing by certificate' };
   const used = remote.certificates.find(({ thumbprint }) => thumbprint.toLowerCase() === hyperV.thumbprint.toLowerCase());
   const remedy = `Pair ${cloud.name} again: a certificate of its own is issued for each host.`;
   if (used === undefined)

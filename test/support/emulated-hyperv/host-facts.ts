@@ -18,6 +18,8 @@ export class HostFacts {
   windowsVersion = '10.0.20348';
   clockAheadMs = 0;
   rules: readonly ('True' | 'False')[] = ['True'];
+  /** Of the listener for Kerberos; Windows brings it disabled. */
+  kerberosRules: readonly ('True' | 'False')[] = ['False'];
   certificates: readonly EmulatedCertificate[] = [];
   /** Cmdlets that the account may not call. */
   readonly denied = new Set<string>();
@@ -37,10 +39,16 @@ export class HostFacts {
     };
   }
 
-  ruleObjects(): object[] {
-    if (this.rules.length === 0)
+  ruleObjects(asked: readonly string[]): object[] {
+    const rules = { 'Hyper-V Replica HTTPS Listener (TCP-In)': this.rules, 'Hyper-V Replica HTTP Listener (TCP-In)': this.kerberosRules };
+    const found = Object.entries(rules).flatMap(([DisplayName, states]) =>
+      asked.includes(DisplayName)
+        ? states.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, DisplayName, Enabled }))
+        : [],
+    );
+    if (found.length === 0)
       throw new StubRefusal('CmdletizationQuery_NotFound_DisplayName', 'ObjectNotFound', 'No MSFT_NetFirewallRule objects found.');
-    return this.rules.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, Enabled }));
+    return found;
   }
 
   certificateObjects(): object[] {

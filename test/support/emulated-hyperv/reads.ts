@@ -49,8 +49,8 @@ export const reads: Readonly<Record<string, Read>> = {
     return { objects: [facts.windows()] };
   },
 
-  async 'Get-NetFirewallRule'(_call, { facts }) {
-    return { objects: facts.ruleObjects() };
+  async 'Get-NetFirewallRule'(call, { facts }) {
+    return { objects: facts.ruleObjects(textsIn(call, 'DisplayName')) };
   },
 
   async 'Get-ChildItem'(_call, { facts }) {

@@ -32,6 +32,7 @@ function Get-FarshoreHyperVFact {
         isReplicaServer = [bool]$server.ReplicationEnabled
         authentication = [string]$server.AllowedAuthenticationType
         port = [int]$server.CertificateAuthenticationPort
+        kerberosPort = [int]$server.KerberosAuthenticationPort
         thumbprint = [string]$server.CertificateThumbprint
         isOpenToAll = [bool]$server.ReplicationAllowedFromAnyServer
         trustGroups = [object[]]@(@(Hyper-V\Get-VMReplicationAuthorizationEntry -ComputerName $HostName).ForEach({ [string]$_.TrustGroup }))
@@ -41,21 +42,23 @@ function Get-FarshoreHyperVFact {
 function Get-FarshoreRemoteFact {
     <#
     .SYNOPSIS
-    What only the host itself tells: Windows, its clock, a firewall rule, the certificates of the computer.
+    What only the host itself tells: Windows, its clock, firewall rules, the certificates of the computer.
     .PARAMETER HostName
     The host.
     .PARAMETER Rule
-    Display name of the firewall rule.
+    Display names of the firewall rules.
     #>
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$HostName, [Parameter(Mandatory = $true)][string]$Rule)
+    param([Parameter(Mandatory = $true)][string]$HostName, [Parameter(Mandatory = $true)][string[]]$Rule)
     $work = {
-        param([string]$Rule)
+        param([string[]]$Rule)
         $ErrorActionPreference = 'Stop'
         $windows = @(Get-CimInstance -ClassName 'Win32_OperatingSystem')[0]
         $rules = @()
-        try { $rules = @(Get-NetFirewallRule -DisplayName $Rule -ErrorAction Stop) }
-        catch { if ([string]$_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
+        foreach ($name in $Rule) {
+            try { $rules += @(Get-NetFirewallRule -DisplayName $name -ErrorAction Stop) }
+            catch { if ([string]$_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
+        }
         $certificates = @(Get-ChildItem -Path 'Cert:\LocalMachine\My').ForEach({
             [pscustomobject]@{
                 thumbprint = [string]$_.Thumbprint
@@ -69,16 +72,16 @@ function Get-FarshoreRemoteFact {
             windows = [string]$windows.Caption
             version = [string]$windows.Version
             now = ([datetime]$windows.LocalDateTime).ToUniversalTime()
-            rules = [object[]]@($rules.ForEach({ [string]$_.Enabled }))
+            rules = [object[]]@($rules.ForEach({ [pscustomobject]@{ name = [string]$_.DisplayName; enabled = [string]$_.Enabled } }))
             certificates = [object[]]@($certificates)
         }
     }
-    $told = Invoke-Command -ComputerName $HostName -ScriptBlock $work -ArgumentList $Rule
+    $told = Invoke-Command -ComputerName $HostName -ScriptBlock $work -ArgumentList (, $Rule)
     [pscustomobject]@{
         windows = [string]$told.windows
         version = [string]$told.version
         nowMs = ConvertTo-Moment -Time $told.now
-        rules = [object[]]@($told.rules)
+        rules = [object[]]@(@($told.rules).ForEach({ [pscustomobject]@{ name = [string]$_.name; enabled = [string]$_.enabled } }))
         certificates = [object[]]@(@($told.certificates).ForEach({
             [pscustomobject]@{
                 thumbprint = [string]$_.thumbprint
