@@ -41,15 +41,14 @@ export class HostFacts {
 
   ruleObjects(asked: readonly string[]): object[] {
     const rules = { 'Hyper-V Replica HTTPS Listener (TCP-In)': this.rules, 'Hyper-V Replica HTTP Listener (TCP-In)': this.kerberosRules };
-    const found = Object.entries(rules).map(([DisplayName, states]) => ({
-      DisplayName,
-      states: asked.includes(DisplayName) ? states : [],
-    }));
-    if (asked.some((name) => !found.some(({ DisplayName, states }) => DisplayName === name && states.length > 0)))
-      throw new StubRefusal('CmdletizationQuery_NotFound_DisplayName', 'ObjectNotFound', 'No MSFT_NetFirewallRule objects found.');
-    return found.flatMap(({ DisplayName, states }) =>
-      states.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, DisplayName, Enabled })),
+    const found = Object.entries(rules).flatMap(([DisplayName, states]) =>
+      asked.includes(DisplayName)
+        ? states.map((Enabled, i) => ({ $type: 'Microsoft.Management.Infrastructure.CimInstance', Name: `rule${i}`, DisplayName, Enabled }))
+        : [],
     );
+    if (found.length === 0)
+      throw new StubRefusal('CmdletizationQuery_NotFound_DisplayName', 'ObjectNotFound', 'No MSFT_NetFirewallRule objects found.');
+    return found;
   }
 
   certificateObjects(): object[] {

@@ -54,11 +54,11 @@ function Get-FarshoreRemoteFact {
         param([string[]]$Rule)
         $ErrorActionPreference = 'Stop'
         $windows = @(Get-CimInstance -ClassName 'Win32_OperatingSystem')[0]
-        # Each by itself: one that is not there must not hide the other.
-        $rules = @(foreach ($name in $Rule) {
-            try { Get-NetFirewallRule -DisplayName $name -ErrorAction Stop }
+        $rules = @()
+        foreach ($name in $Rule) {
+            try { $rules += @(Get-NetFirewallRule -DisplayName $name -ErrorAction Stop) }
             catch { if ([string]$_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
-        })
+        }
         $certificates = @(Get-ChildItem -Path 'Cert:\LocalMachine\My').ForEach({
             [pscustomobject]@{
                 thumbprint = [string]$_.Thumbprint
