@@ -16,7 +16,7 @@ const ConfigFile = z.strictObject({
     z.strictObject({ kind: z.literal('simulated'), site: z.string().min(1) }),
     /** Real machines on this host, run by QEMU and described by a site file. */
     z.strictObject({ kind: z.literal('qemu'), site: z.string().min(1) }),
-    /** Plain Hyper-V hosts, driven by PowerShell. */
+    /** Hyper-V hosts, with SCVMM or without, driven by PowerShell. */
     HyperVConfig,
   ]),
   /** `http://[user:password@]host:port`, 'none' for a direct way; left out: as the environment says. */

@@ -14,7 +14,12 @@ describe('over PowerShell', { skip: typeof found === 'string' ? found : false },
     if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
   });
   after(() => powerShell.close());
-  const name = 'Hyper-V through the module, two sites of plain hosts';
-  describeFabricContract(name, () => openEmulatedPair(powerShell));
-  describeOlderPointContract(name, () => openEmulatedPair(powerShell));
+  for (const [mode, sites] of [
+    ['plain', 'two sites of plain hosts'],
+    ['scvmm', 'two sites with an SCVMM each'],
+  ] as const) {
+    const name = `Hyper-V through the module, ${sites}`;
+    describeFabricContract(name, () => openEmulatedPair(powerShell, mode));
+    describeOlderPointContract(name, () => openEmulatedPair(powerShell, mode));
+  }
 });

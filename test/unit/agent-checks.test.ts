@@ -76,6 +76,7 @@ function computer(facts: { powerShell?: string; modules?: string[] }): Promise<C
     hyperV: refuse,
     remote: refuse,
     brokers: refuse,
+    clouds: refuse,
   };
   return runChecks(hyperVChecks(read, [cloud], new ManualClock(0)).slice(0, 1));
 }

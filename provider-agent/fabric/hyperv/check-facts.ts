@@ -1,5 +1,6 @@
 /** What the module tells of this computer, a host and a cluster, for the checks of `hyperv-checks.ts`. */
 import { z } from 'zod';
+import type { HyperVCloud } from './hyperv-config.ts';
 
 export const ComputerFacts = z.object({ powerShell: z.string(), account: z.string(), modules: z.array(z.string()) });
 export type ComputerFacts = z.infer<typeof ComputerFacts>;
@@ -45,4 +46,6 @@ export interface FactReader {
   hyperV(host: string): Promise<HyperVFacts>;
   remote(host: string): Promise<RemoteFacts>;
   brokers(cluster: string): Promise<readonly Broker[]>;
+  /** With their hosts, as `agent.yaml` or SCVMM tells them. */
+  clouds(): Promise<readonly HyperVCloud[]>;
 }

@@ -9,13 +9,13 @@ import type { HyperVCloud } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import { onEach } from './on-each.ts';
 
-const PREFIX = 'Farshore drill ';
+export const DRILL_PREFIX = 'Farshore drill ';
 
-const nameOf = (drill: JobId) => `${PREFIX}${drill}`;
+export const drillNetworkName = (drill: JobId) => `${DRILL_PREFIX}${drill}`;
 
 /** Null: the switch was not made for a drill. */
 export function drillOf(switchName: string): JobId | null {
-  return switchName.startsWith(PREFIX) ? (JobId.safeParse(switchName.slice(PREFIX.length)).data ?? null) : null;
+  return switchName.startsWith(DRILL_PREFIX) ? (JobId.safeParse(switchName.slice(DRILL_PREFIX.length)).data ?? null) : null;
 }
 
 interface FoundSwitch {
@@ -49,7 +49,8 @@ export class DrillNetworks {
   /** Throws ERR_CONFLICT where there is one, ERR_NETWORK_NOT_FOUND where there is nothing to make it after. */
   async make(drill: JobId, like: NetworkId, { signal }: Act): Promise<void> {
     const switches = await this.#switches();
-    if (switches.some(({ name }) => name === nameOf(drill))) throw refusal('ERR_CONFLICT', `there is a network for the drill ${drill}`);
+    if (switches.some(({ name }) => name === drillNetworkName(drill)))
+      throw refusal('ERR_CONFLICT', `there is a network for the drill ${drill}`);
     const alike = switches.filter(({ name }) => this.#networkId(name) === like);
     if (alike.length === 0) throw refusal('ERR_NETWORK_NOT_FOUND', `no host has a switch of the network ${like}`);
     await onEach(alike, ({ cloud, host }) => this.#makeOn(cloud, host, drill, signal));
@@ -57,7 +58,7 @@ export class DrillNetworks {
 
   /** Throws ERR_CONFLICT where something is connected to it, ERR_NETWORK_NOT_FOUND where there is none. */
   async remove(drill: JobId, { signal }: Act): Promise<void> {
-    const own = (await this.#switches()).filter(({ name }) => name === nameOf(drill));
+    const own = (await this.#switches()).filter(({ name }) => name === drillNetworkName(drill));
     if (own.length === 0) throw refusal('ERR_NETWORK_NOT_FOUND', `there is no network for the drill ${drill}`);
     if (own.some(({ vms, copies }) => vms + copies > 0))
       throw refusal('ERR_CONFLICT', `something is connected to the network of the drill ${drill}`);
@@ -70,11 +71,11 @@ export class DrillNetworks {
     const network = (await this.all()).find(({ id }) => id === networkId);
     if (network === undefined) return null;
     await this.#makeOn(cloud, host, network.drill, signal);
-    return nameOf(network.drill);
+    return drillNetworkName(network.drill);
   }
 
   async #makeOn(cloud: HyperVCloud, host: string, drill: JobId, signal: AbortSignal | undefined): Promise<void> {
-    await this.#calls.ofHost('New-FarshoreDrillSwitch', cloud, host, { SwitchName: nameOf(drill) }, signal);
+    await this.#calls.ofHost('New-FarshoreDrillSwitch', cloud, host, { SwitchName: drillNetworkName(drill) }, signal);
   }
 
   async #switches(): Promise<FoundSwitch[]> {

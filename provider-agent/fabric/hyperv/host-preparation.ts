@@ -21,15 +21,15 @@ export class HostPreparation {
   }
 
   /** Each with its own name and that of the server which replicas are sent to: a broker stands on any of them. */
-  named(cloudId: CloudId): ReplicationHost[] {
-    const { hosts, replicaServer, cluster } = this.#calls.cloud(cloudId);
+  async named(cloudId: CloudId): Promise<ReplicationHost[]> {
+    const { hosts, replicaServer, cluster } = await this.#cloud(cloudId);
     return hosts.map((host) => ({ host, dnsNames: cluster === null || host === replicaServer ? [host] : [host, replicaServer] }));
   }
 
   async prepare(preparation: HostsPreparation, { signal }: Act): Promise<{ readonly address: string }> {
     const { pairingId, cloudId, peer, authentication, rootPem } = preparation;
     const port = preparation.port ?? PORTS[authentication];
-    const cloud = this.#calls.cloud(cloudId);
+    const cloud = await this.#cloud(cloudId);
     const senders = this.#senders.find(({ site }) => site === peer.siteId)?.hosts;
     if (senders === undefined)
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
@@ -46,7 +46,7 @@ export class HostPreparation {
   }
 
   async release(pairingId: PairingId, cloudId: CloudId, { signal }: Act): Promise<void> {
-    const cloud = this.#calls.cloud(cloudId);
+    const cloud = await this.#calls.cloud(cloudId);
     const released = this.#preparations.all().find((each) => each.pairingId === pairingId && each.cloudId === cloudId);
     if (released === undefined) return;
     const others = this.#others(pairingId, cloudId);
@@ -78,6 +78,17 @@ export class HostPreparation {
     if (cluster === null) return;
     const given = { ServerName: replicaServer, NetworkName: makeBroker?.network ?? '', Address: makeBroker?.address ?? '' };
     await this.#calls.ofCluster('Initialize-FarshoreBroker', { ...cloud, cluster }, given, signal);
+  }
+
+  async #cloud(cloudId: CloudId): Promise<HyperVCloud> {
+    const cloud = await this.#calls.cloud(cloudId);
+    if (cloud.replicaServer !== '') return cloud;
+    if (cloud.hosts.length === 0)
+      throw refusal('InvalidParameter', `the cloud '${cloud.name}' has no hosts in SCVMM that the agent may see`);
+    throw refusal(
+      'InvalidParameter',
+      `the cloud '${cloud.name}' is on the cluster ${cloud.cluster}: name its Replica Broker in agent.yaml, as replicaServer of the cloud`,
+    );
   }
 
   #others(pairingId: PairingId, cloudId: CloudId) {

@@ -58,11 +58,8 @@ const Power = z.string().transform((text): PowerState => powers[text] ?? 'critic
 
 const Moment = z.int().nullable();
 
-const Machine = z.object({
-  id: VmId,
-  name: z.string(),
-  host: z.string(),
-  power: Power,
+/** How a VM replicates. */
+const replicates = {
   mode: z.string().transform((text, context): ReplicationMode => {
     const mode = modes[text];
     if (mode === undefined) context.addIssue({ code: 'custom', message: `there is no replication mode ${text}` });
@@ -70,14 +67,6 @@ const Machine = z.object({
   }),
   state: State,
   health: Health,
-  /** The switch of each adapter; empty where it is not connected. */
-  switches: z.array(z.string()),
-  /** The addresses of each adapter, as far as its guest tells. */
-  addresses: z.array(z.array(z.string())),
-  /** The VM groups that it is in. */
-  tags: z.array(z.string()),
-  /** `key=value` */
-  notes: z.array(z.string()),
   replication: z
     .object({
       copyFrequencySeconds: z.int(),
@@ -90,6 +79,23 @@ const Machine = z.object({
       failoverType: z.string(),
     })
     .nullable(),
+};
+export const replicationTold = z.object({ id: VmId, ...replicates });
+
+const Machine = z.object({
+  id: VmId,
+  name: z.string(),
+  host: z.string(),
+  power: Power,
+  ...replicates,
+  /** The network of each adapter in the words of the module, a switch or a VM network; empty where it is not connected. */
+  switches: z.array(z.string()),
+  /** The addresses of each adapter, as far as its guest tells. */
+  addresses: z.array(z.array(z.string())),
+  /** The VM groups that it is in, in SCVMM its tag. */
+  tags: z.array(z.string()),
+  /** `key=value` */
+  notes: z.array(z.string()),
 });
 export type Machine = z.infer<typeof Machine>;
 
@@ -115,7 +121,11 @@ export function noteOf({ notes }: Machine, key: string): string | null {
 
 export const connectedIn = (switches: readonly string[]): string[] => [...new Set(switches.filter((name) => name !== ''))];
 
-export function viewOf(machine: Machine, { id: cloudId }: HyperVCloud, networkId: (name: string) => VmView['networkIds'][number]): VmView {
+export function viewOf(
+  machine: Machine,
+  { id: cloudId }: Pick<HyperVCloud, 'id'>,
+  networkId: (name: string) => VmView['networkIds'][number],
+): VmView {
   const { replication, mode, state, health } = machine;
   return {
     ref: { cloudId, vmId: machine.id },
@@ -149,7 +159,7 @@ function firstCopyMoment({ state, replication }: Machine): { readonly firstCopyA
   return state === 'readyForInitialReplication' && at !== null ? { firstCopyAt: at } : {};
 }
 
-const isFailedOver = ({ mode, state }: Machine) =>
+export const isFailedOver = ({ mode, state }: Machine) =>
   mode === 'replica' && (state === 'failedOver' || state === 'failedOverWaitingCompletion');
 
 /** As the module wrote it before the failover; one that was made by hand has none. */

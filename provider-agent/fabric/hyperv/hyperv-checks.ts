@@ -100,7 +100,7 @@ function deniedRemoting(host: string, reason: unknown): CheckFinding {
   };
 }
 
-async function checkBroker(read: FactReader, { makeBroker }: HyperVCloud, cluster: string): Promise<CheckFinding[]> {
+async function checkBroker(read: FactReader, { name, replicaServer, makeBroker }: HyperVCloud, cluster: string): Promise<CheckFinding[]> {
   const check = { check: 'hyperv.broker', subject: cluster };
   const brokers = await read.brokers(cluster);
   const found =
@@ -119,6 +119,16 @@ async function checkBroker(read: FactReader, { makeBroker }: HyperVCloud, cluste
         found,
         cause: 'The broker does not run, so no replicas come in.',
         remedy: `Start-ClusterGroup -Cluster ${cluster} -Name ${brokers[0]?.name}`,
+      },
+    ];
+  if (replicaServer === '')
+    return [
+      {
+        ...check,
+        state: 'missing',
+        found,
+        cause: `agent.yaml does not say where replicas for ${name} are sent to.`,
+        remedy: 'Name the broker as replicaServer of the cloud in agent.yaml.',
       },
     ];
   return [{ ...check, state: 'ok', found }];

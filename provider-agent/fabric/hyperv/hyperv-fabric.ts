@@ -1,6 +1,6 @@
 /**
- * The fabric port over plain Hyper-V hosts: each call is one function of the PowerShell module, which looks, acts and looks again. The
- * clouds are those of `agent.yaml`, networks are the switches by name, the epoch stands in the notes of the VM (ADR 0026).
+ * The fabric port over Hyper-V hosts: each call is one function of the PowerShell module, which looks, acts and looks again (ADR 0026). What is
+ * around the VMs comes from `Surroundings`: from SCVMM, or where nobody manages the hosts from the hosts and from `agent.yaml`.
  */
 
 import type { FirstCopy } from '../../../shared/domain/first-copy.ts';
@@ -21,15 +21,15 @@ import type {
   VmView,
 } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
-import { DrillNetworks } from './drill-networks.ts';
 import { HostPreparation } from './host-preparation.ts';
-import { connectedIn, type Machine, newestFirst, noteOf, viewOf } from './hyperv-answers.ts';
-import { cloudsOf, type HyperVConfig, networkIdOf } from './hyperv-config.ts';
-import { InventoryReader } from './inventory-reader.ts';
+import { connectedIn, isFailedOver, type Machine, newestFirst, noteOf, viewOf } from './hyperv-answers.ts';
+import type { HyperVConfig } from './hyperv-config.ts';
 import { ModuleCalls, type ModuleFunction } from './module-calls.ts';
-import { type AdapterPlan, NetworkPlan } from './network-plan.ts';
+import { PlainSurroundings } from './plain-surroundings.ts';
 import type { PowerShellHost } from './powershell-host.ts';
 import type { Preparations } from './preparations.ts';
+import { ScvmmSurroundings } from './scvmm-surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 
 export interface HyperVFabricOptions {
   readonly config: HyperVConfig;
@@ -43,30 +43,31 @@ export interface HyperVFabricOptions {
 export class HyperVFabric implements Fabric {
   readonly #calls: ModuleCalls;
   readonly #host: PowerShellHost;
-  readonly #inventory: InventoryReader;
   readonly #hosts: HostPreparation;
-  readonly #plan: NetworkPlan;
-  readonly #drills: DrillNetworks;
-  readonly #networkId: (switchName: string) => NetworkId;
+  readonly #around: Surroundings;
 
   constructor({ config, host, preparations, instanceId, callLimitMs }: HyperVFabricOptions) {
-    const clouds = cloudsOf(config);
     this.#host = host;
-    this.#networkId = (name) => networkIdOf(config.name, name);
-    this.#calls = new ModuleCalls(host, clouds, { limitMs: callLimitMs, perHost: config.callsPerHost, perCluster: config.callsPerCluster });
-    this.#inventory = new InventoryReader({ calls: this.#calls, clouds, networkId: this.#networkId, instanceId });
-    this.#plan = new NetworkPlan(config);
-    this.#drills = new DrillNetworks(this.#calls, clouds, this.#networkId);
+    this.#calls = new ModuleCalls({
+      host,
+      clouds: () => this.#around.clouds(),
+      scvmm: config.scvmm ?? null,
+      limitMs: callLimitMs,
+      perHost: config.callsPerHost,
+      perCluster: config.callsPerCluster,
+    });
+    const Kind = config.scvmm === undefined ? PlainSurroundings : ScvmmSurroundings;
+    this.#around = new Kind(this.#calls, config, instanceId);
     this.#hosts = new HostPreparation(this.#calls, config.senders, preparations);
   }
 
   readInventory(cursor: string | null): Promise<InventoryChanges> {
-    return this.#inventory.read(cursor);
+    return this.#around.readInventory(cursor);
   }
 
   async findVm(ref: VmRef): Promise<VmView | null> {
     const machine = await this.#find(ref);
-    return machine === null ? null : viewOf(machine, this.#calls.cloud(ref.cloudId), this.#networkId);
+    return machine === null ? null : viewOf(machine, { id: ref.cloudId }, this.#around.networkId);
   }
 
   async recoveryPoints(ref: VmRef): Promise<readonly RecoveryPoint[]> {
@@ -81,25 +82,25 @@ export class HyperVFabric implements Fabric {
       ref: { cloudId: replica.cloudId, vmId: id },
       name,
       power,
-      networkIds: connectedIn(switches).map(this.#networkId),
+      networkIds: connectedIn(switches).map(this.#around.networkId),
       recoveryPoint,
     };
   }
 
   networkExposure(networkId: NetworkId): Promise<NetworkExposure | null> {
-    return this.#inventory.exposure(networkId);
+    return this.#around.exposure(networkId);
   }
 
   drillNetworks(): Promise<readonly DrillNetworkView[]> {
-    return this.#drills.all();
+    return this.#around.drillNetworks();
   }
 
   makeDrillNetwork(drill: JobId, like: NetworkId, act: Act): Promise<void> {
-    return this.#drills.make(drill, like, act);
+    return this.#around.makeDrillNetwork(drill, like, act);
   }
 
   removeDrillNetwork(drill: JobId, act: Act): Promise<void> {
-    return this.#drills.remove(drill, act);
+    return this.#around.removeDrillNetwork(drill, act);
   }
 
   async replicationHosts(cloudId: CloudId): Promise<readonly ReplicationHost[]> {
@@ -133,7 +134,8 @@ export class HyperVFabric implements Fabric {
     const machine = await this.#need(ref);
     // One that was the primary keeps the place it had: it stands there still, or its own plan is noted.
     const keepsOwn = noteOf(machine, 'ownPlan') !== null || machine.switches.some((name) => name !== '');
-    const plans = keepsOwn || machine.mode !== 'replica' ? [] : await this.#plansFor(ref, machine, networks);
+    const isAtRest = machine.mode === 'replica' && !isFailedOver(machine);
+    const plans = keepsOwn || !isAtRest ? [] : await this.#around.plansFor(ref, machine, networks, act);
     await this.#do('Set-FarshoreReplicaNetwork', ref, act, {
       SwitchName: plans.map(({ switchName }) => switchName),
       Address: plans.map(({ addresses }) => addresses),
@@ -194,7 +196,8 @@ export class HyperVFabric implements Fabric {
   }
 
   async connectTestCopy(replica: VmRef, networkId: NetworkId, act: Act): Promise<void> {
-    const SwitchName = await this.#switchNamed(replica, networkId, act);
+    const { host } = await this.#need(replica);
+    const SwitchName = await this.#around.nameOf(replica.cloudId, host, networkId, act);
     await this.#do('Connect-FarshoreTestCopy', replica, act, { SwitchName });
   }
 
@@ -235,7 +238,11 @@ export class HyperVFabric implements Fabric {
   }
 
   async #do(name: ModuleFunction, ref: VmRef, { signal }: Act, given: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    await this.#calls.ofVm(name, ref, given, signal);
+    try {
+      await this.#calls.ofVm(name, ref, given, signal);
+    } finally {
+      this.#around.noteChange(ref);
+    }
   }
 
   async #find(ref: VmRef): Promise<Machine | null> {
@@ -268,31 +275,8 @@ export class HyperVFabric implements Fabric {
         authentication: policy.authentication === 'certificate' ? 'Certificate' : 'Kerberos',
       },
       Policy: policyOf(policy),
-      Adapters: this.#plan.sourcesOf(machine),
+      Adapters: await this.#around.sourcesOf(ref, machine),
     });
-  }
-
-  async #plansFor(ref: VmRef, machine: Machine, networks: readonly NetworkMapping[]): Promise<AdapterPlan[]> {
-    const { switches } = await this.#calls.ofHost('Get-FarshoreSwitch', this.#calls.cloud(ref.cloudId), machine.host);
-    const taken = this.#plan.hasPools ? await this.#inventory.takenAddresses() : [];
-    return this.#plan.plansFor(
-      machine,
-      networks,
-      switches.map(({ name }) => name),
-      taken,
-    );
-  }
-
-  /** Throws ERR_NETWORK_NOT_FOUND where the host of the VM has no such switch, and it is none of a drill. */
-  async #switchNamed(ref: VmRef, networkId: NetworkId, { signal }: Act): Promise<string> {
-    const { host } = await this.#need(ref);
-    const cloud = this.#calls.cloud(ref.cloudId);
-    const { switches } = await this.#calls.ofHost('Get-FarshoreSwitch', cloud, host);
-    const found = switches.find(({ name }) => this.#networkId(name) === networkId)?.name;
-    const name = found ?? (await this.#drills.extendTo(cloud, host, networkId, signal));
-    if (name === null)
-      throw new FabricError('ERR_NETWORK_NOT_FOUND', 'ObjectNotFound', 'GetVMSwitch', `${host} has no switch of the network ${networkId}`);
-    return name;
   }
 }
 

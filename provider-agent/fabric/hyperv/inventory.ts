@@ -73,11 +73,13 @@ export class Inventory {
   }
 
   #put(key: string, value: SeenVm, version: number): void {
+    const known = this.#vms.get(key);
+    // Whoever reads only what changed hands the rest in as it was.
+    if (known?.value.view === value.view) return;
     const text = JSON.stringify(value.view);
-    const same = this.#vms.get(key);
     this.#removed.delete(key);
-    if (same?.text === text) {
-      this.#vms.set(key, { ...same, value });
+    if (known?.text === text) {
+      this.#vms.set(key, { ...known, value });
       return;
     }
     this.#vms.set(key, { value, text, version });

@@ -9,6 +9,8 @@ import { BrokerFacts, ComputerFacts, HyperVFacts, RemoteFacts } from './check-fa
 import { answers } from './hyperv-answers.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 import type { PowerShellCall, PowerShellHost } from './powershell-host.ts';
+import type { ScvmmAddress } from './powershell-process.ts';
+import { scvmmAnswers } from './scvmm-answers.ts';
 
 const functions = {
   'Get-FarshoreInventory': answers.inventory,
@@ -50,34 +52,43 @@ const functions = {
   'Get-FarshoreHyperVFact': HyperVFacts,
   'Get-FarshoreRemoteFact': RemoteFacts,
   'Get-FarshoreBroker': BrokerFacts,
+  'Get-FarshoreReplication': scvmmAnswers.replications,
+  'Get-FarshoreScCloud': scvmmAnswers.clouds,
+  'Get-FarshoreScInventory': scvmmAnswers.inventory,
+  'Get-FarshoreScNetwork': scvmmAnswers.networks,
+  'Get-FarshoreScExposure': scvmmAnswers.exposures,
+  'New-FarshoreScDrillNetwork': answers.nothing,
+  'Remove-FarshoreScDrillNetwork': answers.nothing,
+  'Set-FarshoreScReplica': answers.nothing,
 } as const;
 export type ModuleFunction = keyof typeof functions;
+type Lanes = NonNullable<PowerShellCall['lanes']>;
 type AnswerOf<F extends ModuleFunction> = z.infer<(typeof functions)[F]>;
 
 export const moduleFunctions = Object.keys(functions) as ModuleFunction[];
 
-export interface CallLimits {
+export interface ModuleCallsOptions {
+  readonly host: PowerShellHost;
+  /** As they are now: SCVMM may move hosts. */
+  readonly clouds: () => Promise<readonly HyperVCloud[]>;
+  readonly scvmm: ScvmmAddress | null;
   readonly limitMs: number;
   readonly perHost: number;
   readonly perCluster: number;
 }
 
 export class ModuleCalls {
-  readonly #host: PowerShellHost;
-  readonly #clouds: readonly HyperVCloud[];
-  readonly #limits: CallLimits;
+  readonly #options: ModuleCallsOptions;
   /** Where a VM stood last: it is looked for there first. */
   readonly #lastHost = new Map<string, string>();
 
-  constructor(host: PowerShellHost, clouds: readonly HyperVCloud[], limits: CallLimits) {
-    this.#host = host;
-    this.#clouds = clouds;
-    this.#limits = limits;
+  constructor(options: ModuleCallsOptions) {
+    this.#options = options;
   }
 
   /** Throws ERR_CLOUD_NOT_FOUND. */
-  cloud(id: CloudId): HyperVCloud {
-    const cloud = this.#clouds.find((each) => each.id === id);
+  async cloud(id: CloudId): Promise<HyperVCloud> {
+    const cloud = (await this.#options.clouds()).find((each) => each.id === id);
     if (cloud === undefined) throw new FabricError('ERR_CLOUD_NOT_FOUND', 'ObjectNotFound', 'GetVM', `agent.yaml names no cloud ${id}`);
     return cloud;
   }
@@ -87,16 +98,16 @@ export class ModuleCalls {
   }
 
   /** About a VM of the cloud: on whichever of its hosts it stands. */
-  ofVm<F extends ModuleFunction>(
+  async ofVm<F extends ModuleFunction>(
     name: F,
     ref: VmRef,
     given: Readonly<Record<string, unknown>> = {},
     signal?: AbortSignal,
   ): Promise<AnswerOf<F>> {
-    const cloud = this.cloud(ref.cloudId);
+    const cloud = await this.cloud(ref.cloudId);
     const last = this.#lastHost.get(`${ref.cloudId}/${ref.vmId}`);
     const hosts = last === undefined ? cloud.hosts : [last, ...cloud.hosts.filter((host) => host !== last)];
-    return this.#call(name, cloud, hosts[0] ?? '', { HostName: hosts, VMId: ref.vmId, ...given }, signal);
+    return this.#call(name, this.#lanesOf(cloud, hosts[0] ?? ''), { HostName: hosts, VMId: ref.vmId, ...given }, signal);
   }
 
   ofHost<F extends ModuleFunction>(
@@ -106,7 +117,7 @@ export class ModuleCalls {
     given: Readonly<Record<string, unknown>> = {},
     signal?: AbortSignal,
   ): Promise<AnswerOf<F>> {
-    return this.#call(name, cloud, host, { HostName: host, ...given }, signal);
+    return this.#call(name, this.#lanesOf(cloud, host), { HostName: host, ...given }, signal);
   }
 
   ofCluster<F extends ModuleFunction>(
@@ -115,37 +126,27 @@ export class ModuleCalls {
     given: Readonly<Record<string, unknown>>,
     signal?: AbortSignal,
   ): Promise<AnswerOf<F>> {
-    return this.#call(name, cloud, cloud.cluster, { ClusterName: cloud.cluster, ...given }, signal);
+    return this.#call(name, this.#lanesOf(cloud, cloud.cluster), { ClusterName: cloud.cluster, ...given }, signal);
   }
 
-  /** About this computer, or about nothing that calls are counted for. */
-  ofComputer<F extends ModuleFunction>(name: F, given: Readonly<Record<string, unknown>>): Promise<AnswerOf<F>> {
-    return this.#ask(name, given, [], undefined);
+  /** About this computer, about SCVMM itself, or about nothing that calls are counted for. */
+  ofNoHost<F extends ModuleFunction>(name: F, given: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<AnswerOf<F>> {
+    return this.#call(name, [], given, signal);
+  }
+
+  #lanesOf({ cluster }: HyperVCloud, host: string): Lanes {
+    const { perHost, perCluster } = this.#options;
+    return [{ key: `host ${host}`, atOnce: perHost }, ...(cluster === null ? [] : [{ key: `cluster ${cluster}`, atOnce: perCluster }])];
   }
 
   async #call<F extends ModuleFunction>(
     name: F,
-    { cluster }: HyperVCloud,
-    host: string,
+    lanes: Lanes,
     given: Readonly<Record<string, unknown>>,
     signal: AbortSignal | undefined,
   ): Promise<AnswerOf<F>> {
-    const { perHost, perCluster } = this.#limits;
-    const lanes = [
-      { key: `host ${host}`, atOnce: perHost },
-      ...(cluster === null ? [] : [{ key: `cluster ${cluster}`, atOnce: perCluster }]),
-    ];
-    return this.#ask(name, given, lanes, signal);
-  }
-
-  async #ask<F extends ModuleFunction>(
-    name: F,
-    given: Readonly<Record<string, unknown>>,
-    lanes: NonNullable<PowerShellCall['lanes']>,
-    signal: AbortSignal | undefined,
-  ): Promise<AnswerOf<F>> {
-    const { limitMs } = this.#limits;
-    const value = await this.#host.call({ function: name, arguments: given, limitMs, lanes, signal });
+    const { host, scvmm, limitMs } = this.#options;
+    const value = await host.call({ function: name, arguments: given, scvmm, limitMs, lanes, signal });
     const read = functions[name].safeParse(value);
     if (!read.success)
       throw new FabricError(

@@ -1,5 +1,5 @@
 /**
- * Where the adapters of a replica go at a failover, and which addresses they get there: by the map of the pairing and the pools of `agent.yaml`. The
+ * Where the adapters of a replica go at a failover, and which addresses they get there: by the map of the pairing and the pools of the site. The
  * primary tells its networks and fixed addresses in the notes of the VM, which travel with it.
  */
 
@@ -9,7 +9,7 @@ import type { NetworkId, VmId } from '../../../shared/ids.ts';
 import type { NetworkMapping } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import { type Machine, noteOf } from './hyperv-answers.ts';
-import { type HyperVConfig, networkIdOf } from './hyperv-config.ts';
+import type { HyperVConfig } from './hyperv-config.ts';
 
 /** An adapter that is connected to no network, in the notes. */
 const UNCONNECTED = '-';
@@ -22,6 +22,7 @@ export interface AddressSetting {
   readonly mask: string;
   readonly gateway: string | null;
   readonly dns: readonly string[];
+  readonly subnet: string;
 }
 
 export interface AdapterPlan {
@@ -31,18 +32,21 @@ export interface AdapterPlan {
 }
 
 export interface TakenAddress {
-  readonly vmId: VmId;
+  /** Null: nobody of whom the agent knows. */
+  readonly vmId: VmId | null;
   readonly switchName: string;
   readonly address: string;
 }
 
 export class NetworkPlan {
-  readonly #config: HyperVConfig;
+  readonly #networks: HyperVConfig['networks'];
+  readonly #idOf: (switchName: string) => NetworkId;
   /** Given away in this life; what was given before is in the notes of the VMs. */
   readonly #given = new Map<VmId, readonly TakenAddress[]>();
 
-  constructor(config: HyperVConfig) {
-    this.#config = config;
+  constructor(networks: HyperVConfig['networks'], idOf: (switchName: string) => NetworkId) {
+    this.#networks = networks;
+    this.#idOf = idOf;
   }
 
   /** For the notes of a primary: the network of each adapter, with subnet and address for each fixed one that it has. */
@@ -79,7 +83,7 @@ export class NetworkPlan {
 
   /** Whether a plan needs to know which addresses are taken. */
   get hasPools(): boolean {
-    return this.#config.networks.length > 0;
+    return this.#networks.length > 0;
   }
 
   #planOne(
@@ -108,13 +112,10 @@ export class NetworkPlan {
   #settingFor(adapter: AdapterSource, network: MappableNetwork, isTaken: (address: string) => boolean): AddressSetting {
     const choice = chooseAdapter(adapter, network, isTaken);
     if (choice.kind !== 'connected' || choice.target.address === null)
-      throw refusal(
-        'ERR_NO_ADDRESS',
-        `no address is left for ${adapter.address} of the primary in the pools of '${network.name}' in agent.yaml`,
-      );
+      throw refusal('ERR_NO_ADDRESS', `no address is left for ${adapter.address} of the primary in the pools of '${network.name}'`);
     const { subnet, address, gateway, dns } = choice.target;
     const cidr = network.subnets.find(({ name }) => name === subnet)?.cidr ?? '';
-    return { address, mask: familyOf(address) === 'ipv4' ? maskOf(cidr) : String(prefixLengthOf(cidr)), gateway, dns };
+    return { address, mask: familyOf(address) === 'ipv4' ? maskOf(cidr) : String(prefixLengthOf(cidr)), gateway, dns, subnet };
   }
 
   /** Its subnet and the address. An address is fixed where it lies in a subnet that has a pool; others are the business of DHCP. */
@@ -128,12 +129,8 @@ export class NetworkPlan {
   }
 
   #known(switchName: string): MappableNetwork | undefined {
-    const network = this.#config.networks.find(({ name }) => name === switchName);
+    const network = this.#networks.find(({ name }) => name === switchName);
     return network && { ...network, id: this.#idOf(switchName) };
-  }
-
-  #idOf(switchName: string): NetworkId {
-    return networkIdOf(this.#config.name, switchName);
   }
 }
 

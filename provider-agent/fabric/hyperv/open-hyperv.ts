@@ -9,6 +9,7 @@ import { cloudsOf, type HyperVConfig } from './hyperv-config.ts';
 import { HyperVFabric } from './hyperv-fabric.ts';
 import { PowerShellHost } from './powershell-host.ts';
 import { openPreparations } from './preparations.ts';
+import { scvmmChecks } from './scvmm-checks.ts';
 
 export interface OpenHyperV {
   readonly config: HyperVConfig;
@@ -35,12 +36,14 @@ export async function openHyperVFabric({ config, preparationsFile, callLimitMs, 
 }
 
 /** The checks of the site, over PowerShell processes of their own. */
-export function openHyperVChecks({ config, callLimitMs, clock, random }: Omit<OpenHyperV, 'preparationsFile'>): {
+export async function openHyperVChecks({ config, callLimitMs, clock, random }: Omit<OpenHyperV, 'preparationsFile'>): Promise<{
   readonly checks: readonly SiteCheck[];
   close(): void;
-} {
+}> {
   const host = openHost(config, clock, random);
-  return { checks: hyperVChecks(factReader(config, host, callLimitMs), cloudsOf(config), clock), close: () => host.close() };
+  const read = factReader(config, host, callLimitMs);
+  const checks = config.scvmm === undefined ? hyperVChecks(read, cloudsOf(config), clock) : await scvmmChecks(read, config.scvmm, clock);
+  return { checks, close: () => host.close() };
 }
 
 function openHost(config: HyperVConfig, clock: Clock, random: Random): PowerShellHost {

@@ -6,7 +6,7 @@
 import { Slots } from '../../../shared/lanes.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import { FabricError } from '../fabric-error.ts';
-import { type HostProgram, PowerShellProcess, type ProcessLimits } from './powershell-process.ts';
+import { type HostProgram, PowerShellProcess, type ProcessLimits, type ScvmmAddress } from './powershell-process.ts';
 
 export interface PowerShellHostOptions {
   readonly program: HostProgram;
@@ -21,6 +21,7 @@ export interface PowerShellCall {
   /** Of the module; the host script knows no other. */
   readonly function: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  readonly scvmm?: ScvmmAddress | null;
   readonly limitMs: number;
   /** At most so many at once in each of them. */
   readonly lanes?: readonly { readonly key: string; readonly atOnce: number }[];
@@ -57,7 +58,7 @@ export class PowerShellHost {
     for (const each of [...this.#idle, ...this.#busy]) each.end();
   }
 
-  async #ask({ function: name, arguments: given, limitMs, signal }: PowerShellCall): Promise<unknown> {
+  async #ask({ function: name, arguments: given, scvmm = null, limitMs, signal }: PowerShellCall): Promise<unknown> {
     if (this.#isClosed || signal?.aborted)
       throw new FabricError('ERR_FABRIC_TIMEOUT', 'OperationTimeout', name, `${name} was given up before it was begun`, {
         cause: signal?.reason,
@@ -67,7 +68,7 @@ export class PowerShellHost {
     this.#busy.add(one);
     this.#keepSpare();
     try {
-      return await one.ask({ id: this.#options.random.uuid(), function: name, arguments: given }, limitMs, signal);
+      return await one.ask({ id: this.#options.random.uuid(), function: name, arguments: given, scvmm }, limitMs, signal);
     } finally {
       this.#busy.delete(one);
       if (!one.isEnded && !this.#isClosed) this.#idle.unshift(one);

@@ -31,6 +31,13 @@ export interface Request {
   readonly id: string;
   readonly function: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** Manages the hosts that it is about; null where nobody does. */
+  readonly scvmm: ScvmmAddress | null;
+}
+
+export interface ScvmmAddress {
+  readonly server: string;
+  readonly port: number;
 }
 
 const Answer = z.discriminatedUnion('ok', [

@@ -12,7 +12,7 @@ import { definition, generated, uuidOf } from '../simulated-sites.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { EmulatedHyperV } from './emulated-hyperv.ts';
 import type { EmulatedSite } from './hosts.ts';
-import { configOf, type EmulatedPowerShell, fabricOf } from './powershell-fabric.ts';
+import { configOf, type EmulatedPowerShell, fabricOf, scvmmConfigOf } from './powershell-fabric.ts';
 
 export interface EmulatedPair extends ContractPair {
   readonly hyperV: EmulatedHyperV;
@@ -35,18 +35,22 @@ export async function openEmulatedSite(
   };
 }
 
-export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<EmulatedPair> {
+/** Two sites of plain hosts, or each with an SCVMM. */
+export async function openEmulatedPair(powerShell: EmulatedPowerShell, mode: 'plain' | 'scvmm' = 'plain'): Promise<EmulatedPair> {
   const clock = new VirtualClock();
   const network = new InMemoryReplicationNetwork();
   const reading = await openEmulatedSite(definition('reading', { Gold: generated('Gold', 2) }), clock, new SeededRandom(1), network);
   const slough = await openEmulatedSite(definition('slough', { Silver: '' }), clock, new SeededRandom(2), network);
   const hyperV = new EmulatedHyperV([reading, slough]);
   powerShell.use(hyperV);
-  const sideOf = ({ siteId, definition: { clouds } }: EmulatedSite, config: HyperVConfig): ContractSide => ({
+  const made = mode === 'plain' ? configOf : scvmmConfigOf;
+  const networkOf = ({ definition: { name, networks } }: EmulatedSite, wanted: string) =>
+    mode === 'plain' ? networkIdOf(name, wanted) : (networks.find((network) => network.name === wanted)?.id ?? networkIdOf(name, wanted));
+  const sideOf = (site: EmulatedSite, config: HyperVConfig): ContractSide => ({
     fabric: fabricOf(config, powerShell.host),
-    siteId,
-    cloudId: clouds[0]?.id as ContractSide['cloudId'],
-    networkId: networkIdOf(config.name, 'LAN'),
+    siteId: site.siteId,
+    cloudId: site.definition.clouds[0]?.id as ContractSide['cloudId'],
+    networkId: networkOf(site, 'LAN'),
     issue: async (hosts) => hosts.map(({ host }) => ({ host, pfx: new Uint8Array([1]), passphrase: 'unopened' })),
   });
   const vms = reading.definition.vms.map(({ cloudId, id }) => ({ cloudId, vmId: id }));
@@ -54,10 +58,10 @@ export async function openEmulatedPair(powerShell: EmulatedPowerShell): Promise<
     hyperV,
     clock,
     sites: { primary: reading, recovery: slough },
-    primary: sideOf(reading, configOf(reading, [slough])),
-    recovery: sideOf(slough, configOf(slough, [reading])),
+    primary: sideOf(reading, made(reading, [slough])),
+    recovery: sideOf(slough, made(slough, [reading])),
     vms: vms as unknown as ContractPair['vms'],
-    isolatedId: networkIdOf(slough.definition.name, 'Bubble'),
+    isolatedId: networkOf(slough, 'Bubble'),
     rootPem: 'unopened',
     until: (condition) => clock.advanceUntil(condition),
     now: () => clock.now(),

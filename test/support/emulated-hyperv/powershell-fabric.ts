@@ -116,6 +116,13 @@ function writeProgram(folder: string, command: readonly string[], environment: R
   return file;
 }
 
+/** The same site by its SCVMM, which knows hosts and networks. */
+export function scvmmConfigOf(site: EmulatedSite, senders: readonly EmulatedSite[]): HyperVConfig {
+  const { clouds, ...config } = configOf(site, senders);
+  const scvmm = { server: `vmm.${site.definition.name}.example` };
+  return HyperVConfig.parse({ ...config, scvmm, clouds: clouds.map(({ hosts: _told, ...cloud }) => cloud) });
+}
+
 /** The agent's configuration for an emulated site; `senders` are the sites whose hosts may send to it. */
 export function configOf(
   { definition }: EmulatedSite,

@@ -91,10 +91,15 @@ function Get-Note {
     <#
     .SYNOPSIS
     The lines that Farshore has written into the notes of a VM, without their mark; with a key the value of that one, or nothing.
+    .DESCRIPTION
+    The epoch and the note of a failover are kept in SCVMM where there is one. An epoch that was written into the notes before there was still counts.
     #>
     param([object]$VM, [string]$Key = '')
     $mark = '[farshore] '
     $lines = @(([string]$VM.Notes) -split "`r?`n").Where({ $_.StartsWith($mark, [System.StringComparison]::Ordinal) }).ForEach({ $_.Substring($mark.Length) })
+    if ($null -ne $script:scvmm -and ($Key -eq '' -or (Test-ScNote -Key $Key))) {
+        $lines = @(Get-ScNote -Machine (Get-ScMachine -VM $VM) -Property (Get-ScProperty)) + @($lines).Where({ -not $_.StartsWith('failover=', [System.StringComparison]::Ordinal) })
+    }
     if ($Key -eq '') { return $lines }
     $own = @($lines).Where({ $_.StartsWith("$Key=", [System.StringComparison]::Ordinal) })
     if ($own.Count -gt 0) { $own[0].Substring($Key.Length + 1) }
@@ -103,15 +108,18 @@ function Get-Note {
 function Set-Note {
     <#
     .SYNOPSIS
-    Writes a line of Farshore into the notes of a VM, or without a value takes it out; lines of others stay. Looks again.
+    Writes a line of Farshore into the notes of a VM, or into SCVMM, or without a value takes it out; lines of others stay. Looks again.
     #>
     param([object]$Found, [string]$Key, [string]$Value = '')
     $vm = (Get-Machine -HostName $Found.HostName -VMId $Found.VM.Id).VM
     if ("$(Get-Note -VM $vm -Key $Key)" -ceq $Value) { return }
-    $start = "[farshore] $Key="
-    $kept = @(@(([string]$vm.Notes) -split "`r?`n").Where({ $_ -ne '' -and -not $_.StartsWith($start, [System.StringComparison]::Ordinal) }))
-    if ($Value -ne '') { $kept += "$start$Value" }
-    Hyper-V\Set-VM -VM $vm -Notes ($kept -join "`r`n") -Confirm:$false
+    if (Test-ScNote -Key $Key) { Set-ScNote -VM $vm -Key $Key -Value $Value }
+    else {
+        $start = "[farshore] $Key="
+        $kept = @(@(([string]$vm.Notes) -split "`r?`n").Where({ $_ -ne '' -and -not $_.StartsWith($start, [System.StringComparison]::Ordinal) }))
+        if ($Value -ne '') { $kept += "$start$Value" }
+        Hyper-V\Set-VM -VM $vm -Notes ($kept -join "`r`n") -Confirm:$false
+    }
     $vm = (Get-Machine -HostName $Found.HostName -VMId $Found.VM.Id).VM
     if ("$(Get-Note -VM $vm -Key $Key)" -cne $Value) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "The notes of '$($vm.Name)' did not take '$Key'." -Target $vm.Name) }
 }
@@ -144,12 +152,26 @@ function Get-Replication {
     foreach ($each in @(Hyper-V\Get-VMReplication -VM $VM)) { if ([string]$each.ReplicationRelationshipType -eq 'Simple') { return $each } }
 }
 
+function Get-Around {
+    <#
+    .SYNOPSIS
+    What the surroundings know of a VM: the network of each adapter, empty for none, and its tags. Networks are switches by name; where there is SCVMM, VM networks by id.
+    #>
+    param([object]$VM)
+    if ($null -ne $script:scvmm) { return Get-ScAround -VM $VM }
+    [pscustomobject]@{
+        networks = @(@($VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
+        tags = @(@($VM.Groups).Where({ $null -ne $_ }).ForEach({ [string]$_.Name }))
+    }
+}
+
 function Connect-Adapter {
     <#
     .SYNOPSIS
-    Connects the adapters of a VM by their order to switches of these names; an empty name disconnects.
+    Connects the adapters of a VM by their order to networks of these names; an empty name disconnects.
     #>
     param([object]$Found, [string[]]$SwitchName)
+    if ($null -ne $script:scvmm) { return Connect-ScAdapter -Found $Found -NetworkId $SwitchName }
     $adapters = @(Hyper-V\Get-VMNetworkAdapter -VM $Found.VM)
     $known = @(Hyper-V\Get-VMSwitch -ComputerName $Found.HostName).ForEach({ $_.Name })
     foreach ($wanted in $SwitchName) {

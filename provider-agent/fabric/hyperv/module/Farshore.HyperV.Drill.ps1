@@ -69,7 +69,7 @@ function Get-FarshoreTestCopy {
         id = [string]$copy.VM.Id
         name = $copy.VM.Name
         power = [string]$copy.VM.State
-        switches = [object[]]@(@($copy.VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
+        switches = [object[]]@((Get-Around -VM $copy.VM).networks)
         recoveryPoint = $point
     }
 }
@@ -129,14 +129,14 @@ function Connect-FarshoreTestCopy {
     if ($null -ne $copy.Replica) {
         $planned = @(Get-PlannedSwitch -VM $copy.Replica.VM)
         # One that was the primary and has kept its place.
-        if ($planned.Count -eq 0) { $planned = @(@($copy.Replica.VM.NetworkAdapters).ForEach({ [string]$_.SwitchName })) }
+        if ($planned.Count -eq 0) { $planned = @((Get-Around -VM $copy.Replica.VM).networks) }
     }
     $wanted = @($planned.ForEach({ if ($_ -eq '') { '' } else { $SwitchName } }))
     Connect-Adapter -Found $copy -SwitchName $wanted
     $now = (Get-TestCopy -HostName $HostName -VMId $VMId).VM
     $i = 0
-    foreach ($adapter in @($now.NetworkAdapters)) {
-        if ($i -lt $wanted.Count -and [string]$adapter.SwitchName -ne $wanted[$i]) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "An adapter of '$($now.Name)' is not where it was connected to." -Target $now.Name) }
+    foreach ($network in @((Get-Around -VM $now).networks)) {
+        if ($i -lt $wanted.Count -and $network -ne $wanted[$i]) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "An adapter of '$($now.Name)' is not where it was connected to." -Target $now.Name) }
         $i++
     }
 }
@@ -181,5 +181,6 @@ function Stop-FarshoreTestFailover {
         Hyper-V\Remove-VM -VM $copy.VM -Force -Confirm:$false
     }
     if ($null -ne (Find-TestCopy -HostName $HostName -VMId $VMId)) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "'$($copy.VM.Name)' is still there." -Target $copy.VM.Name) }
+    if ($null -ne $script:scvmm) { Clear-ScRecord -HostName $copy.HostName -Gone $copy.VM.Id }
     if ($null -ne $copy.Replica) { Set-Note -Found $copy.Replica -Key 'copyPoint' }
 }

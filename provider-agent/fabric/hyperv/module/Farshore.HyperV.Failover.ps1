@@ -35,7 +35,8 @@ function Start-FarshoreFailover {
     .SYNOPSIS
     A replica becomes the VM, off and connected as planned.
     .DESCRIPTION
-    It is connected before it is failed over: a replica at rest cannot be started, so whatever ends in between harms nothing.
+    It is connected before it is failed over: a replica at rest cannot be started, so whatever ends in between harms nothing. What SCVMM makes of a
+    replica at rest is in no source, so there it is looked at once more, and again before the VM is started.
     .PARAMETER HostName
     The hosts that it may stand on, the likeliest first.
     .PARAMETER VMId
@@ -59,10 +60,12 @@ function Start-FarshoreFailover {
     if ($PointId -ne '') { $snapshot = $point.snapshot }
     Set-Note -Found $found -Key 'failover' -Value "$($point.id)|$($point.at)|$($point.kind)|$Command"
     $switches = @(Get-PlannedSwitch -VM $found.VM)
-    if ($switches.Count -gt 0) { Connect-Adapter -Found $found -SwitchName $switches }
+    if ($switches.Count -gt 0 -and $null -ne $script:scvmm) { Connect-ScReplicaAtRest -Found $found -NetworkId $switches }
+    elseif ($switches.Count -gt 0) { Connect-Adapter -Found $found -SwitchName $switches }
     if ($null -eq $snapshot) { Hyper-V\Start-VMFailover -VM $found.VM -Confirm:$false }
     else { Hyper-V\Start-VMFailover -VMRecoverySnapshot $snapshot -Confirm:$false }
     Confirm-Phase -Found $found -Phase 'Replica/FailedOverWaitingCompletion' -Power 'Off' -After 'Start-VMFailover'
+    if ($null -ne $script:scvmm -and $switches.Count -gt 0) { Connect-Adapter -Found $found -SwitchName $switches }
 }
 
 function Stop-FarshoreFailover {

@@ -1,26 +1,44 @@
 # Reading: what stands on a host, one VM, its recovery points, its test copy, who is on a switch.
 
+function ConvertTo-ReplicationView {
+    <#
+    .SYNOPSIS
+    How a VM replicates, as the agent reads it; nothing where it does not.
+    #>
+    param([object]$Replication, [object]$FailoverType)
+    if ($null -eq $Replication) { return $null }
+    $vssHours = $null
+    if ($Replication.VSSSnapshotReplicationEnabled) { $vssHours = $Replication.VSSSnapshotFrequencyHour }
+    [pscustomobject]@{
+        copyFrequencySeconds = $Replication.ReplicationFrequencySec
+        recoveryHistory = $Replication.RecoveryHistory
+        vssHours = $vssHours
+        compression = $Replication.CompressionEnabled
+        authentication = [string]$Replication.AuthenticationType
+        lastReplicationAt = ConvertTo-Moment -Time $Replication.LastReplicationTime
+        firstCopyAt = ConvertTo-Moment -Time $Replication.InitialReplicationStartTime
+        failoverType = [string]$FailoverType
+    }
+}
+
+function Get-FailoverType {
+    <#
+    .SYNOPSIS
+    How the replicas of a host were failed over, by their ids.
+    #>
+    param([string]$HostName)
+    $types = @{}
+    foreach ($each in @(Hyper-V\Measure-VMReplication -ComputerName $HostName -ReplicationMode Replica)) { $types[[string]$each.VMId] = [string]$each.FailedOverReplicationType }
+    $types
+}
+
 function ConvertTo-View {
     <#
     .SYNOPSIS
     A VM as the agent reads it.
     #>
     param([object]$VM, [string]$HostName, [object]$Replication, [object]$FailoverType)
-    $settings = $null
-    if ($null -ne $Replication) {
-        $vssHours = $null
-        if ($Replication.VSSSnapshotReplicationEnabled) { $vssHours = $Replication.VSSSnapshotFrequencyHour }
-        $settings = [pscustomobject]@{
-            copyFrequencySeconds = $Replication.ReplicationFrequencySec
-            recoveryHistory = $Replication.RecoveryHistory
-            vssHours = $vssHours
-            compression = $Replication.CompressionEnabled
-            authentication = [string]$Replication.AuthenticationType
-            lastReplicationAt = ConvertTo-Moment -Time $Replication.LastReplicationTime
-            firstCopyAt = ConvertTo-Moment -Time $Replication.InitialReplicationStartTime
-            failoverType = [string]$FailoverType
-        }
-    }
+    $around = Get-Around -VM $VM
     [pscustomobject]@{
         id = [string]$VM.Id
         name = $VM.Name
@@ -29,11 +47,11 @@ function ConvertTo-View {
         mode = [string]$VM.ReplicationMode
         state = [string]$VM.ReplicationState
         health = [string]$VM.ReplicationHealth
-        switches = [object[]]@(@($VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
+        switches = [object[]]@($around.networks)
         addresses = [object[]]@(@($VM.NetworkAdapters).ForEach({ , [object[]]@($_.IPAddresses) }))
-        tags = [object[]]@(@($VM.Groups).Where({ $null -ne $_ }).ForEach({ [string]$_.Name }))
+        tags = [object[]]@($around.tags)
         notes = [object[]]@(Get-Note -VM $VM)
-        replication = $settings
+        replication = ConvertTo-ReplicationView -Replication $Replication -FailoverType $FailoverType
     }
 }
 
@@ -61,9 +79,7 @@ function Get-FarshoreInventory {
     }
     $vms = @(Hyper-V\Get-VM -ComputerName $HostName).Where({ [string]$_.ReplicationMode -ne 'TestReplica' })
     $failovers = @{}
-    if ($vms.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) {
-        foreach ($each in @(Hyper-V\Measure-VMReplication -ComputerName $HostName -ReplicationMode Replica)) { $failovers[[string]$each.VMId] = [string]$each.FailedOverReplicationType }
-    }
+    if ($vms.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) { $failovers = Get-FailoverType -HostName $HostName }
     [pscustomobject]@{
         switches = [object[]]@(@(Hyper-V\Get-VMSwitch -ComputerName $HostName).ForEach({ [pscustomobject]@{ name = $_.Name; type = [string]$_.SwitchType } }))
         vms = [object[]]@($vms.ForEach({ ConvertTo-View -VM $_ -HostName $HostName -Replication $replications[[string]$_.Id] -FailoverType $failovers[[string]$_.Id] }))

@@ -38,6 +38,10 @@ function Start-FarshoreVM {
     $allowed = @()
     if ($mayStart) { $allowed = @($phase) }
     Assert-Phase -VM $found.VM -Phase $allowed -Power 'Off' -Needed 'a VM that is off, no replica at rest and not prepared for a failover'
+    if ($null -ne $script:scvmm -and [string]$found.VM.ReplicationMode -eq 'Replica') {
+        $planned = @(Get-PlannedSwitch -VM $found.VM)
+        if ($planned.Count -gt 0 -and ($planned -join ' ') -ne ((Get-Around -VM $found.VM).networks -join ' ')) { Connect-Adapter -Found $found -SwitchName $planned }
+    }
     Hyper-V\Start-VM -VM $found.VM -Confirm:$false
     Confirm-Phase -Found $found -Phase @() -Power 'Running', 'Starting' -After 'Start-VM'
 }
@@ -56,8 +60,10 @@ function Remove-FarshoreVM {
     $found = Get-Machine -HostName $HostName -VMId $VMId
     Assert-Phase -VM $found.VM -Phase 'None/Disabled' -Power 'Off' -Needed 'a VM that is off and does not replicate'
     if ($found.VM.IsClustered) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "'$($found.VM.Name)' is a role of a cluster; remove the role there first." -Target $found.VM.Name) }
+    if ($null -ne $script:scvmm) { foreach ($adapter in @((Get-ScMachine -VM $found.VM).VirtualNetworkAdapters)) { Clear-ScAddress -Adapter $adapter } }
     Hyper-V\Remove-VM -VM $found.VM -Force -Confirm:$false
     if ($null -ne (Find-Machine -HostName $found.HostName -VMId $VMId)) { throw (New-OwnError -Code 'ERR_FABRIC_FAILED' -Message "Remove-VM ended without an error, and '$($found.VM.Name)' is still there." -Target $found.VM.Name) }
+    if ($null -ne $script:scvmm) { Clear-ScRecord -HostName $found.HostName -Gone $VMId }
 }
 
 function Set-FarshoreEpoch {

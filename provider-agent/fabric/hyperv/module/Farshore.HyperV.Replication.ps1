@@ -193,6 +193,10 @@ function Remove-FarshoreReplication {
     param([Parameter(Mandatory = $true)][string[]]$HostName, [Parameter(Mandatory = $true)][guid]$VMId)
     $found = Get-Machine -HostName $HostName -VMId $VMId
     if ([string]$found.VM.ReplicationMode -notin 'Primary', 'Replica', 'ExtendedReplica') { Assert-Phase -VM $found.VM -Phase @() -Needed 'a VM that replicates' }
+    # What was kept for a failover; a VM that was failed over has its addresses.
+    if ($null -ne $script:scvmm -and [string]$found.VM.ReplicationMode -eq 'Replica' -and -not (Test-FailedOver -VM $found.VM)) {
+        foreach ($adapter in @((Get-ScMachine -VM $found.VM).VirtualNetworkAdapters)) { Clear-ScAddress -Adapter $adapter }
+    }
     Hyper-V\Remove-VMReplication -VM $found.VM -Confirm:$false
     Confirm-Phase -Found $found -Phase 'None/Disabled' -After 'Remove-VMReplication'
     foreach ($key in 'plan', 'addresses', 'ownPlan', 'adapters', 'copyPoint', 'failover') { Set-Note -Found $found -Key $key }
@@ -211,7 +215,7 @@ function Set-FarshoreAsReplica {
     param([Parameter(Mandatory = $true)][string[]]$HostName, [Parameter(Mandatory = $true)][guid]$VMId)
     $found = Get-Machine -HostName $HostName -VMId $VMId
     if ([string]$found.VM.ReplicationMode -ne 'Primary' -or [string]$found.VM.State -ne 'Off') { Assert-Phase -VM $found.VM -Phase @() -Needed 'a primary that is off' }
-    $own = @(@($found.VM.NetworkAdapters).ForEach({ [string]$_.SwitchName }))
+    $own = @((Get-Around -VM $found.VM).networks)
     if ($own.Count -gt 0) { Set-Note -Found $found -Key 'ownPlan' -Value (ConvertTo-NameList -Name $own) }
     Hyper-V\Set-VMReplication -VM $found.VM -AsReplica -Confirm:$false
     Confirm-Phase -Found $found -Phase 'Replica/WaitingForInitialReplication' -Power 'Off' -After 'Set-VMReplication -AsReplica'
