@@ -20,12 +20,16 @@ export interface Sites {
   configOf(site: DemoSite, siteIds: ReadonlyMap<string, string>): object;
   /** The agent is dead already; so is, after this, all else that stood at the site. Says what that was. */
   die(site: DemoSite): Promise<string>;
-  /** The folder for `farshore-agent fault`. */
-  faultsOf(site: DemoSite): string;
+  /** The folder for `farshore-agent fault`; null: nobody can order a fault there. */
+  faultsOf(site: DemoSite): string | null;
+  /** After the agents have ended: what else would stay. */
+  end?(): Promise<void>;
 }
 
 export interface DemoFabric {
   readonly about: string;
+  /** Machines that nobody pretends: no fault is ordered there. */
+  readonly isReal?: boolean;
   readonly primary: DemoSite;
   readonly recovery: DemoSite;
   /** Starts what the sites stand on. Throws where the machine lacks something: what, and how to get it. */

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { DemoFabric } from './demo-fabric.ts';
 import { startEmulatedHyperV } from './emulated-hyperv.ts';
+import { startQemu } from './qemu.ts';
 
 const examples = {
   primary: { name: 'Reading', file: path.resolve('examples/reading.yaml') },
@@ -22,5 +23,12 @@ export const fabrics: Readonly<Record<string, DemoFabric>> = {
     about: 'agents drive emulated Hyper-V hosts through PowerShell (needs the .NET SDK; not on Windows)',
     ...examples,
     start: startEmulatedHyperV,
+  },
+  qemu: {
+    about: 'agents run real machines, tiny ones, under QEMU (needs Linux and QEMU)',
+    isReal: true,
+    primary: { name: 'Reading', file: path.resolve('.farshore/demo/qemu/reading/site.yaml') },
+    recovery: { name: 'Slough', file: path.resolve('.farshore/demo/qemu/slough/site.yaml') },
+    start: startQemu,
   },
 };

@@ -32,6 +32,8 @@ const processes = new Processes();
 const narrator = new Narrator();
 let askedToStop: (() => void) | null = null;
 let isStopping = false;
+/** What the sites leave when their agents have ended. */
+let ending = async (): Promise<void> => {};
 // SIGHUP too: a terminal that is closed must not leave the programs behind.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
 
@@ -41,6 +43,7 @@ async function stop(signal: string): Promise<void> {
   console.log(`\n${signal}: stopping`);
   askedToStop?.();
   await processes.stopAll();
+  await ending();
   process.exit(askedToStop ? 0 : 130);
 }
 
@@ -55,6 +58,8 @@ function asked() {
     }
     const fabric = Object.hasOwn(fabrics, values.fabric) ? fabrics[values.fabric] : undefined;
     if (fabric === undefined) throw new Error(`there is no fabric '${values.fabric}'`);
+    if (values.break && fabric.isReal === true)
+      throw new Error(`--break orders a fault at a pretended site; the machines of ${values.fabric} are real`);
     return { isOnce: values.once, isToBreak: values.break, fabric };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
@@ -97,9 +102,10 @@ async function story(installation: Installation, farshore: CommandLine, sites: S
   await farshore.show(['drills', 'clean-up', 'latest', '--outcome', 'passed', '--notes', 'the shop took an order']);
   await farshore.show(['drills', 'list']);
 
-  if (isToBreak) {
+  const faults = isToBreak ? sites.faultsOf(RECOVERY) : null;
+  if (faults !== null) {
     narrator.chapter('A fault is ordered at Slough');
-    await installation.orderFault(sites.faultsOf(RECOVERY), FAULT);
+    await installation.orderFault(faults, FAULT);
   }
 
   narrator.chapter('Reading dies');
@@ -136,6 +142,7 @@ async function main(): Promise<void> {
     const installation = await Installation.make('.farshore/demo', processes, sayDied);
     const { folder } = installation;
     const sites = await fabric.start({ folder, sites: [PRIMARY, RECOVERY], processes, onDied: sayDied });
+    ending = async () => sites.end?.();
     isGood = await story(installation, new CommandLine(installation.cliConfig), sites);
     if (!isOnce) {
       installation.sayGoodbye(isToBreak ? sites.faultsOf(RECOVERY) : null);
@@ -148,6 +155,7 @@ async function main(): Promise<void> {
     console.error(colors.red(`\nthe demo stopped: ${error instanceof Error ? error.message : String(error)}`));
   }
   await processes.stopAll();
+  await ending();
   process.exitCode = isGood ? 0 : 1;
 }
 

@@ -4,6 +4,9 @@
  */
 
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Act, Fabric } from '../../provider-agent/fabric/fabric.ts';
 import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
@@ -208,6 +211,17 @@ describe('an agent that dies between deed and book', { skip }, () => {
       () => true,
       () => false,
     );
+
+  it('a program of the last life that still has disks open is ended', async () => {
+    const { slough } = sites;
+    const file = join(slough.made.homeOf(atSlough.vmId), 'left.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', file, '1M']);
+    await slough.made.close();
+    const left = spawn('qemu-nbd', ['--persistent', '--pid-file', `${file}.pid`, '--socket', `${file}.socket`, '-f', 'qcow2', file]);
+    await until('it serves', () => existsSync(`${file}.pid`), LIMIT_MS);
+    await slough.open();
+    await until('it is gone', () => left.signalCode === 'SIGKILL', LIMIT_MS);
+  });
 
   it('what is not wanted any more is gone when it is asked for again', async () => {
     const { reading } = sites;

@@ -1,5 +1,5 @@
 /** Sites of real machines for tests: a folder, a site file, and disks of the guest that writes numbered records. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nameUuid } from '../../provider-agent/fabric/name-uuid.ts';
@@ -114,24 +114,27 @@ export class QemuTestSite {
   }
 
   runningMachines(): number {
-    return this.#pids().length;
+    return this.#pids('qemu-system-').length;
   }
 
   /** Every machine dies as if the host lost its power; how many there were. */
   killMachines(): number {
-    const pids = this.#pids();
+    const pids = this.#pids('qemu-system-');
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     return pids.length;
   }
 
-  #pids(): number[] {
-    const machines = join(this.folder, 'm');
-    return (existsSync(machines) ? readdirSync(machines) : []).flatMap((home) => readPid(join(machines, home, 'pid')) ?? []);
+  /** Programs of QEMU that have something of this site open. */
+  #pids(program: string): number[] {
+    return readdirSync('/proc').flatMap((pid) => {
+      const command = /^\d+$/.test(pid) ? commandOf(pid) : '';
+      return command.startsWith(program) && command.includes(`${this.folder}/`) ? Number(pid) : [];
+    });
   }
 
   async end(): Promise<void> {
     await this.close();
-    this.killMachines();
+    for (const pid of this.#pids('qemu-')) process.kill(pid, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -144,11 +147,10 @@ export function diskAt(home: string, layer: number | null = null): GuestDisk {
   return readGuestDisk(join(home, 'd0', layers.includes(wanted) ? `layer-${wanted}.qcow2` : 'base.qcow2'));
 }
 
-function readPid(file: string): number | null {
+function commandOf(pid: string): string {
   try {
-    const pid = Number(readFileSync(file, 'utf8').trim());
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(file) ? pid : null;
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {
-    return null;
+    return '';
   }
 }

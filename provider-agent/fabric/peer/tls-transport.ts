@@ -113,7 +113,9 @@ export class TlsTransport<Request, Answer> implements PeerTransport<Request, Ans
     const name = typeof socket.servername === 'string' ? socket.servername : '';
     const pairingId = PairingId.safeParse(name.slice(0, -NAME_SUFFIX.length));
     const siteId = provenSite(socket.getPeerX509Certificate());
-    if (siteId === null || !pairingId.success || !socket.authorized) return void socket.destroy();
+    // One whose handshake ended after the site went dark would hold its listener open.
+    const isDark = this.#server === null;
+    if (isDark || siteId === null || !pairingId.success || !socket.authorized) return void socket.destroy();
     readFrames(socket, (text) => {
       const frame = parseFrame(this.#requestFrame, text);
       if (frame.pairingId !== pairingId.data)
