@@ -8,6 +8,7 @@ import type { Step } from '../../shared/engine/graph.ts';
 import type { StepWork } from '../../shared/protocol/step-work.ts';
 import { BEGIN_WITHIN_SECONDS, type Compile, resolveAllowed, sidesOf, type TargetVm } from './compile.ts';
 import { untilCopied } from './copying.ts';
+import { changeStep } from './suspension.ts';
 
 export const compileResynchronize: Compile<'resynchronize'> = async (request, actor, ports) => {
   const { target, members } = await resolveAllowed(request.target, 'resynchronize', ['source', 'target'], actor, ports);
@@ -26,12 +27,14 @@ function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
   const work = { epoch, beginWithinSeconds: BEGIN_WITHIN_SECONDS };
   const step = { after: [], scope: id, attempts: 3 };
   const look = stepOf('look/target', id);
+  // A replica that is suspended would take nothing of it, and its primary does not know.
+  const resume = changeStep(member, 'target', 'resume', look);
   const resynchronize: Step<StepWork> = {
     ...step,
     id: stepOf('resynchronize', id),
     title: `compare the copies of ${name} and send what differs`,
     work: { ...work, siteId: source.siteId, kind: 'replication.resynchronize', args: { vm: source.ref } },
-    needs: [look],
+    needs: [resume.id],
     pivot: true,
     // What was not begun is not waited for.
     skipEndsScope: true,
@@ -47,6 +50,7 @@ function resynchronizeSteps(member: TargetVm): Step<StepWork>[] {
       looksOnly: true,
       needs: [],
     },
+    resume,
     resynchronize,
     untilCopied({ vm: member.vm, source, target, begunBy: resynchronize.id, marks }),
   ];

@@ -71,7 +71,7 @@ function lookStep(member: TargetVm, end: End): Step<StepWork> {
 }
 
 /** What a person said of a suspension is not taken back by itself, so a failure waits for one. */
-function changeStep(member: TargetVm, end: End, change: 'suspend' | 'resume', before: StepId): Step<StepWork> {
+export function changeStep(member: TargetVm, end: End, change: 'suspend' | 'resume', before: StepId): Step<StepWork> {
   const { id, name, epoch } = member.vm;
   const { siteId, ref, location } = sidesOf(member)[end];
   const what = end === 'source' ? `replication of ${name}` : `the replica of ${name}`;

@@ -152,3 +152,23 @@ test('restarts of everything change nothing of a suspension; resynchronizing res
   assert.equal(await viewOf(world, 'reading', 'vm-1'), 'running primary/replicating');
   await world.finishes();
 });
+
+test('resynchronizing resumes a suspended replica too, and says that it is done only once something arrives', async () => {
+  const world = await suspended('target');
+  const before = await newestPoint(world);
+  assert.equal(await stateOf(world, await world.resynchronize()), 'succeeded');
+  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
+  await world.clock.advance(31_000);
+  assert.ok((await newestPoint(world)) !== before);
+  await world.finishes();
+});
+
+test('a VM whose replica was suspended when the host of its primary crashed comes back by resynchronizing', async () => {
+  const world = await suspended('target');
+  await world.hostOfCrashes('reading', refOf(world, 'reading', 'vm-1').vmId);
+  assert.deepEqual(await failuresOf(world, await world.resume()), ['ERR_WRONG_STATE'], 'it would not be enough');
+  assert.equal(await stateOf(world, await world.resynchronize()), 'succeeded');
+  assert.equal(await viewOf(world, 'reading', 'vm-1'), 'off primary/replicating');
+  assert.equal(await viewOf(world, 'slough', 'vm-1'), 'off replica/replicating');
+  await world.finishes();
+});
