@@ -57,14 +57,14 @@ export class QemuTestSite {
   readonly name: string;
   readonly cloud: string;
   readonly folder: string;
-  readonly #text: string;
+  readonly text: string;
   #site: QemuSite | null = null;
 
   private constructor(name: string, cloud: string, folder: string, text: string) {
     this.name = name;
     this.cloud = cloud;
     this.folder = folder;
-    this.#text = text;
+    this.text = text;
   }
 
   /** Its file and its disks are written; it is not open. */
@@ -98,7 +98,7 @@ export class QemuTestSite {
 
   async open({ clock = systemClock, machinery = (real) => real }: OpenSite = {}): Promise<QemuSite> {
     const databaseFile = join(this.folder, 'site.db');
-    const parts = await qemuSiteParts({ text: this.#text, fileName: this.file, databaseFile, clock, random: systemRandom });
+    const parts = await qemuSiteParts({ text: this.text, fileName: this.file, databaseFile, clock, random: systemRandom });
     this.#site = await QemuSite.open({ ...parts, machinery: machinery(parts.machinery) });
     return this.#site;
   }
@@ -111,6 +111,11 @@ export class QemuTestSite {
   /** Where a VM of that id lies here. */
   homeOf(vmId: string): string {
     return new Homes(join(this.folder, 'm')).folderOf({ cloudId: this.cloudId, vmId: VmId.parse(vmId) });
+  }
+
+  /** Of the machine of the VM of that id. */
+  pidOf(vmId: string): number {
+    return readPid(join(this.homeOf(vmId), 'pid')) ?? Number.NaN;
   }
 
   runningMachines(): number {

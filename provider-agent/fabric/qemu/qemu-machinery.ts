@@ -6,6 +6,7 @@ import type { AskMachinery, Book, Machinery, VmNote } from '../site/machinery.ts
 import type { SentPoint } from '../site/replication-frames.ts';
 import type { ReplicationSource } from '../site/replication-transport.ts';
 import type { TestCopyRecord, Traits, VmRecord } from '../site/vm-record.ts';
+import { lockFolder } from './folder-lock.ts';
 import type { Homes } from './homes.ts';
 import { HostIdentity } from './host-identity.ts';
 import type { HostSide } from './host-side.ts';
@@ -43,7 +44,11 @@ export class QemuMachinery implements Machinery {
   readonly #machines: Machines;
   readonly #turns = new Turns();
   readonly #prunings = new Set<Promise<void>>();
+  /** What a crash left of them could not be brought together yet: that comes before anything else is done to them. */
+  readonly #unsettled = new Map<string, VmRef>();
   #life: Life | null = null;
+  #reconciler: Reconciler | null = null;
+  #unlock = () => {};
 
   constructor(parts: QemuMachineryParts) {
     this.#parts = parts;
@@ -58,11 +63,13 @@ export class QemuMachinery implements Machinery {
 
   async open(book: Book): Promise<void> {
     const { homes, hostName, serverName, listen, images, host, clock, random } = this.#parts;
+    this.#unlock = lockFolder(homes.root);
     const machines = this.#machines;
     const identity = new HostIdentity(homes.root, hostName);
     const sender = new Sender({ homes, machines, identity, book, clock });
     const receiver = new Receiver({ homes, identity, book, clock, random, listen, serverName });
-    await new Reconciler({ homes, machines, images, host, book, machinery: this }).run();
+    this.#reconciler = new Reconciler({ homes, machines, images, host, book, machinery: this });
+    for (const ref of await this.#reconciler.run()) this.#unsettled.set(turnOf(ref), ref);
     this.#life = { book, sender, receiver };
   }
 
@@ -71,10 +78,24 @@ export class QemuMachinery implements Machinery {
     await this.#life?.receiver.close();
     await Promise.all(this.#prunings);
     this.#machines.close();
+    this.#unlock();
   }
 
-  inTurn<T>({ cloudId, vmId }: Partial<VmRef>, work: () => Promise<T>): Promise<T> {
-    return this.#turns.take(`${cloudId ?? ''} ${vmId ?? ''}`, work);
+  inTurn<T>(subject: Partial<VmRef>, work: () => Promise<T>): Promise<T> {
+    const turn = turnOf(subject);
+    return this.#turns.take(turn, async () => {
+      await this.#settle(turn);
+      return work();
+    });
+  }
+
+  async #settle(turn: string): Promise<void> {
+    const left = this.#unsettled.get(turn);
+    if (left === undefined) return;
+    await this.#reconciler?.settle(left).catch((cause: unknown) => {
+      throw failed('OperationFailed', 'what the last life of the agent left of that VM could not be brought together', cause);
+    });
+    this.#unsettled.delete(turn);
   }
 
   traitsForReplica({ traits }: VmRecord): Traits {
@@ -185,7 +206,9 @@ export class QemuMachinery implements Machinery {
     return this.#parts.host.exposure(network, booked);
   }
 
-  carry(vm: VmRecord, point: SentPoint, ask: AskMachinery): Promise<SentPoint> {
+  async carry(vm: VmRecord, point: SentPoint, ask: AskMachinery): Promise<SentPoint> {
+    // Outside of its turn where it is due by itself; within one it is settled.
+    if (this.#unsettled.has(turnOf(vm.ref))) await this.inTurn(vm.ref, () => Promise.resolve());
     return this.#begun.sender.carry(vm, point, ask);
   }
 
@@ -217,4 +240,8 @@ export class QemuMachinery implements Machinery {
       if (vm?.power === 'running' && (await this.#machines.find(vm)) === null) this.#life?.book.foundPower(ref, 'off');
     }).catch(() => {});
   }
+}
+
+function turnOf({ cloudId, vmId }: Partial<VmRef>): string {
+  return `${cloudId ?? ''} ${vmId ?? ''}`;
 }

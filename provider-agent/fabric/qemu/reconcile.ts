@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { VmRef } from '../../../shared/ids.ts';
 import type { Book, Machinery } from '../site/machinery.ts';
 import { noteOf, type VmRecord } from '../site/vm-record.ts';
 import type { Homes } from './homes.ts';
@@ -29,19 +30,24 @@ export class Reconciler {
     this.#parts = parts;
   }
 
-  async run(): Promise<void> {
+  /** Gives those of which it could not be done, as when a machine hangs or a file is damaged: they hold up nobody else. */
+  async run(): Promise<VmRef[]> {
     const { book, host } = this.#parts;
+    const left: VmRef[] = [];
     const vms = [...book.vms.changedSince(0), ...book.vms.testCopies()];
     await this.#endHelpers();
     await this.#removeUnknownCopies(vms);
-    for (const { ref } of vms) {
-      await this.#settleNote(ref);
-      const vm = book.vms.find(ref);
-      if (vm === null) continue;
-      await this.#settleDisks(vm);
-      await this.#settlePower(vm);
-    }
+    for (const { ref } of vms) await this.settle(ref).catch(() => left.push(ref));
     await host.open(book);
+    return left;
+  }
+
+  async settle(ref: VmRef): Promise<void> {
+    await this.#settleNote(ref);
+    const vm = this.#parts.book.vms.find(ref);
+    if (vm === null) return;
+    await this.#settleDisks(vm);
+    await this.#settlePower(vm);
   }
 
   /** Programs of the last life that had disks open, for an end that no longer knows of them. */
@@ -61,14 +67,14 @@ export class Reconciler {
     const { homes, machines } = this.#parts;
     const known = new Set(vms.map(({ ref }) => homes.folderOf(ref)));
     for (const folder of await homes.folders()) {
-      const note = known.has(folder) ? null : await homes.noteIn(folder);
+      const note = known.has(folder) ? null : await homes.noteIn(folder).catch(() => null);
       if (note?.isTestCopy !== true) continue;
       await machines.endAt(folder);
       await rm(folder, { recursive: true, force: true });
     }
   }
 
-  async #settleNote(ref: VmRecord['ref']): Promise<void> {
+  async #settleNote(ref: VmRef): Promise<void> {
     const { homes, book } = this.#parts;
     const vm = book.vms.find(ref);
     const note = await homes.noteIn(homes.folderOf(ref));
