@@ -88,7 +88,9 @@ export const replicationHandlers: Pick<Handlers, ReplicationKind> = {
         async act(vm) {
           if (vm.replication.state !== 'readyForInitialReplication')
             throw wrongState(vm, 'the initial replication starts from readyForInitialReplication');
-          await context.fabric.startInitialReplication(ref, firstCopy, context.act);
+          // An agent that was away may hear of it when its moment has passed.
+          const hasPassed = firstCopy.how === 'at' && Date.parse(firstCopy.at) <= context.clock.now();
+          await context.fabric.startInitialReplication(ref, hasPassed ? firstCopyNow : firstCopy, context.act);
         },
       },
       context,

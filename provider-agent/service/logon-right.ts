@@ -2,10 +2,20 @@
  * The right to log on as a service, in the security template that secedit.exe exports and takes. A managed account lacks it where the
  * service is made by sc.exe; services.msc would grant it without a word.
  */
+import { FarshoreError } from '../../shared/errors.ts';
+
+const SECTION = '[Privilege Rights]';
 const LINE = /^SeServiceLogonRight\s*=\s*(.*)$/m;
 
-/** The template that grants it beside those who have it; null when the account is named there already. */
+/**
+ * The template that grants it beside those who have it; null when the account is named there already. Throws ERR_SERVICE_FAILED where the export
+ * is no such template: what it does not name loses the right.
+ */
 export function templateGranting(account: string, exported: string): string | null {
+  if (!exported.includes(SECTION)) {
+    const message = `what secedit.exe exported cannot be read, so the right to log on as a service is not changed: grant it to ${account} by hand (secpol.msc, User Rights Assignment) and repeat`;
+    throw new FarshoreError('ERR_SERVICE_FAILED', message);
+  }
   const holders = (LINE.exec(exported)?.[1] ?? '')
     .split(',')
     .map((holder) => holder.trim())
@@ -17,7 +27,7 @@ export function templateGranting(account: string, exported: string): string | nu
     '[Version]',
     'signature="$CHICAGO$"',
     'Revision=1',
-    '[Privilege Rights]',
+    SECTION,
     `SeServiceLogonRight = ${[...holders, account].join(',')}`,
     '',
   ].join('\r\n');

@@ -118,6 +118,18 @@ test('the handlers take a VM from pairing to a committed failover on simulated s
   assert.equal(pair.recovery.powerLog().filter(({ change }) => change === 'on').length, 1);
 });
 
+test('a first copy whose moment passed while the agent was away begins at once, and no fabric is asked for a moment in the past', async (t) => {
+  const pair = await Pair.open(t);
+  const { vm, target } = await pair.prepared();
+  await pair.done('primary', { kind: 'replication.enable', args: { vm: vm.ref, target, policy: defaultPolicy } }, 1);
+  const started = t.mock.method(pair.primary, 'startInitialReplication');
+  await pair.done('primary', { kind: 'replication.seed', args: { vm: vm.ref, firstCopy: { how: 'at', at: '2020-01-01T00:00:00Z' } } }, 1);
+  assert.deepEqual(
+    started.mock.calls.map(({ arguments: [, firstCopy] }) => firstCopy),
+    [{ how: 'now' }],
+  );
+});
+
 test('a failover is taken back, and protection ends with the replica deleted', async (t) => {
   const pair = await Pair.open(t);
   const { vm, gold, silver, replica, target } = await pair.prepared();

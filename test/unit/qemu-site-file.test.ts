@@ -67,6 +67,16 @@ describe('the file of a site of real machines', { skip }, () => {
     assert.match(told.join('\n'), /12 vms\[0\]\.adapters\[0\]\.network: there is no network 'WAN'.*\(LAN\)/);
   });
 
+  it('refuses more disks than a machine takes on its bus, before the machine is to start', async () => {
+    const disk = '{ image: web.raw, format: raw, storage: Fast }';
+    const withDisks = (count: number) => GOOD.replace(`[${disk}]`, `[${Array(count).fill(disk).join(', ')}]`);
+    const ide = (count: number) => `${withDisks(count)}    machine: { bus: ide }\n`;
+    assert.deepEqual(await mistakesOf(ide(5)), [
+      '11 vms[0].disks: are more than a machine with IDE takes (at most 4 disks, or machine.bus: virtio)',
+    ]);
+    for (const good of [ide(4), withDisks(5)]) assert.equal((await read(good)).definition.vms.length, 1);
+  });
+
   it('names what the host has to have, images that are not copied yet among it', async () => {
     const { needs } = await read(
       GOOD.replace('storage: Fast }]\n    adapters', 'storage: Fast }, { image: none.qcow2, storage: Fast }]\n    adapters'),

@@ -109,6 +109,11 @@ describe('the right to log on as a service', () => {
   test('is given where nobody has it yet', () =>
     assert.match(templateGranting('CORP\\farshore$', '[Privilege Rights]\r\n') ?? '', /^SeServiceLogonRight = CORP\\farshore\$$/m));
 
+  test('is not changed where what was exported cannot be read: whoever a template does not name loses the right', () => {
+    const narrow = templateText(Buffer.from(exported, 'latin1'));
+    assert.throws(() => templateGranting('CORP\\farshore$', narrow), { code: 'ERR_SERVICE_FAILED', message: /by hand/ });
+  });
+
   test('goes as UTF-16 with its mark, both ways', () => {
     assert.deepEqual([...templateBytes('ü').subarray(0, 2)], [0xff, 0xfe]);
     assert.equal(templateText(templateBytes('Größe')), 'Größe');

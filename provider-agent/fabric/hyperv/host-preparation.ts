@@ -5,7 +5,7 @@ import { FabricError } from '../fabric-error.ts';
 import type { HyperVCloud, HyperVConfig } from './hyperv-config.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import { onEach } from './on-each.ts';
-import type { Preparations } from './preparations.ts';
+import type { Preparation, Preparations } from './preparations.ts';
 
 const PORTS = { certificate: 443, kerberos: 80 } as const;
 
@@ -35,7 +35,7 @@ export class HostPreparation {
       throw refusal('InvalidParameter', `agent.yaml names no senders of the site ${peer.siteId}: add its hosts under fabric.senders`);
     await this.#prepareBroker(cloud, signal);
     // First, so that a release finds what a preparation has left that came half way.
-    await this.#preparations.replace([...this.#others(pairingId, cloudId), { pairingId, cloudId, peer }]);
+    await this.#preparations.change((all) => [...without(all, pairingId, cloudId), { pairingId, cloudId, peer }]);
     const common = { Port: port, StorageLocation: cloud.replicaStorage, Sender: senders, TrustGroup: trustGroup(peer.siteId) };
     await onEach(cloud.hosts, async (host) => {
       const identity =
@@ -49,13 +49,13 @@ export class HostPreparation {
     const cloud = await this.#calls.cloud(cloudId);
     const released = this.#preparations.all().find((each) => each.pairingId === pairingId && each.cloudId === cloudId);
     if (released === undefined) return;
-    const others = this.#others(pairingId, cloudId);
+    const others = without(this.#preparations.all(), pairingId, cloudId);
     const { siteId } = released.peer;
     if (!others.some((each) => each.cloudId === cloudId && each.peer.siteId === siteId))
       await onEach(cloud.hosts, (host) =>
         this.#calls.ofHost('Clear-FarshoreHost', cloud, host, { TrustGroup: trustGroup(siteId) }, signal),
       );
-    await this.#preparations.replace(others);
+    await this.#preparations.change((all) => without(all, pairingId, cloudId));
   }
 
   /** Throws ERR_NOT_PREPARED. */
@@ -79,6 +79,7 @@ export class HostPreparation {
     const given = { ServerName: replicaServer, NetworkName: makeBroker?.network ?? '', Address: makeBroker?.address ?? '' };
     await this.#calls.ofCluster('Initialize-FarshoreBroker', { ...cloud, cluster }, given, signal);
   }
+}
 
   async #cloud(cloudId: CloudId): Promise<HyperVCloud> {
     const cloud = await this.#calls.cloud(cloudId);
@@ -90,10 +91,10 @@ export class HostPreparation {
       `the cloud '${cloud.name}' is on the cluster ${cloud.cluster}: name its Replica Broker in agent.yaml, as replicaServer of the cloud`,
     );
   }
+}
 
-  #others(pairingId: PairingId, cloudId: CloudId) {
-    return this.#preparations.all().filter((each) => each.pairingId !== pairingId || each.cloudId !== cloudId);
-  }
+function without(all: readonly Preparation[], pairingId: PairingId, cloudId: CloudId): readonly Preparation[] {
+  return all.filter((each) => each.pairingId !== pairingId || each.cloudId !== cloudId);
 }
 
 /** Throws ERR_NOT_PREPARED where none came for the host. */

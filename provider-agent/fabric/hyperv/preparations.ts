@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { readTextIfThere, writeFileDurably } from '../../../certs/key-files.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { CloudId, PairingId, SiteId } from '../../../shared/ids.ts';
+import { Lanes } from '../../../shared/lanes.ts';
 
 const Preparation = z.strictObject({
   pairingId: PairingId,
@@ -16,18 +17,22 @@ export type Preparation = z.infer<typeof Preparation>;
 
 export interface Preparations {
   all(): readonly Preparation[];
-  replace(preparations: readonly Preparation[]): Promise<void>;
+  /** One change after the other: clouds are prepared side by side, and none may forget what another has written. */
+  change(work: (current: readonly Preparation[]) => readonly Preparation[]): Promise<void>;
 }
 
 /** Throws ERR_DOCUMENT_INVALID where the file is not what was written. */
 export async function openPreparations(path: string): Promise<Preparations> {
   let current = parse((await readTextIfThere(path)) ?? '[]', path);
+  const lanes = new Lanes();
   return {
     all: () => current,
-    async replace(preparations) {
-      await writeFileDurably(path, JSON.stringify(preparations));
-      current = [...preparations];
-    },
+    change: (work) =>
+      lanes.run(path, async () => {
+        const next = [...work(current)];
+        await writeFileDurably(path, JSON.stringify(next));
+        current = next;
+      }),
   };
 }
 

@@ -17,7 +17,7 @@ const DnsName = z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z
 });
 const Port = z.int().min(1024).max(65_535);
 
-const Vm = z.strictObject({
+const Machine = z.strictObject({
   name: Name,
   id: VmId.optional(),
   cloud: Name,
@@ -42,6 +42,15 @@ const Vm = z.strictObject({
   /** When the site sees it for the first time. */
   power: z.enum(['running', 'off']).default('running'),
   tags: z.array(VmTag).max(100).default([]),
+});
+
+/** Two channels of two disks each. */
+const IDE_DISKS_MOST = 4;
+
+const Vm = Machine.refine(({ machine, disks }) => machine.bus !== 'ide' || disks.length <= IDE_DISKS_MOST, {
+  path: ['disks'],
+  message: 'are more than a machine with IDE takes',
+  params: { allowed: `at most ${IDE_DISKS_MOST} disks, or machine.bus: virtio` },
 });
 
 export const QemuSiteFile = z

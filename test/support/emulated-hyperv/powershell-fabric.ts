@@ -147,8 +147,8 @@ function keptInMemory(): Preparations {
   let kept: readonly Preparation[] = [];
   return {
     all: () => kept,
-    replace: async (preparations) => {
-      kept = preparations;
+    change: async (work) => {
+      kept = work(kept);
     },
   };
 }
