@@ -56,7 +56,10 @@ describe('a site of real machines opens', { skip }, () => {
     await made.open();
     await made.site.stopVm(refOf('db'), act());
     assert.equal(await powerOf('db'), 'off');
-    await assert.rejects(made.site.stopVm(refOf('web'), act()), { code: 'ERR_FABRIC_FAILED', message: /could not be brought together.*JSON/ });
+    await assert.rejects(made.site.stopVm(refOf('web'), act()), {
+      code: 'ERR_FABRIC_FAILED',
+      message: /could not be brought together.*JSON/,
+    });
     assert.equal(await powerOf('web'), 'running');
     assert.equal(made.runningMachines(), 1);
   });

@@ -115,7 +115,7 @@ export class QemuTestSite {
 
   /** Of the machine of the VM of that id. */
   pidOf(vmId: string): number {
-    return readPid(join(this.homeOf(vmId), 'pid')) ?? Number.NaN;
+    return Number(readFileSync(join(this.homeOf(vmId), 'pid'), 'utf8'));
   }
 
   runningMachines(): number {

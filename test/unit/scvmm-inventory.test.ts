@@ -49,7 +49,7 @@ describe('the inventory of SCVMM', () => {
       const state = { mode: 'Replica', state: 'WaitingForInitialReplication', health: 'Normal', replication: null };
       return { replications: own.map((name) => ({ id: uuidOf(name), ...state })) };
     };
-    const preparations = { all: () => [], replace: async () => {} };
+    const preparations = { all: () => [], change: async () => {} };
     const host = { call, close: () => {} } as unknown as PowerShellHost;
     return new HyperVFabric({ config, host, preparations, instanceId: 'life', callLimitMs: 1000 });
   }

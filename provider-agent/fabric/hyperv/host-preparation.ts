@@ -79,7 +79,6 @@ export class HostPreparation {
     const given = { ServerName: replicaServer, NetworkName: makeBroker?.network ?? '', Address: makeBroker?.address ?? '' };
     await this.#calls.ofCluster('Initialize-FarshoreBroker', { ...cloud, cluster }, given, signal);
   }
-}
 
   async #cloud(cloudId: CloudId): Promise<HyperVCloud> {
     const cloud = await this.#calls.cloud(cloudId);
