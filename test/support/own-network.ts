@@ -26,8 +26,12 @@ export async function whyNoOwnNetwork(): Promise<string | false> {
   }
 }
 
-/** Runs the test file in namespaces of its own; what it said is in the failure. */
 export async function runInOwnNetwork(file: string): Promise<void> {
+  await saidInOwnNetwork(file);
+}
+
+/** Runs the test file in namespaces of its own; what it said is answered, and is in the failure. */
+export async function saidInOwnNetwork(file: string): Promise<string> {
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
   const command = [process.execPath, ...process.execArgv, '--test-reporter', 'spec', file];
   const options = { env: { ...environment, [INSIDE]: 'yes' }, maxBuffer: 64 * 1024 * 1024 };
@@ -37,6 +41,7 @@ export async function runInOwnNetwork(file: string): Promise<void> {
   );
   assert.match(said, /pass [1-9]/, 'the tests ran there');
   assert.match(said, /skipped 0/, 'all of them');
+  return said;
 }
 
 export function ip(...args: readonly string[]): string {

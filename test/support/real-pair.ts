@@ -10,6 +10,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import { setTimeout as tick } from 'node:timers/promises';
 import axios, { type AxiosInstance } from 'axios';
 import { systemRandom } from '../../shared/system-ports.ts';
 import { until } from './until.ts';
@@ -38,6 +39,7 @@ const serverProgram = path.join(root, `control-plane/main${extension}`);
 const agentProgram = path.join(root, `provider-agent/main${extension}`);
 const PASSWORD = 'correct horse battery staple';
 const LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 50;
 
 export class RealPair {
   readonly folder: string;
@@ -161,8 +163,13 @@ export class RealPair {
     );
   }
 
-  /** Pairs the first cloud of each site, with the network LAN of each, and protects every VM there. */
+  /** Pairs the sites and protects every VM of the first. */
   async protectAll(): Promise<void> {
+    await this.run({ kind: 'protect', ...(await this.pairSites()) });
+  }
+
+  /** Pairs the first cloud of each site, with the network LAN of each; the VMs are those that could be protected. */
+  async pairSites(): Promise<{ pairing: string; vms: string[] }> {
     await until(
       'both sites have reported',
       async () => {
@@ -183,7 +190,7 @@ export class RealPair {
     const { pairings } = await this.get<{ pairings: { id: string }[] }>('/pairings');
     const primary = end('reading');
     const { vms } = await this.get<{ vms: { id: string }[] }>(`/sites/${primary.siteId}/vms`);
-    await this.run({ kind: 'protect', pairing: pairings[0]?.id, vms: vms.map(({ id }) => id) });
+    return { pairing: pairings[0]?.id ?? '', vms: vms.map(({ id }) => id) };
   }
 
   /** Starts an operation and waits until its job has ended well. */
@@ -203,6 +210,8 @@ export class RealPair {
       `job ${id} ends`,
       async () => {
         job = await this.get<JobSeen>(`/jobs/${id}`);
+        // The API takes only so many requests.
+        if (job.state === 'inProgress') await tick(LOOK_EVERY_MS);
         return job.state !== 'inProgress';
       },
       limitMs,

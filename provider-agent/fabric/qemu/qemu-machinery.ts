@@ -2,10 +2,12 @@
 import type { JobId, NetworkId, VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import type { NetworkExposure, RecoveryPoint } from '../fabric.ts';
+import { cannotBeWritten } from '../site/carried-folder.ts';
 import type { AskMachinery, Book, Machinery, VmNote } from '../site/machinery.ts';
 import type { SentPoint } from '../site/replication-frames.ts';
 import type { ReplicationSource } from '../site/replication-transport.ts';
 import type { TestCopyRecord, Traits, VmRecord } from '../site/vm-record.ts';
+import { clearCarried, takeInCarried, writeCarried } from './carried-copy.ts';
 import { lockFolder } from './folder-lock.ts';
 import type { Homes } from './homes.ts';
 import { HostIdentity } from './host-identity.ts';
@@ -210,6 +212,24 @@ export class QemuMachinery implements Machinery {
     // Outside of its turn where it is due by itself; within one it is settled.
     if (this.#unsettled.has(turnOf(vm.ref))) await this.inTurn(vm.ref, () => Promise.resolve());
     return this.#begun.sender.carry(vm, point, ask);
+  }
+
+  async exportFirstCopy(vm: VmRecord, point: SentPoint, folder: string): Promise<void> {
+    const disks = this.#homes.disksOf(vm);
+    const own = await clearCarried(vm, folder, disks);
+    try {
+      await this.#begun.sender.freezeFor(vm, point, (daemon, { layer, at }) =>
+        writeCarried(daemon, own, disks, { point: { ...point, at }, layer }, this.#parts.clock),
+      );
+    } catch (cause) {
+      await clearCarried(vm, folder, disks).catch(() => {});
+      throw cannotBeWritten(folder, cause);
+    }
+  }
+
+  async importFirstCopy(vm: VmRecord, folder: string): Promise<SentPoint> {
+    await this.#begun.receiver.interrupt(vm);
+    return takeInCarried(this.#homes, vm, folder);
   }
 
   answer(vm: VmRecord, source: ReplicationSource, message: unknown): Promise<unknown> {

@@ -53,6 +53,24 @@ export class Sender {
     return this.#turns.take(this.#parts.homes.folderOf(vm.ref), () => this.#turns.take(place, () => this.#carry(vm, point, ask)));
   }
 
+  /**
+   * Freezes what the disks hold, for a first copy that is carried otherwise: from here on the other end may have it. Freezing it again
+   * and again is no harm, since the layers pile up only so far.
+   */
+  async freezeFor(vm: VmRecord, point: SentPoint, work: (daemon: StorageDaemon, what: Frozen) => Promise<void>): Promise<void> {
+    const { homes, machines } = this.#parts;
+    const folder = homes.folderOf(vm.ref);
+    await this.#turns.take(folder, async () => {
+      const lineage = await Lineage.read(folder);
+      const machine = await machines.find(vm);
+      const frozen = machine === null ? null : await this.#freeze(machine, lineage, null);
+      await this.#withDaemon(vm, frozen, async (daemon, what) => {
+        await lineage.add({ id: point.id, at: what.at, layer: what.layer });
+        await work(daemon, what);
+      });
+    });
+  }
+
   /** Nothing of ours has the disks of the VM open meanwhile, but its machine. An increment that was under way comes with the next one. */
   async apart<T>(ref: VmRef, work: () => Promise<T>): Promise<T> {
     const folder = this.#parts.homes.folderOf(ref);
@@ -71,6 +89,8 @@ export class Sender {
     const say = (order: CarrierOrder) => ask(order);
     // Nobody freezes for an end that is not there: layers would pile up.
     const { layer: held } = Held.parse(await say({ ask: 'held', shared: [...lineage.points] }));
+    if (held === null && vm.replication.state === 'waitingForInitialReplication')
+      throw failed('InvalidOperation', `the first copy of '${vm.name}' has not been taken in at the other end yet`);
     const machine = await machines.find(vm);
     const frozen = machine === null ? null : await this.#freeze(machine, lineage, held);
     const sent = await this.#withDaemon(vm, frozen, (daemon, what) => this.#send(vm, point, say, daemon, what));

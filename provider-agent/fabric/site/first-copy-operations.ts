@@ -29,10 +29,10 @@ export function startInitialReplicationWork(world: World, ref: VmRef, firstCopy:
     async prepare() {
       if (firstCopy.how !== 'export') return;
       const { vm, primary } = begin();
-      const { exportFirstCopy } = world.machinery;
-      if (exportFirstCopy === undefined) throw notCarried('startInitialReplication');
+      const { machinery } = world;
+      if (machinery.exportFirstCopy === undefined) throw notCarried('startInitialReplication');
       exported = pointNow(world, vm, primary.target.cloudId);
-      await exportFirstCopy(vm, exported, firstCopy.folder);
+      await machinery.exportFirstCopy(vm, exported, firstCopy.folder);
     },
     effect() {
       const { vm, replication, primary } = begin();
@@ -71,13 +71,9 @@ export function importInitialReplicationWork(world: World, ref: VmRef, folder: s
     subject: ref,
     check: () => void begin(),
     async prepare() {
-      const { vm, replica } = begin();
-      const { importFirstCopy } = world.machinery;
-      if (importFirstCopy === undefined) throw notCarried('importInitialReplication');
-      point = await importFirstCopy(vm, folder);
-      const since = new Date(replica.lastReceivedAt).toISOString();
-      if (point.at < replica.lastReceivedAt)
-        throw failed('ERR_FIRST_COPY_FOLDER', 'importInitialReplication', `What '${folder}' holds is older than the replica, of ${since}.`);
+      const { machinery } = world;
+      if (machinery.importFirstCopy === undefined) throw notCarried('importInitialReplication');
+      point = await machinery.importFirstCopy(begin().vm, folder);
     },
     effect() {
       const { vm, replication, replica, policy } = begin();
