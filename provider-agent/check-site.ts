@@ -71,7 +71,7 @@ async function fabricChecks(config: AgentConfig, surroundings: Surroundings): Pr
 async function checkSiteFile(file: string): Promise<CheckFinding[]> {
   const { readSiteFile } = await import('./fabric/simulated/site-definition.ts');
   const { clouds, vms } = readSiteFile(decodeText(await readFile(file)), file);
-  return [{ check: 'simulated.site', subject: file, state: 'ok', found: `${clouds.length} clouds, ${vms.length} VMs` }];
+  return [{ check: 'simulated.site', subject: file, state: 'ok', found: `clouds: ${clouds.length}, VMs: ${vms.length}` }];
 }
 
 /** Those of the host follow from the site file: a file that cannot be read is the only thing told then. */
@@ -81,7 +81,7 @@ async function qemuChecks(file: string): Promise<readonly SiteCheck[]> {
   const check = 'qemu.site';
   try {
     const { definition, needs } = await readQemuSite(decodeText(await readFile(file)), file);
-    const found = `${definition.clouds.length} clouds, ${definition.vms.length} VMs`;
+    const found = `clouds: ${definition.clouds.length}, VMs: ${definition.vms.length}`;
     return [{ name: check, run: async () => [{ check, subject: file, state: 'ok', found }] }, ...requirements(needs)];
   } catch (error) {
     return [{ name: check, run: () => Promise.reject(error) }];

@@ -8,14 +8,14 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, Help, InvalidArgumentError } from 'commander';
 import { decodeText } from '../shared/decode-text.ts';
 import { type ErrorCode, errorCodes, FarshoreError, toFarshoreError } from '../shared/errors.ts';
 import { systemClock, systemRandom } from '../shared/system-ports.ts';
 import { agentPaths } from './config.ts';
 import { type EventName, eventLine } from './local/administrator-events.ts';
 import type { RunningAgent, Surroundings } from './run-agent.ts';
-import { DEFAULT_NAME, serviceCommand } from './service-commands.ts';
+import { addServiceCommand, DEFAULT_NAME } from './service-commands.ts';
 
 const AFTER_START_MS = 3_000;
 const LOOK_AT_MEMORY_MS = 60_000;
@@ -70,10 +70,14 @@ const ofService = {
 };
 
 const program = new Command('farshore-agent')
-  .description('The Farshore provider agent: runs beside one SCVMM server and dials out to the control plane.')
+  .description('The Farshore provider agent: runs at a site, acts there, and dials out to the control plane.')
   .version(agentVersion())
   .addHelpText('after', EXIT_CODES)
-  .showHelpAfterError()
+  .configureHelp({
+    // Without `(default: false)`, which tells nobody anything.
+    optionDescription: (option) => (option.defaultValue === false ? option.description : Help.prototype.optionDescription(option)),
+  })
+  .showHelpAfterError('(add --help for how it is used)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 const withData = (command: Command) => command.requiredOption('--data <dir>', 'the data folder of this agent');
@@ -143,7 +147,7 @@ withData(program.command('scripts'))
 
 withData(program.command('egress'))
   .description('show every message that left this site, one JSON line each')
-  .option('--day <yyyy-mm-dd>', 'only of this day (UTC)')
+  .option('--day <yyyy-mm-dd>', 'only of this day (UTC)', calendarDay)
   .option('--last <n>', 'only the newest n', wholeNumber)
   .option('--total', 'count messages and bytes by type', false)
   .action(async (options: { data: string; day?: string; last?: number; total: boolean }) => {
@@ -162,7 +166,7 @@ withData(program.command('egress'))
 const fault = program.command('fault').description('order faults at a simulated site');
 withData(fault.command('order'))
   .description("order one, written as in a site file: '{ kind: fails, operation: startVm, times: 2 }'")
-  .argument('<fault>', 'kind and fields of the fault')
+  .argument('<fault>', 'kind and fields of the fault; provider-agent/fabric/simulated/fault.ts lists them')
   .action(async (entry: string, options: { data: string }) => {
     const { readDocument } = await import('../shared/document.ts');
     const { FaultEntry } = await import('./fabric/simulated/fault.ts');
@@ -178,7 +182,7 @@ withData(fault.command('lift'))
     print(`fault ${id} is lifted`);
   });
 
-program.addCommand(serviceCommand(ofService));
+addServiceCommand(program, ofService);
 
 try {
   await program.parseAsync();
@@ -287,6 +291,12 @@ function readKeyFile(path: string): string {
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number');
   return Number(text);
+}
+
+function calendarDay(text: string): string {
+  const day = new Date(`${text}T00:00Z`);
+  if (Number.isNaN(day.getTime()) || day.toISOString().slice(0, 10) !== text) throw new InvalidArgumentError('a day, such as 2026-11-23');
+  return text;
 }
 
 function print(line: string): void {

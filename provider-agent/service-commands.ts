@@ -1,5 +1,5 @@
 /** `farshore-agent service ...`: the agent as a Windows service. `--what-if` shows every call and does none, on any system. */
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Given, ServiceSurroundings } from './manage-service.ts';
 
 export const DEFAULT_NAME = 'FarshoreAgent';
@@ -7,22 +7,24 @@ export const DEFAULT_NAME = 'FarshoreAgent';
 const INSTALL_EXAMPLES = `
 Examples (in a window that was opened as administrator):
   farshore-agent service install --data "C:\\ProgramData\\Farshore" --account CORP\\farshore$
-  farshore-agent service install --data "C:\\ProgramData\\Farshore" --account "NT SERVICE\\FarshoreAgent"
+  farshore-agent service install --data C:\\ProgramData\\Farshore --account "NT SERVICE\\FarshoreAgent"
   farshore-agent service install --data "C:\\ProgramData\\Farshore" --account CORP\\farshore$ --what-if
 
-The site must be registered first (farshore-agent register). An account with a password is not taken; how to make a
-group managed service account (CORP\\farshore$), and which rights it needs, is in docs/windows.md.`;
+The site must be registered first (farshore-agent register). An account with a password is not
+taken; docs/windows.md says how to make a group managed service account (CORP\\farshore$) and
+which rights it needs.`;
 
 const UPGRADE_EXAMPLES = `
 Run it from the folder of the new release, and keep the folder of the old one:
   cd "C:\\Program Files\\Farshore\\1.3"
   farshore-agent service upgrade --data "C:\\ProgramData\\Farshore"
 
-When the new release does not get ready the old one is started again. The same command from the folder of the old
-release goes back to it later.`;
+When the new release does not get ready the old one is started again. The same command from the
+folder of the old release goes back to it later.`;
 
-export function serviceCommand(surroundings: ServiceSurroundings): Command {
-  const service = new Command('service').description('the agent as a Windows service');
+/** Made by `program`, so that its exit codes hold for these too. */
+export function addServiceCommand(program: Command, surroundings: ServiceSurroundings): void {
+  const service = program.command('service').description('the agent as a Windows service');
   const add = (name: string, description: string) =>
     service
       .command(name)
@@ -49,7 +51,6 @@ export function serviceCommand(surroundings: ServiceSurroundings): Command {
       '\nExample:\n  farshore-agent service status --data "C:\\ProgramData\\Farshore" --json\n\nExit code 3: there is no such service.',
     )
     .action(async (given: Given) => (await load()).status(given, surroundings));
-  return service;
 }
 
 /** When it is needed: an agent that runs need not hold it. */

@@ -46,7 +46,7 @@ export function buildProgram(tree: Tree, version: string): Command {
     .description('Disaster recovery for Hyper-V clouds: the command line of the Farshore control plane.')
     .version(version)
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
-    .configureHelp({ helpWidth: Math.min(110, stdout.columns || 110), optionDescription: describe })
+    .configureHelp({ helpWidth: Math.min(100, stdout.columns || 100), optionDescription: describe })
     .addHelpText('after', EXAMPLES + EXIT_CODES_HELP)
     .showHelpAfterError('(add --help for how it is used)')
     .enablePositionalOptions()

@@ -151,11 +151,14 @@ export function recordOf({ plan, groups }: ResolvedTarget): Pick<JobInput, 'plan
 
 export const allVms = (target: ResolvedTarget): TargetVm[] => target.groups.flatMap((group) => group.vms);
 
+/** `takeBack` as people write it. */
+const inWords = (operation: VmOperation) => operation.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
 /** Throws ERR_OPERATION_NOT_ALLOWED naming every VM that the operation may not start on, or ERR_VM_BUSY when all are only busy. */
 export function refuseUnlessAllowed(
   vms: readonly ProtectedVm[],
   operation: VmOperation,
-  message = `${operation} cannot start on every VM asked for`,
+  message = `the operation '${inWords(operation)}' cannot start on every VM asked for`,
 ): void {
   const problems = vms.flatMap((vm): Problem[] => {
     const reason = whyNot(vm, operation);

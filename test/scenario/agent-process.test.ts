@@ -46,6 +46,21 @@ test('the agent runs as a process: reports its site, does a command, tells the h
   assert.deepEqual([after.isRunning, after.last.channel.state], [false, 'stopped']);
 });
 
+test('a fault that is not there cannot be lifted, and a day that is none is told', async (t) => {
+  const host = await Host.make(t);
+  const at = ['--data', host.folder];
+  const ordered = await host.run('fault', 'order', ...at, '{ kind: siteDark }');
+  assert.match(ordered.out, /fault 1 is ordered/);
+  const lifted = await host.run('fault', 'lift', ...at, '1');
+  assert.match(lifted.out, /fault 1 is lifted/);
+  const again = await host.run('fault', 'lift', ...at, '1');
+  assert.deepEqual([again.code, again.out], [2, '']);
+  assert.match(again.error, /no fault 1 is ordered here/);
+  const day = await host.run('egress', ...at, '--day', '2026-13-01');
+  assert.equal(day.code, 2);
+  assert.match(day.error, /a day, such as 2026-11-23/);
+});
+
 test('an agent killed in the middle of a start finishes it in its next life when it is asked again, and starts the VM once', async (t) => {
   const host = await Host.make(t);
   const slow = siteText(

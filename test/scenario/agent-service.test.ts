@@ -68,6 +68,8 @@ test('services are managed on Windows alone, what would be done is shown anywher
   const refused = await host.run(...install, '--account', 'LocalSystem', '--what-if');
   assert.equal(refused.code, 2);
   assert.match(refused.error, /--account.*allowed: a group managed service account/);
+  const without = await host.run('service', 'install');
+  assert.deepEqual([without.code, /'--data <dir>' not specified/.test(without.error)], [2, true]);
   const help = await host.run('service', 'upgrade', '--help');
   assert.match(help.out, /goes back to it later/);
 });

@@ -9,7 +9,7 @@ import { duration, moment, plain, table } from '../output.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 export function addSiteCommands(tree: Tree, program: Command): void {
-  const sites = program.command('sites').description('sites: one SCVMM server each, with its provider agent');
+  const sites = program.command('sites').description('sites: each with a provider agent of its own');
   addLeaf(tree, sites, {
     usage: 'list',
     about: 'list the sites and whether their agents are connected',

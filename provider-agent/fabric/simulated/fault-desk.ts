@@ -3,6 +3,7 @@
  * order one while the site runs: SQLite's data version tells cheaply that somebody else wrote. Every fault that has
  * an effect is written down as fired, because a fault test is worth nothing unless its fault happened.
  */
+import { FarshoreError } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import { openDatabase, type SqliteDatabase } from '../site/database.ts';
@@ -175,7 +176,9 @@ export function orderFault(databaseFile: string, order: FaultOrder): number {
 }
 
 export function liftFault(databaseFile: string, id: number): void {
-  withDatabase(databaseFile, (database) => liftRow(database, id));
+  const isLifted = withDatabase(databaseFile, (database) => liftRow(database, id));
+  if (!isLifted)
+    throw new FarshoreError('ERR_NOT_FOUND', `no fault ${id} is ordered here: it was never ordered, is used up or is lifted already`);
 }
 
 function withDatabase<T>(file: string, use: (database: SqliteDatabase) => T): T {
@@ -195,12 +198,14 @@ function insertFault(database: SqliteDatabase, fault: Fault): number {
   return Number(added.lastInsertRowid);
 }
 
-function liftRow(database: SqliteDatabase, id: number): void {
-  database
+/** False where there is nothing to lift. */
+function liftRow(database: SqliteDatabase, id: number): boolean {
+  const { changes } = database
     .prepare(
       "UPDATE fault SET state = CASE state WHEN 'active' THEN 'lifting' ELSE 'lifted' END WHERE id = ? AND state IN ('active', 'ordered')",
     )
     .run(id);
+  return changes > 0;
 }
 
 function meansVm(wanted: string | null, vm: CallAtHand['vm']): boolean {
