@@ -26,7 +26,7 @@ export function observationAnswer(seen: VmObservation, names: VaultNames, lastHe
   const verifiedAt = Math.max(observedAt, lastHeard(siteId) ?? 0);
   const ageSeconds = Math.max(0, Math.floor((now - verifiedAt) / 1000));
   const isFresh = ageSeconds <= FRESH_SECONDS;
-  const { mode, state, health, lastPointAt, firstCopyAt } = report.replication;
+  const { mode, state, health, lastPointAt, firstCopyAt, measure } = report.replication;
   return {
     siteId,
     siteName: names.site(siteId),
@@ -37,6 +37,7 @@ export function observationAnswer(seen: VmObservation, names: VaultNames, lastHe
     replication: isFresh ? { mode, state, health } : { mode: 'unknown', state: 'unknown', health: 'unknown' },
     lastPointAt,
     firstCopyAt: isFresh ? (firstCopyAt ?? null) : null,
+    measure: measure ?? null,
     epoch: report.epoch,
     observedAt: isoMoment(observedAt),
     verifiedAt: isoMoment(verifiedAt),

@@ -81,6 +81,23 @@ export interface ReplicationView {
   readonly firstCopyAt?: number;
   /** How it replicates; null where it does not. */
   readonly settings: ReplicationSettings | null;
+  /** Of a primary, in the inventory only. It is no news by itself: it is as of the moment that something else of the VM changed. */
+  readonly measure?: ReplicationMeasure;
+}
+
+/** How the cycles of a primary went, as the fabric counts them. Null is what it does not know. */
+export interface ReplicationMeasure {
+  /** When counting began; milliseconds since 1970. */
+  readonly since: number | null;
+  readonly cycles: number;
+  readonly missed: number;
+  readonly errors: number;
+  readonly averageBytes: number | null;
+  readonly maximumBytes: number | null;
+  /** Written, and not at the replica yet. */
+  readonly pendingBytes: number | null;
+  readonly averageLatencyMs: number | null;
+  readonly maximumLatencyMs: number | null;
 }
 
 export interface RecoveryPoint {

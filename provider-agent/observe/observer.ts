@@ -7,9 +7,9 @@
 import { createHash } from 'node:crypto';
 import { isSameTag } from '../../shared/domain/protection-rules.ts';
 import { type Clock, isoMoment, type Log } from '../../shared/ports.ts';
-import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
+import type { AgentMessage, MeasureReport, VmReport } from '../../shared/protocol/egress.ts';
 import { cloudItem, InventoryDigest, networkItem, type Sha256, vmItem } from '../../shared/protocol/inventory-digest.ts';
-import type { Fabric, InventoryChanges, VmView } from '../fabric/fabric.ts';
+import type { Fabric, InventoryChanges, ReplicationMeasure, VmView } from '../fabric/fabric.ts';
 import { type InventoryReport, reportMessages } from './report-messages.ts';
 
 export interface ObserverPorts {
@@ -175,7 +175,7 @@ function refOf(key: string): VmView['ref'] {
 
 /** Field by field: what the fabric knows beyond this stays at the site. */
 function toReport(vm: VmView, wantedTags: readonly string[]): VmReport {
-  const { mode, state, health, lastPointAt, settings, firstCopyAt } = vm.replication;
+  const { mode, state, health, lastPointAt, settings, firstCopyAt, measure } = vm.replication;
   const tags = wantedTags.filter((wanted) => vm.tags.some((tag) => isSameTag(tag, wanted)));
   return {
     ref: { cloudId: vm.ref.cloudId, vmId: vm.ref.vmId },
@@ -189,10 +189,17 @@ function toReport(vm: VmView, wantedTags: readonly string[]): VmReport {
       lastPointAt: lastPointAt === null ? null : isoMoment(lastPointAt),
       settings,
       ...(firstCopyAt !== undefined && { firstCopyAt: isoMoment(firstCopyAt) }),
+      ...(measure !== undefined && { measure: toMeasureReport(measure) }),
     },
     epoch: vm.epoch,
     ...(tags.length > 0 && { tags }),
   };
+}
+
+function toMeasureReport(measure: ReplicationMeasure): MeasureReport {
+  const { since, cycles, missed, errors, averageBytes, maximumBytes, pendingBytes, averageLatencyMs, maximumLatencyMs } = measure;
+  const counted = { cycles, missed, errors, averageBytes, maximumBytes, pendingBytes, averageLatencyMs, maximumLatencyMs };
+  return { since: since === null ? null : isoMoment(since), ...counted };
 }
 
 function fitName(name: string): string {

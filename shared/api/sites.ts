@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AgentId, CloudId, NetworkId, SiteId, VmId } from '../ids.ts';
 import { Name } from '../names.ts';
-import { Power, ReplicationReport } from '../protocol/egress.ts';
+import { MeasureReport, Power, ReplicationReport } from '../protocol/egress.ts';
 import { REGISTRATION_KEY_HOURS } from '../protocol/registration.ts';
 import { Moment } from './fields.ts';
 
@@ -73,6 +73,7 @@ export const Observation = z
     }),
     lastPointAt: Moment.nullable().meta({ description: 'moment of the newest recovery point, as last reported' }),
     firstCopyAt: Moment.nullable().meta({ description: 'when its first copy begins, where it is a primary that waits for that moment' }),
+    measure: MeasureReport.nullable().meta({ description: 'how a primary replicates, as it was when the VM was last reported' }),
     epoch: z.int().meta({ description: 'as last reported' }),
     observedAt: Moment.meta({ description: 'when it was last reported as it is' }),
     verifiedAt: Moment.meta({ description: 'until when it is known to hold: the agent reports every change, and was heard then' }),

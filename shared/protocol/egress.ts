@@ -28,6 +28,21 @@ const LogRef = z
 export const Power = z.enum(['running', 'off', 'starting', 'stopping', 'paused', 'saved', 'critical']);
 export type Power = z.infer<typeof Power>;
 
+const Count = z.int().min(0);
+
+export const MeasureReport = z.strictObject({
+  since: Moment.nullable().meta({ description: 'since when the fabric counts' }),
+  cycles: Count.meta({ description: 'copies of changes that arrived' }),
+  missed: Count.meta({ description: 'copies that were not begun when they were due' }),
+  errors: Count.meta({ description: 'copies that failed' }),
+  averageBytes: Count.nullable().meta({ description: 'size of a copy, on average' }),
+  maximumBytes: Count.nullable().meta({ description: 'size of the largest copy' }),
+  pendingBytes: Count.nullable().meta({ description: 'how much the replica lacked' }),
+  averageLatencyMs: Count.nullable().meta({ description: 'how long a copy took, on average' }),
+  maximumLatencyMs: Count.nullable().meta({ description: 'how long the slowest copy took' }),
+});
+export type MeasureReport = z.infer<typeof MeasureReport>;
+
 export const ReplicationReport = z.strictObject({
   mode: z.enum(['none', 'primary', 'replica', 'testReplica']).meta({ description: 'role of the VM in replication' }),
   state: z
@@ -50,6 +65,7 @@ export const ReplicationReport = z.strictObject({
   lastPointAt: Moment.nullable().meta({ description: 'moment of the newest recovery point' }),
   settings: ReplicationSettings.nullable(),
   firstCopyAt: Moment.optional().meta({ description: 'when the first copy begins, where that is later' }),
+  measure: MeasureReport.optional(),
 });
 export type ReplicationReport = z.infer<typeof ReplicationReport>;
 

@@ -53,7 +53,7 @@ export function networkItem(network: { readonly id: NetworkId; readonly name: st
   return sha256(JSON.stringify(['network', network.id, network.name]));
 }
 
-/** Over the report exactly as it is sent; the order of networks and tags does not count. */
+/** Over the report as it is sent, but for the measure, which is no news by itself; the order of networks and tags does not count. */
 export function vmItem(vm: VmReport, sha256: Sha256): Uint8Array {
   const { ref, name, power, networkIds, replication, epoch, tags } = vm;
   const { mode, state, health, lastPointAt } = replication;

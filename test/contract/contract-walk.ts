@@ -7,6 +7,7 @@ import type {
   HostsPreparation,
   ReplicaTarget,
   ReplicationHost,
+  ReplicationMeasure,
   VmView,
 } from '../../provider-agent/fabric/fabric.ts';
 import { firstCopyNow } from '../../shared/domain/first-copy.ts';
@@ -37,6 +38,9 @@ export interface ContractPair {
   close(): Promise<void>;
 }
 
+/** What the fabric does not know it knows neither of. */
+export const isAtMost = (some: number | null, most: number | null): boolean => (some === null || most === null ? some === most : some <= most);
+
 export const policy = { ...defaultPolicy, copyFrequencySeconds: 30 as const };
 export const pairingId = PairingId.parse('4c8d34c1-0a3e-4f0c-8c46-9ac2dfb4d6a0');
 
@@ -56,6 +60,8 @@ export function walkOf(pairNow: () => ContractPair) {
     assert.ok(view, 'the VM is there');
     return view;
   };
+  const measureAt = async ({ fabric, cloudId }: ContractSide, { vmId }: VmRef): Promise<ReplicationMeasure | undefined> =>
+    (await fabric.readInventory(null)).vms.find(({ ref }) => ref.vmId === vmId && ref.cloudId === cloudId)?.replication.measure;
 
   async function preparationOf(side: ContractSide, other: ContractSide): Promise<HostsPreparation> {
     const certificates = await side.issue(await side.fabric.replicationHosts(side.cloudId));
@@ -122,5 +128,5 @@ export function walkOf(pairNow: () => ContractPair) {
     assert.deepEqual(await side.fabric.findVm(ref), before, 'a refused call changes nothing');
   }
 
-  return { act, atRecovery, viewOf, prepare, targets, enable, later, replicate, unchangedBy };
+  return { act, atRecovery, viewOf, measureAt, prepare, targets, enable, later, replicate, unchangedBy };
 }

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { settingsOf } from '../../shared/domain/policy.ts';
 import type { VmRef } from '../../shared/ids.ts';
-import { type ContractPair, policy, walkOf } from './contract-walk.ts';
+import { type ContractPair, isAtMost, policy, walkOf } from './contract-walk.ts';
 
 export function describeReversalContract(name: string, makePair: () => Promise<ContractPair>): void {
   describe(`the fabric port turned round, ${name}`, () => {
@@ -185,12 +185,22 @@ export function describeReversalContract(name: string, makePair: () => Promise<C
 export function describeOlderPointContract(name: string, makePair: () => Promise<ContractPair>): void {
   describe(`older points of the fabric port, ${name}`, () => {
     let pair: ContractPair;
-    const { act, viewOf, replicate } = walkOf(() => pair);
+    const { act, viewOf, measureAt, replicate } = walkOf(() => pair);
 
     beforeEach(async () => {
       pair = await makePair();
     });
     afterEach(() => pair.close());
+
+    it('counts the cycles of a primary as they pass, with their sizes and how long they took', async () => {
+      const [ref] = pair.vms;
+      await replicate(ref);
+      await pair.until(async () => ((await measureAt(pair.primary, ref))?.cycles ?? 0) > 1);
+      const measure = await measureAt(pair.primary, ref);
+      assert.ok(measure && measure.averageBytes !== 0 && isAtMost(measure.averageBytes, measure.maximumBytes));
+      assert.ok(measure.averageLatencyMs !== null && isAtMost(measure.averageLatencyMs, measure.maximumLatencyMs));
+      assert.ok((measure.since ?? Number.NaN) <= pair.now());
+    });
 
     it('fails over to an older point that it keeps, and takes that back for another', async () => {
       const [ref] = pair.vms;

@@ -7,13 +7,13 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { settingsOf } from '../../shared/domain/policy.ts';
 import { JobId, type NetworkId, type VmRef } from '../../shared/ids.ts';
-import { type ContractPair, pairingId, policy, walkOf } from './contract-walk.ts';
+import { type ContractPair, isAtMost, pairingId, policy, walkOf } from './contract-walk.ts';
 import { describeReversalContract } from './fabric-contract-reversal.ts';
 
 export function describeFabricContract(name: string, makePair: () => Promise<ContractPair>): void {
   describe(`the fabric port, ${name}`, () => {
     let pair: ContractPair;
-    const { act, atRecovery, viewOf, prepare, enable, replicate, unchangedBy } = walkOf(() => pair);
+    const { act, atRecovery, viewOf, measureAt, prepare, enable, replicate, unchangedBy } = walkOf(() => pair);
 
     beforeEach(async () => {
       pair = await makePair();
@@ -77,6 +77,17 @@ export function describeFabricContract(name: string, makePair: () => Promise<Con
       assert.equal((await viewOf(pair.primary, other)).replication.settings, null);
       await pair.primary.fabric.removeReplication(ref, act());
       assert.equal((await viewOf(pair.primary, ref)).replication.settings, null);
+    });
+
+    it('tells in the inventory how the cycles of a primary went, and of no other VM', async () => {
+      const [ref, other] = pair.vms;
+      const replica = await replicate(ref);
+      const measure = await measureAt(pair.primary, ref);
+      assert.deepEqual([measure?.missed, measure?.errors], [0, 0]);
+      assert.ok(measure && isAtMost(measure.averageBytes, measure.maximumBytes));
+      assert.equal(measure.averageLatencyMs === null, measure.cycles === 0, 'where there was a cycle it took its time');
+      assert.equal(await measureAt(pair.primary, other), undefined);
+      assert.equal(await measureAt(pair.recovery, replica), undefined);
     });
 
     it('refuses to replicate to a site that the hosts are not prepared for', async () => {

@@ -49,6 +49,19 @@ test('what replicates already is listed with its differences, refused with all o
   assert.equal(adopted.code, 0, adopted.stderr);
   assert.match(adopted.stdout, /Adopt 2 VMs of main: succeeded/);
   assert.match((await world.cli(['vms', 'list'])).stdout, /sql-01 +protected/);
+
+  const counts = { cycles: 12, missed: 1, errors: 0, averageBytes: 3 * 1024 ** 2, maximumBytes: 9 * 1024 ** 2, pendingBytes: 1024 ** 2 };
+  const measure = { since: '2026-11-25T08:00:00.000Z', ...counts, averageLatencyMs: 1500, maximumLatencyMs: 4000 };
+  const measured = replicating(web, 'primary');
+  await tell(reading, [{ ...measured, replication: { ...measured.replication, measure } }]);
+  const table = (await world.cli(['vms', 'measure'])).stdout;
+  assert.match(table, /web-01 +12 +1 +0 +3\.0 MB +9\.0 MB +1\.0 MB +1\.5 s \/ 4 s +2026-11-25 08:00:00Z/);
+  assert.match(table, /sql-01( +-){8}/, 'its site told nothing of that');
+  const { vms } = JSON.parse((await world.cli(['vms', 'measure', 'web-01', '--json'])).stdout);
+  assert.deepEqual(
+    vms.map((vm: { name: string; measure: unknown }) => [vm.name, vm.measure]),
+    [['web-01', measure]],
+  );
   const left = JSON.parse((await world.cli(['adoptable', '--json'])).stdout);
   assert.deepEqual(
     left.adoptableVms.map(({ name }: { name: string }) => name),

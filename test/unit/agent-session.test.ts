@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { VmView } from '../../provider-agent/fabric/fabric.ts';
 import type { FarshoreError } from '../../shared/errors.ts';
 import type { CommandId, NetworkId } from '../../shared/ids.ts';
 import type { AgentMessage, VmReport } from '../../shared/protocol/egress.ts';
@@ -79,6 +80,30 @@ test('a site where nothing changes is read and nothing is sent', async (t) => {
   assert.equal(world.sentTexts.length, sent);
   assert.ok(world.fabric.inventoryReads >= reads + 10);
   assert.ok(world.clock.timerCount < 10, `${world.clock.timerCount} timers`);
+});
+
+test('what the fabric counts of a primary goes with the next news of it, and is no news by itself', async (t) => {
+  const world = await AgentWorld.make(t);
+  const primary = (pendingBytes: number, over: Partial<VmView> = {}) => {
+    const size = { averageBytes: 4, maximumBytes: 9, pendingBytes };
+    const measure = { since: 0, cycles: 2, missed: 1, errors: 0, ...size, averageLatencyMs: 1500, maximumLatencyMs: null };
+    return { ...over, replication: { ...replica(1).replication, mode: 'primary', measure } } as const;
+  };
+  world.fabric.add({ ...replica(1), ...primary(1) });
+  await world.start();
+  await world.clock.until(() => reports(world).at(-1)?.digest != null, 'the first report');
+  const reads = world.fabric.inventoryReads;
+  world.fabric.change(vmRef(1), primary(2));
+  await world.clock.advance(60_000);
+  assert.ok(world.fabric.inventoryReads >= reads + 10);
+  assert.equal(reports(world).length, 1);
+  world.fabric.change(vmRef(1), primary(3, { power: 'running' }));
+  await world.clock.until(() => reports(world).length === 2, 'the second report');
+  const told = reports(world)[1]?.vms ?? [];
+  assert.deepEqual(
+    told.map(({ power, replication }) => [power, replication.measure]),
+    [['running', { ...primary(3).replication.measure, since: '1970-01-01T00:00:00.000Z' }]],
+  );
 });
 
 test('a control plane in step gets no inventory after a reconnect, and one that is not gets all of it', async (t) => {

@@ -32,6 +32,14 @@ const vm = (name: string, over: object = {}): ToldVm => ({
   ...over,
 });
 
+/** As the module answers: what has none of the stamps, and the stamps that fit nothing. */
+function differences(all: readonly { readonly stamp: string }[], known: unknown) {
+  const stamps = String(known).split(' ');
+  const isThere = (stamp: string) => all.some((one) => one.stamp === stamp);
+  const gone = stamps.filter((stamp) => !isThere(stamp)).join(' ');
+  return { replications: all.filter(({ stamp }) => !stamps.includes(stamp)), gone };
+}
+
 describe('the inventory of SCVMM', () => {
   let clouds: { name: string; hosts: { name: string; cluster: string | null }[] }[];
   let vms: ToldVm[];
@@ -46,8 +54,11 @@ describe('the inventory of SCVMM', () => {
       if (one.function === 'Get-FarshoreScInventory')
         return { clouds, networks: [], vms, keys: vms.map(({ key }) => key).join(' '), newest: 7 };
       const own = one.arguments.HostName === 'hv1.reading.example' ? replicas : [];
-      const state = { mode: 'Replica', state: 'WaitingForInitialReplication', health: 'Normal', replication: null };
-      return { replications: own.map((name) => ({ id: uuidOf(name), ...state })) };
+      const state = { mode: 'Replica', state: 'WaitingForInitialReplication', health: 'Normal', measure: null, replication: null };
+      return differences(
+        own.map((name) => ({ id: uuidOf(name), stamp: name, ...state })),
+        one.arguments.Known,
+      );
     };
     const preparations = { all: () => [], change: async () => {} };
     const host = { call, close: () => {} } as unknown as PowerShellHost;
@@ -109,6 +120,21 @@ describe('the inventory of SCVMM', () => {
     vms = [vm('web', { power: 'PowerOff' })];
     const { removedVms } = await fabric.readInventory(cursor);
     assert.deepEqual(removedVms, [{ cloudId: uuidOf('Gold'), vmId: uuidOf('db') }]);
+  });
+
+  it('asks a host only for what it does not know, and forgets what the host has no more', async () => {
+    vms = [vm('web'), vm('db')];
+    replicas = ['web', 'db'];
+    const { cursor } = await fabric.readInventory(null);
+    replicas = ['web'];
+    const { vms: changed } = await fabric.readInventory(cursor);
+    assert.deepEqual(
+      changed.map(({ name, replication }) => [name, replication.mode]),
+      [['db', 'none']],
+    );
+    await names();
+    const known = asked.filter((call) => call.arguments.HostName === 'hv1.reading.example').map((call) => call.arguments.Known);
+    assert.deepEqual(known, ['', 'web db', 'web']);
   });
 
   it('takes a VM for gone that was moved into a cloud which is not named', async () => {

@@ -147,6 +147,33 @@ test('lagging replication delivers the older state, paused replication none', as
   await pair.close();
 });
 
+test('a primary counts its cycles, those that failed and those that it could not begin', async () => {
+  const { pair, refs } = await replicating();
+  const measure = async () =>
+    (await pair.primary.readInventory(null)).vms.find(({ ref }) => ref.vmId === refs.atPrimary.vmId)?.replication.measure;
+  await pair.clock.advance(300_000);
+  const calm = await measure();
+  assert.ok(calm && calm.cycles >= 9 && calm.missed + calm.errors === 0);
+  assert.equal(Math.round((calm.averageBytes ?? 0) / 1024 ** 2), 30, '30 seconds at 1 MB/s');
+  assert.ok((calm.pendingBytes ?? Number.NaN) <= 30 * 1024 ** 2);
+
+  const dark = pair.recovery.faults.order({ kind: 'siteDark' });
+  await pair.clock.advance(120_000);
+  const failed = await measure();
+  assert.ok(failed && failed.errors > 0 && failed.cycles === calm.cycles && (failed.pendingBytes ?? 0) >= 110 * 1024 ** 2);
+  pair.recovery.faults.lift(dark);
+  await pair.clock.advance(60_000);
+  const caughtUp = await measure();
+  assert.ok(caughtUp && (caughtUp.maximumBytes ?? 0) >= 110 * 1024 ** 2, 'what had piled up came in one');
+
+  pair.primary.faults.order({ kind: 'replicationPaused', vm: 'vm-0001' });
+  await pair.clock.advance(120_000);
+  const paused = await measure();
+  assert.ok(paused && paused.missed > 0 && paused.errors === caughtUp.errors);
+  assert.deepEqual([firedKinds(pair.recovery), firedKinds(pair.primary)], [['siteDark'], ['replicationPaused']]);
+  await pair.close();
+});
+
 test('a fault of the site file begins after its time, once for a site and not again when it is opened again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'farshore-fault-'));
   const options: PairOptions = {

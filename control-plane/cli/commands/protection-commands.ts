@@ -6,6 +6,7 @@ import type { VmIssue } from '../../../shared/domain/health.ts';
 import { FarshoreError } from '../../../shared/errors.ts';
 import { FIRST_COPY_WORDS, firstCopyOption, folderOption } from '../first-copy.ts';
 import { addLeaf, type Tree } from '../leaf.ts';
+import { measureIn, measureTable } from '../measure-table.ts';
 import { byNameOrId, pick } from '../names.ts';
 import { duration, moment, type Output, plain, table } from '../output.ts';
 import { type FollowOptions, runOperation, withFollow } from '../run-operation.ts';
@@ -26,6 +27,19 @@ export function addProtectionCommands(tree: Tree, program: Command): void {
       const client = session.client();
       const query = options.pairing === undefined ? {} : { pairing: (await findPairing(client, options.pairing)).id };
       session.output.show(await client.call('listProtectedVms', { query }), (answer) => vmTable(answer.protectedVms, session.output));
+      return undefined;
+    },
+  });
+  addLeaf(tree, vms, {
+    usage: 'measure [vms...]',
+    about: 'show how VMs replicate, as the fabric of their site counts it: cycles, sizes, latencies; as of the last change it told',
+    examples: ['farshore vms measure', 'farshore vms measure sql-01 web-01 --json'],
+    run: async (session, _options: object, wanted: readonly string[]) => {
+      const client = session.client();
+      const { protectedVms } = await client.call('listProtectedVms', { query: {} });
+      const ids = new Set(wanted.length === 0 ? protectedVms.map(({ id }) => id) : await findVms(client, wanted));
+      const vms = protectedVms.filter(({ id }) => ids.has(id)).map((vm) => ({ id: vm.id, name: vm.name, measure: measureIn(vm) }));
+      session.output.show({ vms }, (answer) => measureTable(answer.vms, session.output));
       return undefined;
     },
   });

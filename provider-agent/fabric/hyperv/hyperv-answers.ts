@@ -58,8 +58,27 @@ const Power = z.string().transform((text): PowerState => powers[text] ?? 'critic
 
 const Moment = z.int().nullable();
 
+const Count = z.int().min(0);
+const Measure = z.object({
+  since: Moment,
+  cycles: Count,
+  missed: Count,
+  errors: Count,
+  averageBytes: Count,
+  maximumBytes: Count,
+  pendingBytes: Count,
+  averageLatencyMs: Count.nullable(),
+  maximumLatencyMs: Count.nullable(),
+});
+
+/** Stamps between blanks. */
+export const Stamps = z.string().transform((text): ReadonlySet<string> => new Set(text.split(' ')));
+
 /** How a VM replicates. */
 const replicates = {
+  /** Of all that is told of it but the measure. Both are there where a host tells what differs. */
+  stamp: z.string(),
+  measure: Measure.nullable(),
   mode: z.string().transform((text, context): ReplicationMode => {
     const mode = modes[text];
     if (mode === undefined) context.addIssue({ code: 'custom', message: `there is no replication mode ${text}` });
@@ -106,7 +125,7 @@ export const answers = {
   /** Whatever a cmdlet let slip: a change is judged by the look after it. */
   nothing: z.unknown(),
   machine: Machine.nullable(),
-  inventory: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType })), vms: z.array(Machine) }),
+  inventory: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType })), vms: z.array(Machine), gone: Stamps }),
   points: z.object({ points: z.array(Point) }),
   switches: z.object({ switches: z.array(z.object({ name: z.string(), type: SwitchType, vms: z.int(), copies: z.int() })) }),
   copy: z.object({ id: VmId, name: z.string(), power: Power, switches: z.array(z.string()), recoveryPoint: Point }).nullable(),
@@ -126,7 +145,7 @@ export function viewOf(
   { id: cloudId }: Pick<HyperVCloud, 'id'>,
   networkId: (name: string) => VmView['networkIds'][number],
 ): VmView {
-  const { replication, mode, state, health } = machine;
+  const { replication, mode, state, health, measure } = machine;
   return {
     ref: { cloudId, vmId: machine.id },
     name: machine.name,
@@ -146,6 +165,7 @@ export function viewOf(
         compression: replication.compression,
         authentication: replication.authentication === 'Certificate' ? 'certificate' : 'kerberos',
       },
+      ...(measure !== null && { measure }),
     },
     epoch: Number(noteOf(machine, `epoch/${cloudId}`) ?? 0),
     failover: failoverNoteOf(machine),

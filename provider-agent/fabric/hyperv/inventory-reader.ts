@@ -4,11 +4,12 @@ import type { NetworkId } from '../../../shared/ids.ts';
 import type { InventoryChanges, NetworkExposure } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
 import { drillOf } from './drill-networks.ts';
-import { viewOf } from './hyperv-answers.ts';
+import { type Machine, viewOf } from './hyperv-answers.ts';
 import type { HyperVCloud } from './hyperv-config.ts';
 import { Inventory, type SeenVm } from './inventory.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import { type TakenAddress, takenBy } from './network-plan.ts';
+import { ToldByHosts } from './told-by-hosts.ts';
 
 export interface InventoryReaderPorts {
   readonly calls: ModuleCalls;
@@ -20,10 +21,7 @@ export interface InventoryReaderPorts {
 export class InventoryReader {
   readonly #ports: InventoryReaderPorts;
   readonly #inventory: Inventory;
-  /** Hosts that have answered once: what stands on them is known. */
-  readonly #known = new Set<string>();
-  /** Of the VMs of each host, when it answered last. */
-  readonly #taken = new Map<string, readonly TakenAddress[]>();
+  readonly #told = new ToldByHosts<SeenVm & { readonly taken: readonly TakenAddress[] }>();
 
   constructor(ports: InventoryReaderPorts) {
     this.#ports = ports;
@@ -40,17 +38,14 @@ export class InventoryReader {
     const silent = new Set<string>();
     await this.#onEach(async (cloud, host) => {
       try {
-        const { switches, vms } = await this.#ports.calls.ofHost('Get-FarshoreInventory', cloud, host);
-        for (const { name } of switches) if (drillOf(name) === null) networks.set(name, { id: this.#ports.networkId(name), name });
-        for (const machine of vms) {
-          const view = viewOf(machine, cloud, this.#ports.networkId);
-          this.#ports.calls.noteHost(view.ref, host);
-          seen.push({ view, host });
-        }
-        this.#known.add(host);
-        this.#taken.set(host, vms.flatMap(takenBy));
+        const there = await this.#told.read(host, async (known) => {
+          const { switches, vms, gone } = await this.#ports.calls.ofHost('Get-FarshoreInventory', cloud, host, { Known: known });
+          for (const { name } of switches) if (drillOf(name) === null) networks.set(name, { id: this.#ports.networkId(name), name });
+          return { told: vms.map((machine) => [machine.stamp, this.#seen(machine, cloud, host)] as const), gone };
+        });
+        seen.push(...there);
       } catch (thrown) {
-        if (!this.#known.has(host)) throw unreadable(host, thrown);
+        if (!this.#told.hasHeard(host)) throw unreadable(host, thrown);
         silent.add(host);
       }
     });
@@ -60,8 +55,14 @@ export class InventoryReader {
 
   /** Addresses that VMs of the site have or get, as far as it was read; throws as `read` where it never was. */
   async takenAddresses(): Promise<readonly TakenAddress[]> {
-    if (this.#taken.size === 0) await this.read(null);
-    return [...this.#taken.values()].flat();
+    if (!this.#told.hasHeardAny) await this.read(null);
+    return this.#told.all().flatMap(({ taken }) => taken);
+  }
+
+  #seen(machine: Machine, cloud: HyperVCloud, host: string) {
+    const view = viewOf(machine, cloud, this.#ports.networkId);
+    this.#ports.calls.noteHost(view.ref, host);
+    return { view, host, taken: takenBy(machine) };
   }
 
   /** A private switch leads to nothing but the VMs on it; where a host does not answer it cannot be told. */

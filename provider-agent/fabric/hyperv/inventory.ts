@@ -76,7 +76,7 @@ export class Inventory {
     const known = this.#vms.get(key);
     // Whoever reads only what changed hands the rest in as it was.
     if (known?.value.view === value.view) return;
-    const text = JSON.stringify(value.view);
+    const text = newsOf(value.view);
     this.#removed.delete(key);
     if (known?.text === text) {
       this.#vms.set(key, { ...known, value });
@@ -85,6 +85,12 @@ export class Inventory {
     this.#vms.set(key, { value, text, version });
     this.#version = version;
   }
+}
+
+/** A measure is no news by itself. */
+function newsOf(view: VmView): string {
+  const { measure: _measure, ...replication } = view.replication;
+  return JSON.stringify({ ...view, replication });
 }
 
 function silentView(view: VmView): VmView {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { IpAddress, IpSubnet } from '../../../shared/domain/ip-address.ts';
 import { NetworkId, VmId } from '../../../shared/ids.ts';
 import type { PowerState } from '../fabric.ts';
-import { replicationTold } from './hyperv-answers.ts';
+import { replicationTold, Stamps } from './hyperv-answers.ts';
 
 const powers: Readonly<Record<string, PowerState>> = {
   Running: 'running',
@@ -69,7 +69,7 @@ export const scvmmAnswers = {
     keys: z.string().transform((text) => new Set(text.split(' '))),
     newest: z.int(),
   }),
-  replications: z.object({ replications: z.array(replicationTold) }),
+  replications: z.object({ replications: z.array(replicationTold), gone: Stamps }),
   networks: z.object({ networks: z.array(ScNetwork) }),
   exposures: z.object({
     networks: z.array(z.object({ id: NetworkId, name: z.string(), leadsOut: z.boolean(), vms: z.int(), copies: z.int() })),

@@ -13,15 +13,16 @@ import { cloudsOf, type HyperVCloud, type HyperVConfig } from './hyperv-config.t
 import { Inventory, type SeenVm } from './inventory.ts';
 import type { ModuleCalls } from './module-calls.ts';
 import type { ReplicationTold, ScCloud, ScVm } from './scvmm-answers.ts';
+import { ToldByHosts } from './told-by-hosts.ts';
 
 interface Known {
   readonly vm: ScVm;
-  /** As it was seen last, and what it was made of; null where it is in no cloud of ours. */
+  /** As it was seen last; null where it is in no cloud of ours. */
   readonly seen: SeenVm | null;
-  readonly made: string;
+  readonly replication: ReplicationTold | null;
 }
 
-const noReplication = { mode: 'none', state: 'disabled', health: 'notApplicable', replication: null } as const;
+const noReplication = { stamp: '', measure: null, mode: 'none', state: 'disabled', health: 'notApplicable', replication: null } as const;
 
 export class ScvmmInventory {
   readonly #calls: ModuleCalls;
@@ -30,8 +31,7 @@ export class ScvmmInventory {
   /** By SCVMM's own ids. */
   readonly #vms = new Map<string, Known>();
   readonly #touched = new Set<string>();
-  /** Hosts that have answered once. */
-  readonly #heard = new Set<string>();
+  readonly #told = new ToldByHosts<ReplicationTold>();
   #clouds: readonly HyperVCloud[] | null = null;
   #since = 0;
 
@@ -83,7 +83,7 @@ export class ScvmmInventory {
     try {
       const told = await this.#calls.ofNoHost('Get-FarshoreScInventory', { Cloud: this.#names, Since: this.#since, Also: also });
       this.#clouds = this.#withHosts(told.clouds);
-      for (const vm of told.vms) this.#vms.set(vm.key, { vm, seen: null, made: '' });
+      for (const vm of told.vms) this.#vms.set(vm.key, { vm, seen: null, replication: null });
       for (const key of this.#vms.keys()) if (!told.keys.has(key)) this.#vms.delete(key);
       this.#since = told.newest;
       return told.networks.filter(({ name }) => drillOf(name) === null);
@@ -95,11 +95,13 @@ export class ScvmmInventory {
 
   async #readHost(cloud: HyperVCloud, host: string, told: Map<string, ReplicationTold>, silent: Set<string>): Promise<void> {
     try {
-      const { replications } = await this.#calls.ofHost('Get-FarshoreReplication', cloud, host);
-      for (const one of replications) told.set(`${host}/${one.id}`, one);
-      this.#heard.add(host);
+      const there = await this.#told.read(host, async (known) => {
+        const { replications, gone } = await this.#calls.ofHost('Get-FarshoreReplication', cloud, host, { Known: known });
+        return { told: replications.map((one) => [one.stamp, one] as const), gone };
+      });
+      for (const one of there) told.set(`${host}/${one.id}`, one);
     } catch (cause) {
-      if (!this.#heard.has(host)) throw unreadable(host, cause);
+      if (!this.#told.hasHeard(host)) throw unreadable(host, cause);
       silent.add(host);
     }
   }
@@ -109,13 +111,12 @@ export class ScvmmInventory {
     const { vm } = known;
     const replication = (place && told.get(`${place.host}/${vm.id}`)) ?? null;
     const isOurs = place !== null && (vm.cloud === place.cloud.name || (vm.cloud === '' && replication !== null));
-    if (!isOurs) return known.seen === null ? known : { vm, seen: null, made: '' };
-    const made = replication === null ? place.host : `${place.host} ${JSON.stringify(replication)}`;
-    if (known.made === made) return known;
+    if (!isOurs) return known.seen === null ? known : { vm, seen: null, replication };
+    if (known.seen?.host === place.host && known.replication === replication) return known;
     const machine = { ...vm, ...(replication ?? noReplication), host: place.host, switches: vm.networks, addresses: [] };
     const view = viewOf(machine, place.cloud, (name) => NetworkId.parse(name));
     this.#calls.noteHost(view.ref, place.host);
-    return { vm, seen: { view, host: place.host }, made };
+    return { vm, seen: { view, host: place.host }, replication };
   }
 
   #withHosts(told: readonly ScCloud[]): HyperVCloud[] {

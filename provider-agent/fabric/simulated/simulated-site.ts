@@ -4,7 +4,8 @@
  */
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
-import type { DrillNetworkView, TestCopyView } from '../fabric.ts';
+import type { DrillNetworkView, ReplicationMeasure, TestCopyView } from '../fabric.ts';
+import { inventoryViewOf } from '../site/cycle-tally.ts';
 import { openDatabase } from '../site/database.ts';
 import { drillNetworks } from '../site/drill-networks.ts';
 import { testCopyView } from '../site/drill-operations.ts';
@@ -31,8 +32,8 @@ export interface SimulatedSiteOptions {
   readonly transport?: ReplicationTransport;
 }
 
-/** What Measure-VMReplication tells of a primary, and what the VM wrote so far. */
-export interface ReplicationMeasure {
+/** How far a primary is ahead of its replica, and what the VM wrote so far. */
+export interface ReplicationLag {
   readonly writtenBytes: number;
   readonly pendingBytes: number;
   readonly lagMs: number | null;
@@ -107,7 +108,13 @@ export class SimulatedSite extends Site {
     return this.world.need(ref, 'configureReplica').adapters;
   }
 
-  measureReplication(ref: VmRef): ReplicationMeasure | null {
+  /** As the inventory tells it; null of one that is no primary. */
+  measureOf(ref: VmRef): ReplicationMeasure | null {
+    const vm = this.world.vms.find(ref);
+    return vm === null ? null : (inventoryViewOf(vm, this.world.clock.now(), true).replication.measure ?? null);
+  }
+
+  measureReplication(ref: VmRef): ReplicationLag | null {
     const vm: VmRecord | null = this.world.vms.find(ref);
     if (vm === null) return null;
     const now = this.world.clock.now();

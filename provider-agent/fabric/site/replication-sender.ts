@@ -7,6 +7,7 @@ import { FarshoreError, toFarshoreError } from '../../../shared/errors.ts';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { ReplicationState } from '../fabric.ts';
 import { FabricError } from '../fabric-error.ts';
+import { countCycle, missCycle } from './cycle-tally.ts';
 import type { SendLast } from './failover-operations.ts';
 import { copyMs } from './first-copy-operations.ts';
 import type { Operation } from './operation.ts';
@@ -205,10 +206,12 @@ export class ReplicationSender {
     const retryAt = now + Math.min(this.#world.definition.replication.retryAfterMs, policy.copyFrequencySeconds * 1000);
     // Lagging changes are older ones: the state of the disk as it was before.
     const at = now - lagMs;
-    if (isPaused || this.#underWay.has(vm.ref.vmId) || (lastPointAt !== null && at <= lastPointAt)) {
+    const isMissed = isPaused || this.#underWay.has(vm.ref.vmId);
+    if (isMissed || (lastPointAt !== null && at <= lastPointAt)) {
+      const counted = isMissed ? missCycle(primary, state, now) : primary;
       this.#world.vms.put({
         ...vm,
-        replication: { ...vm.replication, health: isPaused ? 'warning' : vm.replication.health },
+        replication: { ...vm.replication, health: isPaused ? 'warning' : vm.replication.health, primary: counted },
         dueAt: Math.max(retryAt, now + GRID_MS),
       });
       return null;
@@ -268,6 +271,7 @@ export class ReplicationSender {
     const { primary, policy, state, lastPointAt } = vm?.replication ?? {};
     if (!vm || !primary || !policy || !state || !sends(state) || vm.power === 'critical') return;
     const now = this.#world.clock.now();
+    const counted = countCycle(primary, state, point, isTaken ? now : null);
     if (!isTaken) {
       const retryAt = Math.ceil((now + Math.max(this.#world.definition.replication.retryAfterMs, GRID_MS)) / GRID_MS) * GRID_MS;
       const cycle = nextCycle(now, policy.copyFrequencySeconds);
@@ -275,7 +279,7 @@ export class ReplicationSender {
       const isCarried = state === 'waitingForInitialReplication';
       this.#world.vms.put({
         ...vm,
-        replication: { ...vm.replication, health: isCarried ? 'warning' : 'critical' },
+        replication: { ...vm.replication, health: isCarried ? 'warning' : 'critical', primary: counted },
         dueAt: isCarried ? cycle : Math.min(retryAt, cycle),
       });
       return;
@@ -291,7 +295,7 @@ export class ReplicationSender {
         health: 'normal',
         lastPointAt: Math.max(lastPointAt ?? 0, point.at),
         primary: {
-          ...primary,
+          ...counted,
           confirmedBytes: Math.max(primary.confirmedBytes, point.writtenBytes),
           lastApplicationPointAt: point.kind === 'applicationConsistent' ? point.at : primary.lastApplicationPointAt,
         },

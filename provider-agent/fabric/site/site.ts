@@ -21,6 +21,7 @@ import type {
   VmView,
 } from '../fabric.ts';
 import { TlsTransport } from '../peer/tls-transport.ts';
+import { inventoryViewOf } from './cycle-tally.ts';
 import type { SqliteDatabase } from './database.ts';
 import { drillNetworks, makeDrillNetworkWork, networkExposure, removeDrillNetworkWork } from './drill-networks.ts';
 import { connectTestCopyWork, startTestFailoverWork, startTestVmWork, stopTestFailoverWork, testCopyView } from './drill-operations.ts';
@@ -110,17 +111,18 @@ export class Site implements Fabric {
   protected settleFaults(): void {}
 
   async readInventory(cursor: string | null): Promise<InventoryChanges> {
-    const { vms, hosts, instanceId } = this.world;
+    const { vms, hosts, instanceId, machinery } = this.world;
     const [instance, number] = (cursor ?? '').split(' ');
     const since = Number(number);
     const full = instance !== instanceId || !Number.isSafeInteger(since) || since > vms.version;
     const from = full ? 0 : since;
+    const now = this.world.clock.now();
     return {
       cursor: `${instanceId} ${vms.version}`,
       full,
       clouds: hosts.cloudsSince(from),
       networks: hosts.networksSince(from),
-      vms: vms.changedSince(from).map(viewOf),
+      vms: vms.changedSince(from).map((vm) => inventoryViewOf(vm, now, machinery.carry === undefined)),
       removedVms: full ? [] : vms.removedSince(from),
     };
   }

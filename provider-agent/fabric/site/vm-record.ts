@@ -81,6 +81,20 @@ export interface PrimaryPart {
   readonly firstCopyBytes: number | null;
   /** When it begins, while it waits for that moment. */
   readonly firstCopyAt?: number | null;
+  /** Absent until there was something to count. */
+  readonly tally?: CycleTally;
+}
+
+/** Of its cycles since `since`: how many there were, and how much and how long all of them together. */
+export interface CycleTally {
+  readonly since: number;
+  readonly cycles: number;
+  readonly missed: number;
+  readonly errors: number;
+  readonly bytes: number;
+  readonly maximumBytes: number;
+  readonly latencyMs: number;
+  readonly maximumLatencyMs: number;
 }
 
 export interface ReplicaPart {

@@ -1,5 +1,5 @@
 /** What the simulated sites know, as the objects that the cmdlets hand out (hyperv/facts.md, section 2). */
-import type { RecoveryPoint } from '../../../provider-agent/fabric/fabric.ts';
+import type { RecoveryPoint, ReplicationMeasure } from '../../../provider-agent/fabric/fabric.ts';
 import { EmulatedHosts, type EmulatedVm, referenceTo } from './hosts.ts';
 
 type Made = Record<string, unknown>;
@@ -82,6 +82,23 @@ export function healthObject(vm: EmulatedVm): Made {
     $ref: referenceTo(vm),
     ...shared(vm),
     FailedOverReplicationType: kinds[vm.replication?.failoverType ?? 'none'],
+    ...measureObject(vm.at.site.measureOf(vm.ref)),
+  };
+}
+
+function measureObject(measure: ReplicationMeasure | null): Made {
+  if (measure === null) return {};
+  const span = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString().slice(11, 23));
+  return {
+    MonitoringStartTime: moment(measure.since),
+    SuccessfulReplicationCount: measure.cycles,
+    MissedReplicationCount: measure.missed,
+    ReplicationErrors: measure.errors,
+    AverageReplicationSize: measure.averageBytes ?? 0,
+    MaximumReplicationSize: measure.maximumBytes ?? 0,
+    PendingReplicationSize: measure.pendingBytes ?? 0,
+    AverageReplicationLatency: span(measure.averageLatencyMs),
+    MaximumReplicationLatency: span(measure.maximumLatencyMs),
   };
 }
 

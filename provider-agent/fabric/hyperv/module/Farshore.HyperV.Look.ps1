@@ -21,15 +21,88 @@ function ConvertTo-ReplicationView {
     }
 }
 
+function Measure-Replication {
+    <#
+    .SYNOPSIS
+    What a host counts of the VMs that replicate on it, by their ids.
+    #>
+    param([string]$HostName)
+    $measured = @{}
+    foreach ($each in @(Hyper-V\Measure-VMReplication -ComputerName $HostName)) {
+        if ([string]$each.ReplicationRelationshipType -eq 'Simple') { $measured[[string]$each.VMId] = $each }
+    }
+    $measured
+}
+
 function Get-FailoverType {
     <#
     .SYNOPSIS
-    How the replicas of a host were failed over, by their ids.
+    How a replica was failed over; nothing of a VM that was not measured.
     #>
-    param([string]$HostName)
-    $types = @{}
-    foreach ($each in @(Hyper-V\Measure-VMReplication -ComputerName $HostName -ReplicationMode Replica)) { $types[[string]$each.VMId] = [string]$each.FailedOverReplicationType }
-    $types
+    param([object]$Measured)
+    if ($null -ne $Measured) { [string]$Measured.FailedOverReplicationType }
+}
+
+function ConvertTo-Measure {
+    <#
+    .SYNOPSIS
+    How the cycles of a primary went, as the agent reads it.
+    #>
+    param([object]$Measured)
+    if ($null -eq $Measured -or [string]$Measured.ReplicationMode -ne 'Primary') { return $null }
+    [pscustomobject]@{
+        since = ConvertTo-Moment -Time $Measured.MonitoringStartTime
+        cycles = $Measured.SuccessfulReplicationCount
+        missed = $Measured.MissedReplicationCount
+        errors = $Measured.ReplicationErrors
+        averageBytes = $Measured.AverageReplicationSize
+        maximumBytes = $Measured.MaximumReplicationSize
+        pendingBytes = $Measured.PendingReplicationSize
+        averageLatencyMs = ConvertTo-Millisecond -Span $Measured.AverageReplicationLatency
+        maximumLatencyMs = ConvertTo-Millisecond -Span $Measured.MaximumReplicationLatency
+    }
+}
+
+function ConvertTo-Millisecond {
+    <#
+    .SYNOPSIS
+    A span of time in milliseconds; nothing for nothing.
+    #>
+    param([object]$Span)
+    if ($null -eq $Span) { return $null }
+    [long][System.Math]::Round(([timespan]$Span).TotalMilliseconds)
+}
+
+function Get-Stamp {
+    <#
+    .SYNOPSIS
+    A short text that is another one where what is told is another.
+    #>
+    param([object]$Told)
+    $bytes = [System.Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -Compress -Depth 8 -InputObject $Told))
+    $sha = [System.Security.Cryptography.SHA256]::Create()
+    [System.Convert]::ToBase64String($sha.ComputeHash($bytes), 0, 12)
+    $sha.Dispose()
+}
+
+function Select-Difference {
+    <#
+    .SYNOPSIS
+    Of what would be told, what the agent does not know, and which of the stamps that it knows fit nothing any more.
+    .DESCRIPTION
+    What is counted of a primary changes all the time: it is no part of the stamp, and is read only where a primary is told.
+    #>
+    param([object[]]$Told, [string]$Known, [hashtable]$Measured, [string]$HostName)
+    $gone = [System.Collections.Generic.HashSet[string]]::new([string[]]$Known.Split(' '))
+    $null = $gone.Remove('')
+    $news = @($Told.Where({
+                $_.stamp = Get-Stamp -Told $_
+                -not $gone.Remove($_.stamp)
+            }))
+    $primaries = @($news.Where({ $_.mode -eq 'Primary' }))
+    if ($primaries.Count -gt 0 -and $Measured.Count -eq 0) { $Measured = Measure-Replication -HostName $HostName }
+    foreach ($each in $primaries) { $each.measure = ConvertTo-Measure -Measured $Measured[$each.id] }
+    [pscustomobject]@{ told = [object[]]$news; gone = @($gone) -join ' ' }
 }
 
 function ConvertTo-View {
@@ -47,6 +120,8 @@ function ConvertTo-View {
         mode = [string]$VM.ReplicationMode
         state = [string]$VM.ReplicationState
         health = [string]$VM.ReplicationHealth
+        stamp = ''
+        measure = $null
         switches = [object[]]@($around.networks)
         addresses = [object[]]@(@($VM.NetworkAdapters).ForEach({ , [object[]]@($_.IPAddresses) }))
         tags = [object[]]@($around.tags)
@@ -67,22 +142,27 @@ function Test-FailedOver {
 function Get-FarshoreInventory {
     <#
     .SYNOPSIS
-    The switches and the VMs of one host; test copies are left out.
+    The switches of one host and those of its VMs that the agent does not know as they are; test copies are left out.
     .PARAMETER HostName
     The host.
+    .PARAMETER Known
+    The stamps of what the agent knows, between blanks.
     #>
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$HostName)
+    param([Parameter(Mandatory = $true)][string]$HostName, [Parameter(Mandatory = $true)][AllowEmptyString()][string]$Known)
     $replications = @{}
     foreach ($each in @(Hyper-V\Get-VMReplication -ComputerName $HostName)) {
         if ([string]$each.ReplicationRelationshipType -eq 'Simple') { $replications[[string]$each.VMId] = $each }
     }
     $vms = @(Hyper-V\Get-VM -ComputerName $HostName).Where({ [string]$_.ReplicationMode -ne 'TestReplica' })
-    $failovers = @{}
-    if ($vms.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) { $failovers = Get-FailoverType -HostName $HostName }
+    $measured = @{}
+    if ($vms.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) { $measured = Measure-Replication -HostName $HostName }
+    $views = @($vms.ForEach({ ConvertTo-View -VM $_ -HostName $HostName -Replication $replications[[string]$_.Id] -FailoverType (Get-FailoverType -Measured $measured[[string]$_.Id]) }))
+    $differences = Select-Difference -Told $views -Known $Known -Measured $measured -HostName $HostName
     [pscustomobject]@{
         switches = [object[]]@(@(Hyper-V\Get-VMSwitch -ComputerName $HostName).ForEach({ [pscustomobject]@{ name = $_.Name; type = [string]$_.SwitchType } }))
-        vms = [object[]]@($vms.ForEach({ ConvertTo-View -VM $_ -HostName $HostName -Replication $replications[[string]$_.Id] -FailoverType $failovers[[string]$_.Id] }))
+        vms = [object[]]$differences.told
+        gone = $differences.gone
     }
 }
 

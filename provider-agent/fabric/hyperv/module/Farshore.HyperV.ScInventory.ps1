@@ -109,24 +109,28 @@ function Get-FarshoreScInventory {
 function Get-FarshoreReplication {
     <#
     .SYNOPSIS
-    How the VMs of one host replicate; those that do not are left out.
+    How the VMs of one host replicate, as far as the agent does not know it as it is; those that do not are left out.
     .PARAMETER HostName
     The host.
+    .PARAMETER Known
+    The stamps of what the agent knows, between blanks.
     #>
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$HostName)
+    param([Parameter(Mandatory = $true)][string]$HostName, [Parameter(Mandatory = $true)][AllowEmptyString()][string]$Known)
     $all = @(Hyper-V\Get-VMReplication -ComputerName $HostName).Where({ [string]$_.ReplicationRelationshipType -eq 'Simple' -and [string]$_.ReplicationMode -ne 'TestReplica' })
-    $failovers = @{}
-    if ($all.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) { $failovers = Get-FailoverType -HostName $HostName }
-    [pscustomobject]@{
-        replications = [object[]]@($all.ForEach({
-                    [pscustomobject]@{
-                        id = [string]$_.VMId
-                        mode = [string]$_.ReplicationMode
-                        state = [string]$_.ReplicationState
-                        health = [string]$_.ReplicationHealth
-                        replication = ConvertTo-ReplicationView -Replication $_ -FailoverType $failovers[[string]$_.VMId]
-                    }
-                }))
-    }
+    $measured = @{}
+    if ($all.Where({ Test-FailedOver -VM $_ }, 'First').Count -gt 0) { $measured = Measure-Replication -HostName $HostName }
+    $told = @($all.ForEach({
+                [pscustomobject]@{
+                    id = [string]$_.VMId
+                    mode = [string]$_.ReplicationMode
+                    state = [string]$_.ReplicationState
+                    health = [string]$_.ReplicationHealth
+                    stamp = ''
+                    measure = $null
+                    replication = ConvertTo-ReplicationView -Replication $_ -FailoverType (Get-FailoverType -Measured $measured[[string]$_.VMId])
+                }
+            }))
+    $differences = Select-Difference -Told $told -Known $Known -Measured $measured -HostName $HostName
+    [pscustomobject]@{ replications = [object[]]$differences.told; gone = $differences.gone }
 }
