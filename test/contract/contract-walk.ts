@@ -39,7 +39,8 @@ export interface ContractPair {
 }
 
 /** What the fabric does not know it knows neither of. */
-export const isAtMost = (some: number | null, most: number | null): boolean => (some === null || most === null ? some === most : some <= most);
+export const isAtMost = (some: number | null, most: number | null): boolean =>
+  some === null || most === null ? some === most : some <= most;
 
 export const policy = { ...defaultPolicy, copyFrequencySeconds: 30 as const };
 export const pairingId = PairingId.parse('4c8d34c1-0a3e-4f0c-8c46-9ac2dfb4d6a0');
