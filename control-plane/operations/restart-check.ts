@@ -19,8 +19,10 @@ import { IS_GONE } from './silence.ts';
 
 /** They start VMs or turn replication round, so they wait for the word of sites that are away. */
 const WAITING: readonly JobKind[] = ['plannedFailover', 'unplannedFailover', 'takeBack', 'changeRecoveryPoint', 'reverseReplication'];
-/** How long a job waits for a site that it does without: nobody waits longer for one that is down. */
+/** How long a job waits at most for a site that it does without: nobody waits longer for one that is down. */
 const WITHOUT_AFTER_MS = 30_000;
+/** What an agent needs to connect, once it tries. */
+const CONNECTS_WITHIN_MS = 5_000;
 const AGAIN_AFTER_MS = 2_000;
 
 export interface RestartCheckPorts {
@@ -43,6 +45,8 @@ interface FoundJob {
   readonly unheard: Set<SiteId>;
   /** It goes on without them: a person gave them up, or it leads away from them. */
   readonly without: ReadonlySet<SiteId>;
+  /** How long after the start. */
+  readonly withoutAfterMs: number;
   /** How far a person has taken into account what the site knows. */
   readonly accepted: ReadonlyMap<string, number>;
   state: 'waiting' | 'goesOn' | 'heldUnheard' | 'heldNewer';
@@ -70,7 +74,8 @@ export class RestartCheck {
   async begin(jobs: readonly Job[]): Promise<void> {
     for (const job of jobs) await this.#find(job);
     const { clock } = this.#ports;
-    for (const ms of [WITHOUT_AFTER_MS, IS_GONE.afterStartMs]) clock.after(ms, () => this.#then(() => this.#lookAtAll()));
+    const moments = this.#jobs.map(({ withoutAfterMs }) => withoutAfterMs);
+    for (const ms of new Set([...moments, IS_GONE.afterStartMs])) clock.after(ms, () => this.#then(() => this.#lookAtAll()));
   }
 
   stop(): void {
@@ -139,6 +144,7 @@ export class RestartCheck {
       epochs: epochsOf(graph),
       unheard: sites,
       without: doneWithout(job.kind, graph, facts, sites),
+      withoutAfterMs: patienceMs(facts, this.#beganAt),
       accepted: acceptedIn(facts),
       state: held ?? (mayWait ? 'waiting' : 'goesOn'),
     };
@@ -190,7 +196,7 @@ export class RestartCheck {
   async #lookAt(found: FoundJob): Promise<void> {
     const { load, letGoOn, clock } = this.#ports;
     const waitedMs = clock.now() - this.#beganAt;
-    const missing = [...found.unheard].filter((site) => waitedMs < WITHOUT_AFTER_MS || !found.without.has(site));
+    const missing = [...found.unheard].filter((site) => waitedMs < found.withoutAfterMs || !found.without.has(site));
     if (found.state === 'heldUnheard' && missing.length === 0) {
       await letGoOn(found.job.id);
       found.state = 'goesOn';
@@ -234,6 +240,15 @@ function doneWithout(kind: JobKind, graph: Graph<StepWork>, facts: readonly Fact
   const givenUp = new Set(facts.flatMap((fact) => (fact.type === 'givenUp' ? [fact.executor] : [])));
   const targets = new Set(worksOf(graph).flatMap((work) => (work.kind === 'failover.execute' ? [work.siteId] : [])));
   return new Set([...sites].filter((site) => givenUp.has(site) || (kind === 'unplannedFailover' && !targets.has(site))));
+}
+
+/**
+ * Agents try again at times that grow with the time that they could not connect, to about twice as long. The control plane was away no longer than its log
+ * is old, and so an agent that lives is back soon after a short fall; a backup that was put back is an old log.
+ */
+function patienceMs(facts: readonly Fact[], now: number): number {
+  const ageMs = now - (facts.at(-1)?.at ?? 0);
+  return ageMs < 0 ? WITHOUT_AFTER_MS : Math.min(WITHOUT_AFTER_MS, 2 * ageMs + CONNECTS_WITHIN_MS);
 }
 
 function acceptedIn(facts: readonly Fact[]): Map<string, number> {
