@@ -71,7 +71,7 @@ test('people see them on the command line, the newest first, with the ids that a
   const refused = await cli(['vms', 'points', 'sql-01']);
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /ERR_AGENT_OFFLINE[\s\S]*remedy:/);
-  assert.match((await cli(['failover', '--help'])).stdout, /vms points/);
+  assert.match((await cli(['failover', '--help'])).stdout, /vms\s+points/);
 });
 
 test('the API lists them for whoever may look, and knows no VM of another vault', async (t) => {
