@@ -5,7 +5,7 @@
  */
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { takesConnection } from '../fabric/takes-connection.ts';
 
 export interface NetworkLooks {
   /** False for whatever kept it from connecting. */
@@ -15,17 +15,7 @@ export interface NetworkLooks {
 }
 
 export const networkLooks: NetworkLooks = {
-  connects: (host, port, limitMs) =>
-    new Promise((resolve) => {
-      const socket = connect({ host, port, timeout: limitMs });
-      const end = (hasConnected: boolean) => {
-        socket.destroy();
-        resolve(hasConnected);
-      };
-      socket.once('connect', () => end(true));
-      socket.once('timeout', () => end(false));
-      socket.once('error', () => end(false));
-    }),
+  connects: takesConnection,
 
   httpStatus: (url, limitMs) =>
     new Promise((resolve) => {

@@ -104,19 +104,11 @@ export interface ObservedVm {
   readonly isBehind: boolean;
 }
 
-export function issuesOf({ isNewerAtSite, ...vm }: ObservedVm): VmIssue[] {
-  return [...(isNewerAtSite ? (['newerAtSite'] as const) : []), ...issuesSeen(vm)];
+export function issuesOf(vm: ObservedVm): VmIssue[] {
+  return [...(vm.isNewerAtSite ? (['newerAtSite'] as const) : []), ...issuesSeen(vm)];
 }
 
-function issuesSeen({
-  phase,
-  activeLocation,
-  power,
-  sending,
-  firstCopyAt,
-  receiving,
-  isBehind,
-}: Omit<ObservedVm, 'isNewerAtSite'>): VmIssue[] {
+function issuesSeen({ phase, activeLocation, power, sending, firstCopyAt, receiving, isBehind }: ObservedVm): VmIssue[] {
   const isLive = (at: ActiveLocation) => power[at] === 'running' || power[at] === 'starting' || power[at] === 'stopping';
   if (isLive('primary') && isLive('recovery')) return ['twoLiveCopies'];
   // While a job moves it, it runs at the other side before the promise says so; of a broken off failover nothing is promised.

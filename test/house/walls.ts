@@ -52,7 +52,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'provider-agent/fabric': { may: everyShared },
   'provider-agent/fabric/peer': { may: ['provider-agent/fabric', ...everyShared] },
   'provider-agent/fabric/qemu': {
-    may: ['provider-agent/fabric', 'provider-agent/fabric/peer', 'provider-agent/fabric/site', ...everyShared],
+    may: ['provider-agent/fabric', 'provider-agent/fabric/peer', 'provider-agent/fabric/site', 'certs', ...everyShared],
   },
   'provider-agent/fabric/site': { may: ['provider-agent/fabric', 'provider-agent/fabric/peer', ...everyShared] },
   'provider-agent/fabric/simulated': {

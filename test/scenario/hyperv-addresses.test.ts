@@ -1,13 +1,14 @@
 /** Fixed addresses of Hyper-V replicas: chosen from the pools of `agent.yaml`, put into the guest by the failover configuration of the adapter. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { Fabric } from '../../provider-agent/fabric/fabric.ts';
 import type { HyperVConfig } from '../../provider-agent/fabric/hyperv/hyperv-config.ts';
 import type { VmRef } from '../../shared/ids.ts';
 import { type ContractPair, walkOf } from '../contract/contract-walk.ts';
 import { referenceTo } from '../support/emulated-hyperv/hosts.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { configOf, type EmulatedPowerShell, fabricOf, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
+import { configOf, type EmulatedPowerShell, fabricOf } from '../support/emulated-hyperv/powershell-fabric.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
@@ -22,21 +23,26 @@ const lan = (from: string, to: string): HyperVConfig['networks'] => [
   },
 ];
 
+/** Of a replica that gets the second address of the LAN. */
+const secondOfPool = {
+  IPv4Address: '10.0.0.11',
+  IPv4SubnetMask: '255.255.0.0',
+  IPv4DefaultGateway: '10.0.0.1',
+  IPv4PreferredDNSServer: '10.0.0.2',
+  IPv4AlternateDNSServer: '10.0.0.3',
+};
+
 describe('addresses at a failover', { skip: typeof found === 'string' ? found : false }, () => {
   let powerShell: EmulatedPowerShell;
   let emulated: EmulatedPair;
   let pair: ContractPair;
   const { act, enable, replicate, targets } = walkOf(() => pair);
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
-  });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    emulated = await openEmulatedPair(powerShell);
+  pairForEach(found, (opened, engine) => {
+    emulated = opened;
+    powerShell = engine;
     use('10.0.0.11', '10.0.0.13');
   });
-  afterEach(() => emulated.close());
 
   function use(from: string, to: string): void {
     const { primary, recovery } = emulated.sites;
@@ -59,13 +65,7 @@ describe('addresses at a failover', { skip: typeof found === 'string' ? found : 
 
   it('takes the next of the pool where the own address does not lie in it, or is taken, and keeps what it gave', async () => {
     const [first, second] = [await replicate(pair.vms[0]), await replicate(pair.vms[1])];
-    assert.deepEqual(await settingsOf(first), {
-      IPv4Address: '10.0.0.11',
-      IPv4SubnetMask: '255.255.0.0',
-      IPv4DefaultGateway: '10.0.0.1',
-      IPv4PreferredDNSServer: '10.0.0.2',
-      IPv4AlternateDNSServer: '10.0.0.3',
-    });
+    assert.deepEqual(await settingsOf(first), secondOfPool);
     assert.equal((await settingsOf(second))?.IPv4Address, '10.0.0.12', 'its own is given away');
     assert.deepEqual(await pair.recovery.fabric.addressesOf(first), ['10.0.0.11']);
   });
@@ -82,11 +82,7 @@ describe('addresses at a failover', { skip: typeof found === 'string' ? found : 
     await alsoHas(pair.vms[1], '2001:db8::10:1');
     const [first, second] = [await replicate(pair.vms[0]), await replicate(pair.vms[1])];
     assert.deepEqual(await settingsOf(first), {
-      IPv4Address: '10.0.0.11',
-      IPv4SubnetMask: '255.255.0.0',
-      IPv4DefaultGateway: '10.0.0.1',
-      IPv4PreferredDNSServer: '10.0.0.2',
-      IPv4AlternateDNSServer: '10.0.0.3',
+      ...secondOfPool,
       IPv6Address: '2001:db8::10',
       IPv6SubnetPrefixLength: 64,
       IPv6DefaultGateway: 'fe80::1',

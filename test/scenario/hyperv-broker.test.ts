@@ -1,12 +1,13 @@
 /** The Replica Broker of a failover cluster: looked for before hosts are prepared, made where agent.yaml says so, never changed where it is online. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { HyperVConfig } from '../../provider-agent/fabric/hyperv/hyperv-config.ts';
 import { policy, walkOf } from '../contract/contract-walk.ts';
 import { clusterChanges, type EmulatedCluster } from '../support/emulated-hyperv/clusters.ts';
 import type { CmdletFault } from '../support/emulated-hyperv/emulated-hyperv.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { configOf, type EmulatedPowerShell, fabricOf, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
+import { configOf, type EmulatedPowerShell, fabricOf } from '../support/emulated-hyperv/powershell-fabric.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
@@ -20,15 +21,11 @@ describe('the Replica Broker of a cluster', { skip: typeof found === 'string' ? 
   let cluster: EmulatedCluster;
   const { act, prepare, viewOf } = walkOf(() => pair);
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
-  });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    emulated = await openEmulatedPair(powerShell);
+  pairForEach(found, (opened, engine) => {
+    emulated = opened;
+    powerShell = engine;
     cluster = emulated.hyperV.hosts.clusters.add('SLO-CL1', 'Cluster Network 1', '255.255.255.0');
   });
-  afterEach(() => emulated.close());
 
   /** The hosts of Slough are the nodes of a cluster. */
   function asCluster(makeBroker?: { network: string; address?: string }): void {

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { JobId, PairingId, VmId, type VmRef } from '../../shared/ids.ts';
 import { isoMoment } from '../../shared/ports.ts';
 import { pairingId, policy, walkOf } from '../contract/contract-walk.ts';
 import type { CmdletFault } from '../support/emulated-hyperv/emulated-hyperv.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { configOf, type EmulatedPowerShell, fabricOf, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
+import { configOf, type EmulatedPowerShell, fabricOf } from '../support/emulated-hyperv/powershell-fabric.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
@@ -26,19 +27,17 @@ describe('the Hyper-V fabric', { skip: typeof found === 'string' ? found : false
   const primary = () => pair.primary.fabric;
   const recovery = () => pair.recovery.fabric;
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found, { edition: 'Core' });
-  });
-  after(() => {
-    rmSync(carried, { recursive: true, force: true });
-    return powerShell.close();
-  });
-  beforeEach(async () => {
-    pair = await openEmulatedPair(powerShell);
-    [ref] = pair.vms;
-    replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
-  });
-  afterEach(() => pair.close());
+  after(() => rmSync(carried, { recursive: true, force: true }));
+  pairForEach(
+    found,
+    (opened, engine) => {
+      pair = opened;
+      powerShell = engine;
+      [ref] = pair.vms;
+      replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
+    },
+    { edition: 'Core' },
+  );
 
   const failOver = async () => {
     await replicate(ref);

@@ -1,11 +1,12 @@
 /** What the hosts are asked for the inventory, and what they tell: through the real module in the real PowerShell engine. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { Fabric } from '../../provider-agent/fabric/fabric.ts';
 import type { PowerShellCall, PowerShellHost } from '../../provider-agent/fabric/hyperv/powershell-host.ts';
 import { isAtMost, walkOf } from '../contract/contract-walk.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { configOf, type EmulatedPowerShell, fabricOf, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
+import { configOf, type EmulatedPowerShell, fabricOf } from '../support/emulated-hyperv/powershell-fabric.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
@@ -19,16 +20,12 @@ describe('the inventory of plain hosts', { skip: typeof found === 'string' ? fou
   let losesAnswers = false;
   const { act, replicate, viewOf } = walkOf(() => pair);
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
-  });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    pair = await openEmulatedPair(powerShell);
+  pairForEach(found, (opened, engine) => {
+    pair = opened;
+    powerShell = engine;
     reader = openReader();
     losesAnswers = false;
   });
-  afterEach(() => pair.close());
 
   /** A process of the agent that has read nothing yet. */
   function openReader(): Fabric {

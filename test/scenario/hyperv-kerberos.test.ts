@@ -1,30 +1,24 @@
 /** A pairing whose hosts prove themselves by Kerberos: no certificates, another port, another firewall rule; through the real module in the real PowerShell. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { HandlerContext } from '../../provider-agent/commands/handlers.ts';
 import { hostsHandlers } from '../../provider-agent/commands/hosts.ts';
 import type { ReplicaTarget } from '../../provider-agent/fabric/fabric.ts';
 import { policy as byCertificate, type ContractSide, pairingId, walkOf } from '../contract/contract-walk.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { type EmulatedPowerShell, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
 const policy = { ...byCertificate, authentication: 'kerberos' as const };
 
 describe('a pairing by Kerberos', { skip: typeof found === 'string' ? found : false }, () => {
-  let powerShell: EmulatedPowerShell;
   let pair: EmulatedPair;
   const { act, targets, viewOf, later } = walkOf(() => pair);
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
+  pairForEach(found, (opened) => {
+    pair = opened;
   });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    pair = await openEmulatedPair(powerShell);
-  });
-  afterEach(() => pair.close());
 
   /** As the agent is told to, by its own handler. */
   async function prepare(side: ContractSide, other: ContractSide, port: number | null = null): Promise<ReplicaTarget> {

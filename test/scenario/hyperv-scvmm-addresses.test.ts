@@ -1,18 +1,17 @@
 /** Fixed addresses of replicas where SCVMM has the pools: granted by it, given back to it, and put into the guest by Hyper-V. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { VmRef } from '../../shared/ids.ts';
 import { walkOf } from '../contract/contract-walk.ts';
 import { referenceTo } from '../support/emulated-hyperv/hosts.ts';
-import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { type EmulatedPowerShell, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import type { EmulatedPair } from '../support/emulated-hyperv/pair.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
 import type { EmulatedScvmm, ScNetworkRecord } from '../support/emulated-hyperv/sc-server.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 
 const found = await findPowerShell();
 
 describe('addresses of SCVMM', { skip: typeof found === 'string' ? found : false }, () => {
-  let powerShell: EmulatedPowerShell;
   let pair: EmulatedPair;
   let atPrimary: EmulatedScvmm;
   let atRecovery: EmulatedScvmm;
@@ -23,17 +22,16 @@ describe('addresses of SCVMM', { skip: typeof found === 'string' ? found : false
   const recovery = () => pair.recovery.fabric;
   const networks = () => [{ from: pair.primary.networkId, to: pair.recovery.networkId }];
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
-  });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    pair = await openEmulatedPair(powerShell, 'scvmm');
-    [atPrimary, atRecovery] = pair.hyperV.scvmms as unknown as [EmulatedScvmm, EmulatedScvmm];
-    [ref] = pair.vms;
-    replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
-  });
-  afterEach(() => pair.close());
+  pairForEach(
+    found,
+    (opened) => {
+      pair = opened;
+      [atPrimary, atRecovery] = pair.hyperV.scvmms as unknown as [EmulatedScvmm, EmulatedScvmm];
+      [ref] = pair.vms;
+      replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
+    },
+    { mode: 'scvmm' },
+  );
 
   async function referenceOf(vm: VmRef): Promise<string> {
     const known = await pair.hyperV.hosts.find(pair.sites.recovery, vm);

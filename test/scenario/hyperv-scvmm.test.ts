@@ -1,13 +1,14 @@
 /** The Hyper-V fabric where SCVMM manages the hosts, and where its cmdlets lie, fail, or show what was: through the real module in the real PowerShell engine. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { firstCopyNow } from '../../shared/domain/first-copy.ts';
 import { JobId, NetworkId, VmId, type VmRef } from '../../shared/ids.ts';
 import { policy, walkOf } from '../contract/contract-walk.ts';
 import type { CmdletFault } from '../support/emulated-hyperv/emulated-hyperv.ts';
 import { referenceTo } from '../support/emulated-hyperv/hosts.ts';
 import { type EmulatedPair, openEmulatedPair } from '../support/emulated-hyperv/pair.ts';
-import { type EmulatedPowerShell, fabricOf, scvmmConfigOf, startEmulatedPowerShell } from '../support/emulated-hyperv/powershell-fabric.ts';
+import { pairForEach } from '../support/emulated-hyperv/pair-for-each.ts';
+import { type EmulatedPowerShell, fabricOf, scvmmConfigOf } from '../support/emulated-hyperv/powershell-fabric.ts';
 import type { EmulatedScvmm } from '../support/emulated-hyperv/sc-server.ts';
 import { findPowerShell } from '../support/powershell/powershell.ts';
 import { uuidOf } from '../support/simulated-sites.ts';
@@ -33,17 +34,17 @@ describe('the Hyper-V fabric with SCVMM', { skip: typeof found === 'string' ? fo
   };
   const calls = (cmdlet: string) => pair.hyperV.calls.filter((call) => call.cmdlet === cmdlet).length;
 
-  before(async () => {
-    if (typeof found !== 'string') powerShell = await startEmulatedPowerShell(found);
-  });
-  after(() => powerShell.close());
-  beforeEach(async () => {
-    pair = await openEmulatedPair(powerShell, 'scvmm');
-    [atPrimary, atRecovery] = pair.hyperV.scvmms as unknown as [EmulatedScvmm, EmulatedScvmm];
-    [ref] = pair.vms;
-    replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
-  });
-  afterEach(() => pair.close());
+  pairForEach(
+    found,
+    (opened, engine) => {
+      pair = opened;
+      powerShell = engine;
+      [atPrimary, atRecovery] = pair.hyperV.scvmms as unknown as [EmulatedScvmm, EmulatedScvmm];
+      [ref] = pair.vms;
+      replica = { cloudId: pair.recovery.cloudId, vmId: ref.vmId };
+    },
+    { mode: 'scvmm' },
+  );
 
   const failOver = async () => {
     await replicate(ref);

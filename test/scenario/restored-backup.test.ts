@@ -107,6 +107,29 @@ test('an unplanned failover waits for the site that it leads away from no longer
   await world.finishes();
 });
 
+for (const [title, agedMs, waitsMs, mostMs] of [
+  ['for seconds alone where its log is young: an agent that lives would be back by then', 1_000, 4_000, 20_000],
+  ['for all of that half minute where its log is older, as of a backup', 13_000, 28_000, 40_000],
+] as const)
+  test(`... ${title}`, async () => {
+    const world = await protectedWorld(slow);
+    world.goesDark('reading');
+    await world.clock.advance(15_000);
+    const job = await world.ask(await world.requestFor('unplannedFailover'));
+    await world.clock.advance(agedMs);
+    world.controlPlaneCrashes();
+    await world.clock.advance(1_000);
+    await world.controlPlaneRestarts();
+    const from = world.clock.now();
+    await world.clock.advance(waitsMs);
+    await assert.rejects(world.cancel(job), { code: 'ERR_SITE_UNHEARD' });
+    // The agent of the other site has to connect and to look before it calls.
+    await world.until('it goes on', () => world.trace.events.some(({ type, at }) => type === 'call' && at > from), mostMs - waitsMs);
+    await world.settles(job);
+    assert.equal(await stateOf(world, job), 'succeeded');
+    await world.finishes();
+  });
+
 test('a person lets a held job go on, and it is not held again for what that person knew', async () => {
   const world = await protectedWorld(slow);
   const planned = await world.ask(await world.requestFor('plannedFailover'));

@@ -2,18 +2,20 @@
  * A first copy that people carry: an image of each disk that stands on nothing else, and a manifest that is written when all of them are
  * on the disk. What is taken in was carried by anybody: every image is held against its sum in the manifest, and none may name a file of this host.
  */
+
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
+import { writeFileDurably } from '../../../certs/key-files.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import { FabricError } from '../fabric-error.ts';
 import { cannotBeWritten, holdsNone, refuseOfAnother, subfolderToRead, subfolderToWrite } from '../site/carried-folder.ts';
 import { SentPoint } from '../site/replication-frames.ts';
 import type { VmRecord } from '../site/vm-record.ts';
-import { syncFile, writeDurably } from './durable-file.ts';
+import { syncFile } from './durable-file.ts';
 import type { Homes } from './homes.ts';
 import { nodeOf } from './layers.ts';
 import { Lineage } from './lineage.ts';
@@ -81,7 +83,7 @@ export async function writeCarried(
   }
   // A daemon that was ended meanwhile says so here: the VM may be gone.
   await qmp.run('query-jobs');
-  await writeDurably(join(own, MANIFEST), `${JSON.stringify({ point, layer, disks: written }, null, 1)}\n`);
+  await writeFileDurably(join(own, MANIFEST), `${JSON.stringify({ point, layer, disks: written }, null, 1)}\n`);
 }
 
 /** The replica holds that point from now on. It may be repeated. */

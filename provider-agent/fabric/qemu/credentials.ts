@@ -2,12 +2,13 @@
  * The certificates of a host as QEMU wants them: files of fixed names in a folder that nobody else may read. They come as PKCS#12, as for
  * Windows. Parameters for the key exchange are laid beside them, since QEMU 7.2 makes new ones at each start else, which takes seconds.
  */
+
 import { X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import forge from 'node-forge';
+import { writeFileDurably } from '../../../certs/key-files.ts';
 import type { HostCertificate } from '../fabric.ts';
-import { writeDurably } from './durable-file.ts';
 import { failed } from './qemu-error.ts';
 
 /** The finite field ffdhe2048 of RFC 7919, appendix A.1, with generator 2. */
@@ -26,11 +27,11 @@ export async function writeCredentials(folder: string, { host, pfx, passphrase }
   const { key, chain } = openPfx(host, pfx, passphrase);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // QEMU holds its own certificate against this file alone, without the chain that it sends: the authority of this site is in it too.
-  await writeDurably(join(folder, 'ca-cert.pem'), `${rootPem.trimEnd()}\n${chain.slice(1).join('')}`);
-  await writeDurably(join(folder, 'dh-params.pem'), KEY_EXCHANGE);
+  await writeFileDurably(join(folder, 'ca-cert.pem'), `${rootPem.trimEnd()}\n${chain.slice(1).join('')}`);
+  await writeFileDurably(join(folder, 'dh-params.pem'), KEY_EXCHANGE);
   for (const end of ['server', 'client']) {
-    await writeDurably(join(folder, `${end}-key.pem`), key);
-    await writeDurably(join(folder, `${end}-cert.pem`), chain.join(''));
+    await writeFileDurably(join(folder, `${end}-key.pem`), key);
+    await writeFileDurably(join(folder, `${end}-cert.pem`), chain.join(''));
   }
 }
 

@@ -2,14 +2,15 @@
  * Where the machines of a site lie: a folder for each VM and each test copy, with its disks, what it has in common with the other end,
  * and its note. Names of folders are short, since the path of a socket is.
  */
+
 import { createHash } from 'node:crypto';
 import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeFileDurably } from '../../../certs/key-files.ts';
 import { CloudId, CommandId, VmId, type VmRef } from '../../../shared/ids.ts';
 import type { VmNote } from '../site/machinery.ts';
 import type { VmRecord } from '../site/vm-record.ts';
-import { writeDurably } from './durable-file.ts';
 import { Layers } from './layers.ts';
 import { type DiskDefinition, ReplicaDisks } from './replica-disks.ts';
 
@@ -103,7 +104,7 @@ export class Homes {
     const folder = this.folderOf(ref);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const note: NoteFile = { name, ...ref, isTestCopy: testCopy !== undefined, epoch, failover };
-    await writeDurably(join(folder, 'note.json'), `${JSON.stringify(note, null, 1)}\n`);
+    await writeFileDurably(join(folder, 'note.json'), `${JSON.stringify(note, null, 1)}\n`);
   }
 
   /** Throws where it is damaged: what it says must not be guessed. */

@@ -3,10 +3,11 @@
  * swallowed the others. Written before the other end hears of a point and before a merge begins, so that after any crash two ends that
  * meet again find the newest state that both hold, and a former primary can go back to it.
  */
+
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeDurably } from './durable-file.ts';
+import { writeFileDurably } from '../../../certs/key-files.ts';
 
 export const SharedPoint = z.strictObject({ id: z.uuid(), at: z.int().min(0), layer: z.int().min(0) });
 export type SharedPoint = z.infer<typeof SharedPoint>;
@@ -61,7 +62,7 @@ export class Lineage {
   }
 
   async #write(state: LineageFile): Promise<void> {
-    await writeDurably(this.#file, `${JSON.stringify(state)}\n`);
+    await writeFileDurably(this.#file, `${JSON.stringify(state)}\n`);
     this.#state = state;
   }
 }

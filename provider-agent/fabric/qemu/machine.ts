@@ -2,12 +2,12 @@
  * One QEMU process for each VM that runs. It outlives the agent: a new agent finds it by its process id and its socket. What has the
  * disks open is told by QEMU's own locks on them, so that two can never write to one.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, pause } from '../../../shared/ports.ts';
 import { BASE, type Layers, layerNodes, nodeOf } from './layers.ts';
-import { runProgram } from './programs.ts';
+import { pidIn, runProgram } from './programs.ts';
 import { failed } from './qemu-error.ts';
 import { ANSWER_MS, Qmp } from './qmp.ts';
 
@@ -66,7 +66,7 @@ export class Machine {
 
   /** The VM of that folder that an earlier life of the agent started, or null where it does not run. */
   static async find(folder: string, layers: Layers, clock: Clock): Promise<Machine | null> {
-    if ((await pidOf(folder)) === null) return null;
+    if ((await pidIn(pidFileOf(folder))) === null) return null;
     return new Machine(await Qmp.open(socketOf(folder), clock, CONNECT_MS), folder, layers, clock);
   }
 
@@ -126,14 +126,14 @@ export class Machine {
 
   /** As if its host lost its power. */
   async kill(): Promise<void> {
-    const pid = await pidOf(this.#folder);
+    const pid = await pidIn(pidFileOf(this.#folder));
     if (pid !== null) process.kill(pid, 'SIGKILL');
     await this.ended();
   }
 
   /** Resolves when the process is gone. */
   async ended(): Promise<void> {
-    while ((await pidOf(this.#folder)) !== null) await pause(this.#clock, ENDED_EVERY_MS);
+    while ((await pidIn(pidFileOf(this.#folder))) !== null) await pause(this.#clock, ENDED_EVERY_MS);
     this.qmp.close();
   }
 
@@ -181,13 +181,4 @@ function socketOf(folder: string): string {
 
 function pidFileOf(folder: string): string {
   return join(folder, 'pid');
-}
-
-/** The process of the VM, while it lives and is QEMU: its number may belong to another program by now. */
-async function pidOf(folder: string): Promise<number | null> {
-  const text = await readFile(pidFileOf(folder), 'utf8').catch(() => '');
-  const pid = Number(text.trim());
-  if (!Number.isInteger(pid) || pid <= 1) return null;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return command.includes(pidFileOf(folder)) ? pid : null;
 }

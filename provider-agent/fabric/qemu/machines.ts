@@ -1,9 +1,9 @@
 /** The machines of a site that run. They outlive the agent, and what it finds of them is the truth: one whose process has gone is off. */
-import { connect } from 'node:net';
 import { z } from 'zod';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import type { VmRecord } from '../site/vm-record.ts';
+import { takesConnection } from '../takes-connection.ts';
 import type { Homes } from './homes.ts';
 import type { HostSide } from './host-side.ts';
 import { Layers } from './layers.ts';
@@ -98,7 +98,7 @@ export class Machines {
     if (answers === 'running') return machine.isRunning();
     if ('says' in answers) return this.#hasSaid(vm, machine, answers.says);
     const addresses = vm.adapters.flatMap(({ connected }) => connected?.address ?? []);
-    for (const address of addresses) if (await takesConnection(address, answers.port)) return true;
+    for (const address of addresses) if (await takesConnection(address, answers.port, ANSWER_MS)) return true;
     return false;
   }
 
@@ -144,17 +144,4 @@ async function within(limitMs: number, what: Promise<unknown>, clock: Clock): Pr
   } finally {
     cancel();
   }
-}
-
-function takesConnection(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: ANSWER_MS });
-    const end = (isTaken: boolean) => {
-      socket.destroy();
-      resolve(isTaken);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('timeout', () => end(false));
-    socket.once('error', () => end(false));
-  });
 }

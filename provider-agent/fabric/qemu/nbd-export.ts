@@ -3,16 +3,15 @@
  * export has a name that only the sender was told, and the sender's certificate must carry the subject that it told on its
  * proven connection: neither another host of the vault nor an export of another replica is reached by it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { type Clock, pause } from '../../../shared/ports.ts';
-import { withoutRights } from './programs.ts';
+import { type Helper, startHelper } from './programs.ts';
 import { failed } from './qemu-error.ts';
 
 const READY_MS = 10_000;
 const LOOK_EVERY_MS = 10;
-const LAST_WORDS_BYTES = 4_096;
 const CLOSED_WITHIN_MS = 60_000;
 
 export interface ExportOrder {
@@ -29,39 +28,33 @@ export interface ExportOrder {
 
 export class NbdExport {
   readonly #child: ChildProcess;
+  readonly #said: () => string;
   readonly #clock: Clock;
-  #said = '';
 
-  private constructor(child: ChildProcess, clock: Clock) {
+  private constructor({ child, said }: Helper, clock: Clock) {
     this.#child = child;
+    this.#said = said;
     this.#clock = clock;
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#said = (this.#said + text).slice(-LAST_WORDS_BYTES);
-    });
   }
 
   /** Resolves when it listens. Throws ERR_FABRIC_FAILED with what qemu-nbd said, as when the port is taken. */
   static async open(order: ExportOrder, clock: Clock): Promise<NbdExport> {
     const pidFile = `${order.file}.pid`;
     await rm(pidFile, { force: true });
-    const [program, ...args] = withoutRights('qemu-nbd', argumentsOf(order, pidFile));
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-    const opened = new NbdExport(child, clock);
+    const helper = startHelper('qemu-nbd', argumentsOf(order, pidFile));
+    const opened = new NbdExport(helper, clock);
     const until = clock.now() + READY_MS;
     try {
-      await once(child, 'spawn');
+      await once(helper.child, 'spawn');
       // It writes the file when it listens.
       while ((await readFile(pidFile, 'utf8').catch(() => '')) === '') {
-        if (!opened.isRunning) throw new Error(opened.#said.trim());
+        if (!opened.isRunning) throw new Error(opened.said);
         if (clock.now() > until) throw new Error('it does not listen in time');
         await pause(clock, LOOK_EVERY_MS);
       }
       return opened;
     } catch (cause) {
-      child.kill('SIGKILL');
+      helper.child.kill('SIGKILL');
       throw failed('OperationFailed', `qemu-nbd for ${order.file}`, cause);
     }
   }
@@ -72,7 +65,7 @@ export class NbdExport {
 
   /** What it said on its error output; why a sender was turned away stands only here. */
   get said(): string {
-    return this.#said;
+    return this.#said();
   }
 
   /** Everything that came is in the file when it resolves. Throws ERR_FABRIC_FAILED when it ended otherwise: nothing may be sealed then. */
@@ -83,7 +76,7 @@ export class NbdExport {
       await once(this.#child, 'exit');
       cancel();
     }
-    if (this.#child.exitCode !== 0) throw failed('OperationFailed', 'qemu-nbd did not end by itself', new Error(this.#said.trim()));
+    if (this.#child.exitCode !== 0) throw failed('OperationFailed', 'qemu-nbd did not end by itself', new Error(this.said));
   }
 
   /** What came is thrown away. */

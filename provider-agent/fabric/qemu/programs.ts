@@ -1,9 +1,10 @@
 /**
- * The programs of QEMU that run to their end: qemu-img, and what each of them says of its version. Arguments are given as a list and never
+ * The programs of QEMU: those that run to their end, those that go on as helpers, and what each says of its version. Arguments are given as a list and never
  * as a line for a shell; output is capped; at the limit a program is killed.
  */
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { failed } from './qemu-error.ts';
 
 const OUTPUT_BYTES_MOST = 4 * 1024 * 1024;
@@ -47,6 +48,25 @@ export function runProgram(program: Program, args: readonly string[], limitMs: n
   });
 }
 
+const LAST_WORDS_BYTES = 4_096;
+
+export interface Helper {
+  readonly child: ChildProcess;
+  /** The end of what it has said on its error output. */
+  said(): string;
+}
+
+/** A program that goes on beside the agent until it is ended. */
+export function startHelper(program: Program, args: readonly string[]): Helper {
+  const [file, ...rest] = withoutRights(program, args);
+  const child = spawn(file, rest, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-LAST_WORDS_BYTES);
+  });
+  return { child, said: () => said.trim() };
+}
+
 export interface ProgramLack {
   readonly program: Program;
   readonly found: string;
@@ -78,4 +98,12 @@ export async function createOverlay(file: string, backing: string): Promise<void
 
 export async function createImage(file: string, sizeBytes: number): Promise<void> {
   await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(sizeBytes)]);
+}
+
+/** The process that wrote the file, while it lives: its number may belong to another program by now. */
+export async function pidIn(pidFile: string): Promise<number | null> {
+  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).trim());
+  if (!Number.isInteger(pid) || pid <= 1) return null;
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return command.includes(pidFile) ? pid : null;
 }

@@ -1,5 +1,6 @@
 /** The machinery of a site of real machines: what the rules of a site decide (site/machinery.ts) is done to QEMU, its disks and its host. */
 import type { JobId, NetworkId, VmRef } from '../../../shared/ids.ts';
+import { Lanes } from '../../../shared/lanes.ts';
 import type { Clock, Random } from '../../../shared/ports.ts';
 import type { NetworkExposure, RecoveryPoint } from '../fabric.ts';
 import { cannotBeWritten } from '../site/carried-folder.ts';
@@ -19,7 +20,6 @@ import { Receiver } from './receiver.ts';
 import { Reconciler } from './reconcile.ts';
 import { Sender } from './sender.ts';
 import { makeTestDisks } from './test-disks.ts';
-import { Turns } from './turns.ts';
 import type { VmImages } from './vm-images.ts';
 
 export interface QemuMachineryParts {
@@ -44,7 +44,7 @@ export class QemuMachinery implements Machinery {
   readonly #parts: QemuMachineryParts;
   readonly #homes: Homes;
   readonly #machines: Machines;
-  readonly #turns = new Turns();
+  readonly #lanes = new Lanes();
   readonly #prunings = new Set<Promise<void>>();
   /** What a crash left of them could not be brought together yet: that comes before anything else is done to them. */
   readonly #unsettled = new Map<string, VmRef>();
@@ -85,7 +85,7 @@ export class QemuMachinery implements Machinery {
 
   inTurn<T>(subject: Partial<VmRef>, work: () => Promise<T>): Promise<T> {
     const turn = turnOf(subject);
-    return this.#turns.take(turn, async () => {
+    return this.#lanes.run(turn, async () => {
       await this.#settle(turn);
       return work();
     });

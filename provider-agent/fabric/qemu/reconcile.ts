@@ -2,7 +2,7 @@
  * When a site opens: what a crash left is brought together. The book says what each VM is to the other end, and its disks are made to fit; the
  * machines say what runs, and the note beside the disks what was promised there. Nothing is decided here that was not decided before.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmRef } from '../../../shared/ids.ts';
 import type { Book, Machinery } from '../site/machinery.ts';
@@ -11,6 +11,7 @@ import type { Homes } from './homes.ts';
 import type { HostSide } from './host-side.ts';
 import { Lineage } from './lineage.ts';
 import type { Machines } from './machines.ts';
+import { pidIn } from './programs.ts';
 import type { ReplicaDisks } from './replica-disks.ts';
 import { bringIn, type VmImages } from './vm-images.ts';
 
@@ -128,11 +129,7 @@ export class Reconciler {
 }
 
 async function endHelper(pidFile: string): Promise<void> {
-  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).trim());
-  if (Number.isInteger(pid) && pid > 1) {
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    // Its number may belong to another program by now.
-    if (command.includes(pidFile)) process.kill(pid, 'SIGKILL');
-  }
+  const pid = await pidIn(pidFile);
+  if (pid !== null) process.kill(pid, 'SIGKILL');
   await rm(pidFile, { force: true });
 }

@@ -4,10 +4,12 @@
  * touch a point that is complete; `points.json` is the list of the complete ones, and what it does not name does not
  * count. A point is of all disks of the VM at one moment.
  */
+
 import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { syncFile, writeDurably } from './durable-file.ts';
+import { writeFileDurably } from '../../../certs/key-files.ts';
+import { syncFile } from './durable-file.ts';
 import { Layers } from './layers.ts';
 import { createImage, runProgram } from './programs.ts';
 import { failed } from './qemu-error.ts';
@@ -244,7 +246,7 @@ export class ReplicaDisks {
   }
 
   async #write(state: PointsFile): Promise<void> {
-    await writeDurably(pointsFile(this.#folder), `${JSON.stringify(state, null, 1)}\n`);
+    await writeFileDurably(pointsFile(this.#folder), `${JSON.stringify(state, null, 1)}\n`);
     this.#state = state;
   }
 }

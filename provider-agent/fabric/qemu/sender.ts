@@ -3,6 +3,7 @@
  * reads only from what is frozen, so nothing that goes wrong here can reach the guest; what did not arrive is sent with the next one.
  */
 import type { VmRef } from '../../../shared/ids.ts';
+import { Lanes, Slots } from '../../../shared/lanes.ts';
 import type { Clock } from '../../../shared/ports.ts';
 import { splitAddress } from '../peer/tls-transport.ts';
 import type { AskMachinery, Book } from '../site/machinery.ts';
@@ -17,7 +18,6 @@ import type { Machine } from './machine.ts';
 import type { Machines } from './machines.ts';
 import { failed } from './qemu-error.ts';
 import { StorageDaemon } from './storage-daemon.ts';
-import { Turns } from './turns.ts';
 
 /** Increments at once: each takes a process at the other end and two cores are soon busy with encryption. */
 const AT_ONCE = 4;
@@ -39,9 +39,8 @@ interface Frozen {
 
 export class Sender {
   readonly #parts: SenderParts;
-  readonly #turns = new Turns();
-  readonly #places = Array.from({ length: AT_ONCE }, (_, place) => `place ${place}`);
-  #next = 0;
+  readonly #lanes = new Lanes();
+  readonly #slots = new Slots(AT_ONCE);
   readonly #daemons = new Map<string, StorageDaemon>();
 
   constructor(parts: SenderParts) {
@@ -49,8 +48,7 @@ export class Sender {
   }
 
   async carry(vm: VmRecord, point: SentPoint, ask: AskMachinery): Promise<SentPoint> {
-    const place = this.#places[this.#next++ % AT_ONCE] ?? '';
-    return this.#turns.take(this.#parts.homes.folderOf(vm.ref), () => this.#turns.take(place, () => this.#carry(vm, point, ask)));
+    return this.#lanes.run(this.#parts.homes.folderOf(vm.ref), () => this.#slots.run(() => this.#carry(vm, point, ask)));
   }
 
   /**
@@ -60,7 +58,7 @@ export class Sender {
   async freezeFor(vm: VmRecord, point: SentPoint, work: (daemon: StorageDaemon, what: Frozen) => Promise<void>): Promise<void> {
     const { homes, machines } = this.#parts;
     const folder = homes.folderOf(vm.ref);
-    await this.#turns.take(folder, async () => {
+    await this.#lanes.run(folder, async () => {
       const lineage = await Lineage.read(folder);
       const machine = await machines.find(vm);
       const frozen = machine === null ? null : await this.#freeze(machine, lineage, null);
@@ -75,7 +73,7 @@ export class Sender {
   async apart<T>(ref: VmRef, work: () => Promise<T>): Promise<T> {
     const folder = this.#parts.homes.folderOf(ref);
     await this.#daemons.get(folder)?.close();
-    return this.#turns.take(`disks ${folder}`, work);
+    return this.#lanes.run(`disks ${folder}`, work);
   }
 
   async close(): Promise<void> {
@@ -150,7 +148,7 @@ export class Sender {
   async #withDaemon<T>(vm: VmRecord, frozen: Frozen | null, work: (daemon: StorageDaemon, what: Frozen) => Promise<T>): Promise<T> {
     const { homes, machines, clock } = this.#parts;
     const folder = homes.folderOf(vm.ref);
-    return this.#turns.take(`disks ${folder}`, async () => {
+    return this.#lanes.run(`disks ${folder}`, async () => {
       if (frozen === null && (await machines.find(vm)) !== null) throw failed('InvalidOperation', `'${vm.name}' was started meanwhile`);
       const layers = await homes.layersOf(vm);
       const what = frozen ?? { at: clock.now(), layer: await layers.level() };

@@ -2,18 +2,17 @@
  * QEMU's storage daemon: has the frozen layers of a VM open, for reading alone, and sends them. The QEMU that runs the guest never speaks to the network
  * about disks: it would stand still, guest and all, while it connects to an end that hangs (measured with 7.2).
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../../shared/ports.ts';
 import type { Layers } from './layers.ts';
-import { withoutRights } from './programs.ts';
+import { startHelper } from './programs.ts';
 import { failed } from './qemu-error.ts';
 import { Qmp } from './qmp.ts';
 
 const READY_MS = 10_000;
-const LAST_WORDS_BYTES = 4_096;
 
 export class StorageDaemon {
   readonly qmp: Qmp;
@@ -45,17 +44,9 @@ export class StorageDaemon {
       '--pidfile',
       join(folder, 'storage.pid'),
     ];
-    const [program, ...args] = withoutRights('qemu-storage-daemon', [...blockdevs, ...monitor]);
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-LAST_WORDS_BYTES);
-    });
+    const { child, said } = startHelper('qemu-storage-daemon', [...blockdevs, ...monitor]);
     const ended = once(child, 'exit').then(() => {
-      throw failed('OperationFailed', `qemu-storage-daemon: ${said.trim()}`);
+      throw failed('OperationFailed', `qemu-storage-daemon: ${said()}`);
     });
     try {
       return new StorageDaemon(await Promise.race([Qmp.open(socket, clock, READY_MS), ended]), child, ended);
